@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# make          builds ./sonde          make deps     installs what the build and the tests need
+# make test     unit, proto, replay     make e2e      real servers, clients and Collector (root)
+# make lint     style and layering      make fuzz     each fuzz target for FUZZ_SECONDS
+# make bench    cost on nginx (root)    make demo     see it work in half a minute (root)
+# make check    all of it, as CI does   make install  into $(DESTDIR)$(PREFIX)
+
+BUILD := build
+PREFIX ?= /usr/local
+FUZZ_SECONDS ?= 30
+VMLINUX_BTF ?= /sys/kernel/btf/vmlinux
+VERSION := $(shell git describe --tags 2>/dev/null || \
+	{ printf 0.1.0; git rev-parse --short HEAD 2>/dev/null | sed 's/^/+g/'; } | tr -d '\n')
+
+CC = gcc
+CLANG ?= clang
+BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool) bpftool)
+BPF_ARCH := $(patsubst aarch64,arm64,$(patsubst x86_64,x86,$(shell uname -m)))
+
+# One job per processor, output kept together, unless told otherwise.
+MAKEFLAGS += --no-builtin-rules
+ifeq ($(filter -j% --jobs% --jobserver%,$(MAKEFLAGS)),)
+MAKEFLAGS += -j$(shell nproc) -Otarget
+endif
+
+INCLUDES := -I. -I$(BUILD) -I$(BUILD)/proto
+WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla
+CFLAGS ?= -O2 -g
+ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(INCLUDES) $(CFLAGS) -MMD -MP
+VERSION_FLAG = -DSONDE_VERSION='"$(VERSION)"'
+LIBS := -Wl,--as-needed -lbpf -lelf -lz -lprotobuf-c -lcurl -lyaml -lmicrohttpd -ljansson \
+	-lm -lpthread
+SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+
+# --- what there is -------------------------------------------------------------------------------
+
+BPF_SRC := $(wildcard bpf/*.bpf.c)
+SKELETONS := $(BPF_SRC:bpf/%.bpf.c=$(BUILD)/bpf/%.skel.h)
+PROTO_SRC := $(shell find proto -name '*.proto' 2>/dev/null | sort)
+PROTO_C := $(PROTO_SRC:proto/%.proto=$(BUILD)/proto/%.pb-c.c)
+USER_SRC := $(sort $(wildcard user/*.c user/*/*.c))
+PART_SRC := $(sort $(wildcard user/*/*.c))
+UNIT_SRC := $(sort $(wildcard tests/unit/test_*.c))
+FUZZ_SRC := $(sort $(wildcard tests/fuzz/fuzz_*.c))
+UNIT_TESTS := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/tests/%)
+FUZZ_TARGETS := $(FUZZ_SRC:tests/fuzz/%.c=$(BUILD)/fuzz/%)
+
+# objects(flavour, sources): each flavour of the program has its own tree of objects
+objects = $(patsubst %.c,$(BUILD)/$(1)/%.o,$(2)) \
+	$(PROTO_C:$(BUILD)/proto/%.c=$(BUILD)/$(1)/proto/%.o)
+SONDE_OBJ := $(call objects,obj,$(USER_SRC))
+ASAN_OBJ := $(call objects,asan,$(PART_SRC))
+FUZZ_OBJ := $(call objects,fuzz-obj,$(PART_SRC))
+GENERATED := $(SKELETONS) $(PROTO_C)
+
+# Commands are shown with make V=1.
+ifndef V
+.SILENT:
+endif
+
+.PHONY: all deps generated unit-tests fuzz-targets lint test fuzz e2e bench demo check install clean
+.SECONDARY:
+.DELETE_ON_ERROR:
+all: sonde
+
+# --- the program ---------------------------------------------------------------------------------
+
+sonde: $(SONDE_OBJ)
+	echo "  LINK  $@"
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+$(SONDE_OBJ) $(ASAN_OBJ) $(FUZZ_OBJ): | tools-present $(GENERATED)
+generated: $(GENERATED)
+
+$(BUILD)/obj/user/%.o: user/%.c
+	echo "  CC    $@"
+	mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(WARNINGS) $(VERSION_FLAG) -c -o $@ $<
+
+$(BUILD)/obj/proto/%.o: $(BUILD)/proto/%.c
+	echo "  CC    $@"
+	mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -c -o $@ $<
+
+# Sources that name the version are built again when it changes.
+VERSIONED := $(if $(USER_SRC),$(shell grep -ls SONDE_VERSION $(USER_SRC)))
+$(foreach f,obj asan fuzz-obj,$(VERSIONED:%.c=$(BUILD)/$(f)/%.o)): $(BUILD)/version
+$(BUILD)/version: FORCE | tools-present
+	mkdir -p $(@D)
+	echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' > $@
+.PHONY: FORCE
+FORCE:
+
+# --- BPF: the types of this kernel, objects, skeletons -------------------------------------------
+
+$(BUILD)/vmlinux.h: | tools-present
+	mkdir -p $(@D)
+	test -r $(VMLINUX_BTF) || { echo "$(VMLINUX_BTF) is missing: this kernel exposes no BTF." \
+		"Build on a kernel with CONFIG_DEBUG_INFO_BTF, or give a file: make VMLINUX_BTF=FILE" \
+		>&2; exit 1; }
+	$(BPFTOOL) btf dump file $(VMLINUX_BTF) format c > $@.tmp && mv $@.tmp $@
+
+$(BUILD)/bpf/%.bpf.o: bpf/%.bpf.c $(BUILD)/vmlinux.h
+	echo "  BPF   $@"
+	mkdir -p $(@D)
+	$(CLANG) -g -O2 -target bpf -D__TARGET_ARCH_$(BPF_ARCH) -I$(BUILD) -I. -Wall -Werror \
+		-MMD -MP -c -o $@ $<
+	llvm-strip -g $@
+
+$(BUILD)/bpf/%.skel.h: $(BUILD)/bpf/%.bpf.o
+	echo "  SKEL  $@"
+	$(BPFTOOL) gen skeleton $< > $@.tmp && mv $@.tmp $@
+
+# --- OTLP messages -------------------------------------------------------------------------------
+
+$(BUILD)/proto/%.pb-c.c: proto/%.proto | tools-present
+	echo "  PROTO $@"
+	mkdir -p $(BUILD)/proto
+	protoc-c --proto_path=proto --c_out=$(BUILD)/proto $<
+
+# --- tests: every part again with sanitizers, and for the fuzzer with coverage too ---------------
+# Sanitizers mislead some of gcc's warnings, so the parts are warned about above and by clang only.
+
+$(BUILD)/asan/user/%.o: user/%.c
+	echo "  CC    $@"
+	mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(VERSION_FLAG) $(SANITIZE) -w -c -o $@ $<
+
+$(BUILD)/asan/proto/%.o: $(BUILD)/proto/%.c
+	echo "  CC    $@"
+	mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(SANITIZE) -c -o $@ $<
+
+$(BUILD)/tests/%: tests/unit/%.c $(ASAN_OBJ)
+	echo "  TEST  $@"
+	mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(WARNINGS) -Wno-format-truncation $(SANITIZE) -MF $@.d -o $@ $< $(ASAN_OBJ) $(LIBS) -lcmocka
+
+FUZZ_CFLAGS = $(ALL_CFLAGS) $(SANITIZE) -fsanitize=fuzzer-no-link
+$(BUILD)/fuzz-obj/user/%.o: user/%.c
+	echo "  CC    $@"
+	mkdir -p $(@D)
+	$(CLANG) $(FUZZ_CFLAGS) $(WARNINGS) $(VERSION_FLAG) -c -o $@ $<
+
+$(BUILD)/fuzz-obj/proto/%.o: $(BUILD)/proto/%.c
+	echo "  CC    $@"
+	mkdir -p $(@D)
+	$(CLANG) $(FUZZ_CFLAGS) -c -o $@ $<
+
+$(BUILD)/fuzz/%: tests/fuzz/%.c $(FUZZ_OBJ)
+	echo "  FUZZ  $@"
+	mkdir -p $(@D)
+	$(CLANG) $(ALL_CFLAGS) $(SANITIZE) -fsanitize=fuzzer -MF $@.d -o $@ $< $(FUZZ_OBJ) $(LIBS)
+
+unit-tests: $(UNIT_TESTS)
+fuzz-targets: $(FUZZ_TARGETS)
+
+test: sonde unit-tests
+	tools/run-tests $(UNIT_TESTS)
+
+fuzz: fuzz-targets
+	tools/run-fuzz $(FUZZ_SECONDS) $(FUZZ_TARGETS)
+
+e2e: sonde
+	tools/run-e2e
+
+bench: sonde
+	tools/bench
+
+lint: sonde
+	CLANG='$(CLANG)' tools/lint
+
+# --- entry points: these install what is missing first -------------------------------------------
+
+deps:
+	tools/install-deps build test
+
+demo check:
+	tools/$@
+
+tools-present:
+	tools/install-deps --check build
+.PHONY: tools-present
+
+install: sonde
+	install -D -m 755 sonde $(DESTDIR)$(PREFIX)/bin/sonde
+
+clean:
+	rm -rf $(BUILD) sonde
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

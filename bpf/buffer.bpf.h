@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * Where the bytes are: the running system call's arguments name the user's buffer, and when the
+ * socket hook fires the bytes have already been copied to or from it.
+ */
+#ifndef SONDE_BPF_BUFFER_H
+#define SONDE_BPF_BUFFER_H
+
+#include "bpf/maps.bpf.h"
+
+#define IOV_MAX_COPIED 16
+
+#if defined(__TARGET_ARCH_x86)
+#define NR_READ 0
+#define NR_WRITE 1
+#define NR_READV 19
+#define NR_WRITEV 20
+#define NR_SENDTO 44
+#define NR_RECVFROM 45
+#define NR_SENDMSG 46
+#define NR_RECVMSG 47
+#define NR_RECVMMSG 299
+#define NR_SENDMMSG 307
+#define NR_PREADV2 327
+#define NR_PWRITEV2 328
+#define USER32_CS 0x23
+#define SYSCALL_NR(regs) ((regs)->cs == USER32_CS ? -1 : (long)(regs)->orig_ax)
+#define ARG2(regs) ((regs)->si)
+#define ARG3(regs) ((regs)->dx)
+#elif defined(__TARGET_ARCH_arm64)
+#define NR_READ 63
+#define NR_WRITE 64
+#define NR_READV 65
+#define NR_WRITEV 66
+#define NR_SENDTO 206
+#define NR_RECVFROM 207
+#define NR_SENDMSG 211
+#define NR_RECVMSG 212
+#define NR_RECVMMSG 243
+#define NR_SENDMMSG 269
+#define NR_PREADV2 286
+#define NR_PWRITEV2 287
+#define COMPAT_MODE 0x10
+#define SYSCALL_NR(regs) ((regs)->pstate & COMPAT_MODE ? -1 : (long)(regs)->syscallno)
+#define ARG2(regs) ((regs)->regs[1])
+#define ARG3(regs) ((regs)->regs[2])
+#else
+#error "system call numbers of this architecture are not known"
+#endif
+
+struct iovec_arg {
+	__u64 base, len;
+};
+
+struct msghdr_arg {
+	__u64 name;
+	__u32 name_len, pad;
+	__u64 iov, iov_cnt;
+	__u64 control, control_len;
+	__u32 flags, pad2;
+};
+
+struct mmsghdr_arg {
+	struct msghdr_arg msg;
+	__u32 len, pad;
+};
+
+/* A buffer of one piece (base) or of several (iov). Both 0: there is none. */
+struct user_buffer {
+	__u64 base;
+	__u64 iov, iov_cnt;
+};
+
+/*
+ * Which message of a sendmmsg or recvmmsg this is: the hook fires once for each, in order. A new
+ * call is told by another vector or length, or by the last one having reached its end.
+ */
+static __always_inline __u32 mmsg_index(__u64 vec, __u32 len)
+{
+	struct task_state *task = bpf_task_storage_get(&tasks, bpf_get_current_task_btf(), 0, 0);
+
+	if (!task)
+		return 0;
+	if (task->mmsg_vec != vec || task->mmsg_len != len || task->mmsg_next >= len) {
+		task->mmsg_vec = vec;
+		task->mmsg_len = len;
+		task->mmsg_next = 0;
+	}
+	return task->mmsg_next++;
+}
+
+/* A call that would block ends a recvmmsg or sendmmsg in progress. */
+static __always_inline int forget_mmsg(void)
+{
+	struct task_state *task = bpf_task_storage_get(&tasks, bpf_get_current_task_btf(), 0, 0);
+
+	if (task)
+		task->mmsg_vec = 0;
+	return 0;
+}
+
+static __always_inline void find_buffer(struct user_buffer *buffer)
+{
+	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf());
+	long nr = SYSCALL_NR(regs);
+	struct msghdr_arg msg = {};
+	__u64 header = 0;
+
+	if (nr == NR_SENDMMSG || nr == NR_RECVMMSG) {
+		__u32 i = mmsg_index(ARG2(regs), (__u32)ARG3(regs));
+
+		header = ARG2(regs) + i * sizeof(struct mmsghdr_arg);
+	}
+	switch (nr) {
+	case NR_READ:
+	case NR_WRITE:
+	case NR_SENDTO:
+	case NR_RECVFROM:
+		buffer->base = ARG2(regs);
+		return;
+	case NR_READV:
+	case NR_WRITEV:
+	case NR_PREADV2:
+	case NR_PWRITEV2:
+		buffer->iov = ARG2(regs);
+		buffer->iov_cnt = ARG3(regs);
+		return;
+	case NR_SENDMSG:
+	case NR_RECVMSG:
+		header = ARG2(regs);
+		break;
+	}
+	if (header && bpf_probe_read_user(&msg, sizeof(msg), (void *)header) == 0) {
+		buffer->iov = msg.iov;
+		buffer->iov_cnt = msg.iov_cnt;
+	}
+}
+
+/*
+ * Copies one piece of a vector behind the done bytes that are there, up to want in all. Returns how
+ * many there are now; COPY_END in it if the piece could not be read whole.
+ */
+#define COPY_END 0x10000
+
+__noinline int copy_piece(__u64 iov_at, __u64 done, __u64 want)
+{
+	struct scratch *s = scratch_get();
+	struct iovec_arg iov;
+	__u64 len;
+
+	if (!s || done >= want || want > COPY_MAX ||
+	    bpf_probe_read_user(&iov, sizeof(iov), (void *)iov_at))
+		return done | COPY_END;
+	len = want - done;
+	if (iov.len < len)
+		len = iov.len;
+	if (len > COPY_MAX)
+		return done | COPY_END;
+	if (len && bpf_probe_read_user(&s->payload[done & (COPY_MAX - 1)], len, (void *)iov.base))
+		return done | COPY_END;
+	return done + len;
+}
+
+/*
+ * Copies up to want bytes of the running system call's buffer to the scratch payload. Returns how
+ * many it got, at most COPY_MAX; -1 if there is no buffer. Verified once: see process_matches.
+ */
+__noinline int copy_payload(__u64 want)
+{
+	struct user_buffer buffer = {};
+	struct scratch *s = scratch_get();
+	__u64 done = 0;
+
+	find_buffer(&buffer);
+	if (!s || (!buffer.base && !buffer.iov))
+		return -1;
+	if (want > COPY_MAX)
+		want = COPY_MAX;
+	if (want == 0)
+		return 0;
+	if (buffer.base)
+		return bpf_probe_read_user(s->payload, want, (void *)buffer.base) ? 0 : want;
+	for (int i = 0; i < IOV_MAX_COPIED && i < buffer.iov_cnt; i++) {
+		done = copy_piece(buffer.iov + i * sizeof(struct iovec_arg), done, want);
+		if (done & COPY_END || done >= want)
+			break;
+	}
+	return done & COPY_MASK;
+}
+
+#endif

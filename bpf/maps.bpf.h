@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * Maps and settings of all programs. State lives in the socket and in the task, so it dies with
+ * them and needs no lookup by key; the hashes here are read only when a connection or process is new.
+ */
+#ifndef SONDE_BPF_MAPS_H
+#define SONDE_BPF_MAPS_H
+
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_tracing.h>
+#include <bpf/bpf_endian.h>
+
+#include "include/abi/record.h"
+#include "include/abi/tracer.h"
+
+#define PF_KTHREAD 0x00200000
+#define RCV_SHUTDOWN 1
+#define MSG_PEEK 0x2
+#define MSG_ERRQUEUE 0x2000
+/* Changes no length up to COPY_MAX, and shows the verifier that it is bounded. */
+#define COPY_MASK (2 * COPY_MAX - 1)
+
+const volatile struct tracer_settings settings = {};
+
+/* Written by user space while running. */
+__u32 verdict_generation = 0;
+/* Written by identify_self: sonde's own pid in the initial namespace. */
+__u32 self_pid = 0;
+
+struct connection_state {
+	__u64 tx_off, rx_off;	  /* stream offsets, 0 = first byte seen */
+	__u32 tx_seq, rx_seq;	  /* TCP sequence numbers at those offsets */
+	__u64 wstamp_ns;	  /* tcp_wstamp_ns after the last send */
+	__u64 tail_off, tail_ns;  /* where the silent tail ends, and when */
+	__u32 turn;		  /* direction changes so far; 0: no operation yet */
+	__u32 turn_left;	  /* bytes that may still be copied in this turn */
+	__u32 copy_op, copy_turn; /* limits in force; 0 before the first operation */
+	__u32 verdict_generation;
+	__u8 direction; /* of the current turn */
+	__u8 tail_direction;
+	__u8 role;
+	__u8 fresh;
+	__u8 seq_known;
+	__u8 announced;
+	__u8 ignored;
+	__u8 ended; /* bits: 1 << enum end_reason already reported */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct connection_state);
+} connections SEC(".maps") __weak;
+
+struct task_state {
+	__u32 process_id; /* 0: not yet looked at */
+	__u32 exec_id;	  /* of the image that process_id stands for */
+	__u64 checked_ns; /* when traced was last decided */
+	__u64 mmsg_vec;	  /* array of the sendmmsg/recvmmsg in progress */
+	__u32 mmsg_next;  /* index of its next message */
+	__u32 mmsg_len;
+	__u8 traced;
+	__u8 announced; /* leader only: its process record was written */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct task_state);
+} tasks SEC(".maps") __weak;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 8 * 1024 * 1024);
+} records SEC(".maps") __weak;
+
+/* Where a record is put together. Twice the payload so that the verifier sees every copy fit. */
+struct scratch {
+	struct tracer_counts counts;
+	__u32 since_query; /* records since the ring's fill level was looked at */
+	__u32 processes;   /* process ids given out on this CPU */
+	union {
+		struct {
+			struct record_op op;
+			char payload[2 * COPY_MAX];
+		};
+		struct {
+			struct record_process process;
+			char process_payload[2 * COPY_MAX];
+		};
+		struct record_connection connection;
+		struct record_end end;
+		struct record_exit exit;
+	};
+	char path[2 * PROCESS_EXE_SZ];
+};
+
+/* One per CPU, in a plain array: the values of a per-CPU array end at 32 KiB. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1); /* user space: number of possible CPUs */
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct scratch);
+} scratches SEC(".maps") __weak;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, VERDICTS_MAX);
+	__type(key, __u64);
+	__type(value, struct verdict);
+} verdicts SEC(".maps") __weak;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 256);
+	__type(key, struct own_end_key);
+	__type(value, __u8);
+} own_ends SEC(".maps") __weak;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 65536);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u32);
+	__type(value, __u8);
+} filter_pids SEC(".maps") __weak;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, FILTER_NAMES_MAX);
+	__type(key, struct name_key);
+	__type(value, __u8);
+} filter_names SEC(".maps") __weak;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__type(key, struct exe_key);
+	__type(value, __u8);
+} filter_exes SEC(".maps") __weak;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__type(key, __u64);
+	__type(value, __u8);
+} filter_cgroups SEC(".maps") __weak;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__type(key, __u16);
+	__type(value, __u8);
+} filter_ports SEC(".maps") __weak;
+
+static __always_inline struct scratch *scratch_get(void)
+{
+	__u32 cpu = bpf_get_smp_processor_id();
+
+	return bpf_map_lookup_elem(&scratches, &cpu);
+}
+
+/*
+ * Writes a finished record. Never wakes the reader by default: it drains by timer, and is woken
+ * only when the ring fills. The level is looked at once in 32 records.
+ */
+static __always_inline bool emit(struct scratch *s, void *record, __u64 size)
+{
+	__u64 flags = BPF_RB_NO_WAKEUP;
+
+	if (++s->since_query >= 32) {
+		s->since_query = 0;
+		if (bpf_ringbuf_query(&records, BPF_RB_AVAIL_DATA) > settings.wakeup_at)
+			flags = BPF_RB_FORCE_WAKEUP;
+	}
+	if (bpf_ringbuf_output(&records, record, size, flags) == 0)
+		return true;
+	s->counts.ring_full++;
+	return false;
+}
+
+#endif

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * Who is running: is the current process traced, and has it been announced? Both answers are kept
+ * in task storage; a process gets a new id when it executes another image.
+ */
+#ifndef SONDE_BPF_PROCESS_H
+#define SONDE_BPF_PROCESS_H
+
+#include "bpf/maps.bpf.h"
+
+#define RECHECK_NS 1000000000ull /* names, cgroups and pid sets change: decide again after 1 s */
+#define CGROUP_LEVELS_MAX 12
+#define PATH_PARTS_MAX 12
+
+static __always_inline bool name_matches(struct task_struct *leader)
+{
+	struct name_key key = {};
+
+	bpf_probe_read_kernel_str(key.comm, sizeof(key.comm), leader->comm);
+	return bpf_map_lookup_elem(&filter_names, &key);
+}
+
+static __always_inline bool exe_matches(struct task_struct *task)
+{
+	struct exe_key key = {};
+
+	key.inode = BPF_CORE_READ(task, mm, exe_file, f_inode, i_ino);
+	key.dev = BPF_CORE_READ(task, mm, exe_file, f_inode, i_sb, s_dev);
+	return bpf_map_lookup_elem(&filter_exes, &key);
+}
+
+/* The process's own cgroup (v2) or any above it. */
+static __always_inline bool cgroup_matches(void)
+{
+	for (int level = 0; level < CGROUP_LEVELS_MAX; level++) {
+		__u64 id = bpf_get_current_ancestor_cgroup_id(level);
+
+		if (id == 0)
+			break;
+		if (bpf_map_lookup_elem(&filter_cgroups, &id))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Does the current process pass the filter? Global functions like this one are verified once, not
+ * at every place that calls them: they keep the time to load short.
+ */
+__noinline int process_matches(__u32 pid)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	__u32 filter = settings.filter;
+
+	if (pid == self_pid || (task->flags & PF_KTHREAD))
+		return false;
+	if ((filter & FILTER_PIDS) && !bpf_map_lookup_elem(&filter_pids, &pid))
+		return false;
+	if ((filter & FILTER_NAMES) && !name_matches(task->group_leader))
+		return false;
+	if ((filter & FILTER_EXES) && !exe_matches(task))
+		return false;
+	if ((filter & FILTER_CGROUPS) && !cgroup_matches())
+		return false;
+	return true;
+}
+
+/*
+ * The executable's path within its mount, put together from the end. bpf_d_path is not to be had
+ * in these programs.
+ */
+static __always_inline void read_exe_path(struct scratch *s, struct task_struct *task)
+{
+	struct dentry *dentry = BPF_CORE_READ(task, mm, exe_file, f_path.dentry);
+	__u32 at = PROCESS_EXE_SZ - 1;
+
+	s->path[at] = 0;
+	for (int i = 0; i < PATH_PARTS_MAX; i++) {
+		struct dentry *parent = BPF_CORE_READ(dentry, d_parent);
+		const unsigned char *name = BPF_CORE_READ(dentry, d_name.name);
+		__u32 len = BPF_CORE_READ(dentry, d_name.len);
+
+		if (!dentry || dentry == parent || len == 0 || len + 1 > at ||
+		    len >= PROCESS_EXE_SZ)
+			break;
+		at -= len;
+		bpf_probe_read_kernel(&s->path[at & (PROCESS_EXE_SZ - 1)],
+				      len & (PROCESS_EXE_SZ - 1), name);
+		at--;
+		s->path[at & (PROCESS_EXE_SZ - 1)] = '/';
+		dentry = parent;
+	}
+	bpf_probe_read_kernel_str(s->process.exe, sizeof(s->process.exe),
+				  &s->path[at & (PROCESS_EXE_SZ - 1)]);
+}
+
+/* "parent/child" of the innermost cgroup; the v1 memory hierarchy where v2 has only its root. */
+static __always_inline void read_cgroup(struct record_process *p, struct task_struct *task)
+{
+	struct cgroup *cgroup = BPF_CORE_READ(task, cgroups, dfl_cgrp);
+	struct cgroup *parent = (struct cgroup *)BPF_CORE_READ(cgroup, self.parent);
+	long n = 0;
+
+	p->cgroup[0] = 0;
+	p->cgroup_id = BPF_CORE_READ(cgroup, kn, id);
+	if (!parent && bpf_core_enum_value_exists(enum cgroup_subsys_id, memory_cgrp_id)) {
+		int memory = bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id);
+
+		cgroup = BPF_CORE_READ(task, cgroups, subsys[memory], cgroup);
+		parent = (struct cgroup *)BPF_CORE_READ(cgroup, self.parent);
+	}
+	if (parent)
+		n = bpf_probe_read_kernel_str(p->cgroup, PROCESS_CGROUP_SZ / 2,
+					      BPF_CORE_READ(parent, kn, name));
+	if (n <= 0 || n > PROCESS_CGROUP_SZ / 2)
+		n = 1;
+	p->cgroup[(n - 1) & (PROCESS_CGROUP_SZ / 2 - 1)] = '/';
+	bpf_probe_read_kernel_str(&p->cgroup[n & (PROCESS_CGROUP_SZ / 2 - 1)],
+				  PROCESS_CGROUP_SZ / 2, BPF_CORE_READ(cgroup, kn, name));
+}
+
+/* Appends [start, end) of the process's memory to the payload; returns the new payload length. */
+static __always_inline __u32 append_user(struct scratch *s, __u32 at, __u64 start, __u64 end,
+					 __u32 max)
+{
+	__u64 len = end - start;
+
+	if (end <= start)
+		return at;
+	if (len > max)
+		len = max;
+	if (at > COPY_MAX)
+		return at;
+	if (bpf_probe_read_user(&s->process_payload[at], len, (void *)start))
+		return at;
+	return at + len;
+}
+
+/* The pid as the process itself knows it. */
+static __always_inline __u32 innermost_pid(struct task_struct *leader)
+{
+	struct pid *pid = BPF_CORE_READ(leader, thread_pid);
+	__u32 level = BPF_CORE_READ(pid, level);
+	struct upid upid = {};
+
+	bpf_probe_read_kernel(&upid, sizeof(upid), &pid->numbers[level & 31]);
+	return upid.nr;
+}
+
+/* Writes the current process's record. */
+__noinline int announce_process(__u32 process_id)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct task_struct *leader = task->group_leader;
+	struct mm_struct *mm = task->mm;
+	struct scratch *s = scratch_get();
+	struct record_process *p;
+	__u32 len;
+
+	if (!mm || !s)
+		return false;
+	p = &s->process;
+	p->process_id = process_id;
+	p->pid = task->tgid;
+	p->ns_pid = innermost_pid(leader);
+	p->parent_pid = BPF_CORE_READ(leader, real_parent, tgid);
+	p->uid = (__u32)bpf_get_current_uid_gid();
+	p->reserved = 0;
+	p->reserved2 = 0;
+	if (bpf_core_field_exists(leader->start_boottime))
+		p->start_ns = leader->start_boottime;
+	p->exe_inode = BPF_CORE_READ(mm, exe_file, f_inode, i_ino);
+	p->exe_dev = BPF_CORE_READ(mm, exe_file, f_inode, i_sb, s_dev);
+	bpf_probe_read_kernel_str(p->comm, sizeof(p->comm), leader->comm);
+	read_exe_path(s, task);
+	read_cgroup(p, task);
+	len = append_user(s, 0, mm->arg_start, mm->arg_end, ARGS_MAX);
+	p->args_len = len;
+	len = append_user(s, len, mm->env_start, mm->env_end, ENV_MAX);
+	p->env_len = len - p->args_len;
+	p->head.size = sizeof(*p) + len;
+	p->head.kind = RECORD_PROCESS;
+	p->head.flags = 0;
+	return emit(s, p, sizeof(*p) + (len & COPY_MASK));
+}
+
+/* Unique without an atomic, which old instruction sets lack: CPUs count in strides. */
+static __always_inline __u32 next_process_id(struct scratch *s)
+{
+	return s->processes++ * settings.cpus + bpf_get_smp_processor_id() + 1;
+}
+
+/*
+ * Decides anew whether the current process is traced, and announces it if nobody has. Its state
+ * must exist. 0: no storage to be had.
+ */
+__noinline int refresh_task(__u64 now)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct task_state *state = bpf_task_storage_get(&tasks, task, 0, 0), *leader_state;
+	struct scratch *s = scratch_get();
+
+	if (!state || !s)
+		return 0;
+	state->checked_ns = now;
+	state->traced = process_matches(task->tgid);
+	if (!state->traced) {
+		state->exec_id = task->self_exec_id;
+		return 1;
+	}
+	leader_state =
+		bpf_task_storage_get(&tasks, task->group_leader, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!leader_state)
+		return 0;
+	if (leader_state->process_id == 0 || leader_state->exec_id != task->self_exec_id) {
+		leader_state->process_id = next_process_id(s);
+		leader_state->exec_id = task->self_exec_id;
+		leader_state->announced = false;
+	}
+	if (!leader_state->announced)
+		leader_state->announced = announce_process(leader_state->process_id);
+	state->process_id = leader_state->process_id;
+	state->exec_id = task->self_exec_id;
+	return 1;
+}
+
+/* The state of the current task if it is traced, else NULL. */
+static __always_inline struct task_state *traced_task(struct scratch *s, __u64 now)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct task_state *state =
+		bpf_task_storage_get(&tasks, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+
+	if (!state) {
+		s->counts.no_storage++;
+		return NULL;
+	}
+	if (state->checked_ns == 0 || now - state->checked_ns > RECHECK_NS ||
+	    state->exec_id != task->self_exec_id)
+		if (!refresh_task(now))
+			return NULL;
+	return state->traced ? state : NULL;
+}
+
+#endif

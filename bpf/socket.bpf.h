@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * The one body behind every variant of the socket hook: count, time, and copy the head of what
+ * was sent or received. It knows turns (runs of operations in one direction) but no protocol.
+ *
+ * In each turn the first bytes are copied, up to settings.copy_turn, and of each operation at most
+ * connection_state.copy_op. Operations of which nothing is copied are silent: they only move the
+ * tail, which the connection's next record (or flush_tails) makes known.
+ */
+#ifndef SONDE_BPF_SOCKET_H
+#define SONDE_BPF_SOCKET_H
+
+#include "bpf/buffer.bpf.h"
+#include "bpf/process.bpf.h"
+
+#define FIRST_WSTAMP_MAX_AGE_NS 5000000ull
+#define EAGAIN 11
+#define ECONNRESET 104
+#define EPIPE 32
+#define ETIMEDOUT 110
+
+/* Addresses, ports and role of a socket that is seen for the first time. */
+static __always_inline void read_inet(struct record_connection *c, struct sock *sk)
+{
+	c->local_port = sk->__sk_common.skc_num;
+	c->remote_port = bpf_ntohs(sk->__sk_common.skc_dport);
+	if (c->family == FAMILY_INET) {
+		__builtin_memcpy(c->local_addr, &sk->__sk_common.skc_rcv_saddr, 4);
+		__builtin_memcpy(c->remote_addr, &sk->__sk_common.skc_daddr, 4);
+	} else {
+		BPF_CORE_READ_INTO(&c->local_addr, sk, __sk_common.skc_v6_rcv_saddr);
+		BPF_CORE_READ_INTO(&c->remote_addr, sk, __sk_common.skc_v6_daddr);
+	}
+}
+
+static __always_inline void read_unix_path(struct record_connection *c, struct unix_sock *unix_sk)
+{
+	struct unix_address *addr = BPF_CORE_READ(unix_sk, addr);
+	int len = BPF_CORE_READ(addr, len);
+
+	if (!addr || len <= 2)
+		return;
+	bpf_probe_read_kernel(c->unix_path, sizeof(c->unix_path) - 1, &addr->name[0].sun_path);
+	len -= 2;
+	if (len < (int)sizeof(c->unix_path) && len > 0)
+		c->unix_path[len & 127] = 0;
+	if (c->unix_path[0] == 0)
+		c->unix_path[0] = '@';
+}
+
+static __always_inline void read_unix(struct record_connection *c, struct sock *sk)
+{
+	struct unix_sock *unix_sk = bpf_skc_to_unix_sock(sk);
+	struct sock *peer;
+
+	if (!unix_sk)
+		return;
+	peer = unix_sk->peer;
+	read_unix_path(c, unix_sk);
+	if (c->unix_path[0]) {
+		c->role = ROLE_SERVER_LIKELY;
+	} else if (peer) {
+		read_unix_path(c, (struct unix_sock *)peer);
+		if (c->unix_path[0])
+			c->role = ROLE_CLIENT;
+	}
+	if (peer)
+		c->peer_cookie = bpf_get_socket_cookie(peer);
+}
+
+/* A port that was bound explicitly is a listener's, and its accepted sockets inherit the mark. */
+static __always_inline bool port_was_bound(struct sock *sk)
+{
+	return BPF_CORE_READ_BITFIELD_PROBED(sk, sk_userlocks) & 8; /* SOCK_BINDPORT_LOCK */
+}
+
+static __always_inline bool other_end_is_own(const struct record_connection *c)
+{
+	struct own_end_key key = {.port = c->remote_port, .family = c->family};
+
+	if (c->family == FAMILY_UNIX)
+		return false;
+	__builtin_memcpy(key.addr, c->remote_addr, sizeof(key.addr));
+	return bpf_map_lookup_elem(&own_ends, &key);
+}
+
+static __always_inline bool ports_match(const struct record_connection *c)
+{
+	__u16 local = c->local_port, remote = c->remote_port;
+
+	if (!(settings.filter & FILTER_PORTS))
+		return true;
+	return bpf_map_lookup_elem(&filter_ports, &local) ||
+	       bpf_map_lookup_elem(&filter_ports, &remote);
+}
+
+/* Announces a connection, or decides to ignore it. */
+static __always_inline void announce_connection(struct scratch *s, struct sock *sk, __u64 now,
+						__u32 process_id, struct connection_state *conn)
+{
+	struct record_connection *c = &s->connection;
+
+	__builtin_memset(c, 0, sizeof(*c));
+	c->head.size = sizeof(*c);
+	c->head.kind = RECORD_CONNECTION;
+	c->cookie = bpf_get_socket_cookie(sk);
+	c->time_ns = now;
+	c->netns_inum = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
+	c->process_id = process_id;
+	c->family = sk->__sk_common.skc_family;
+	c->role = conn->role;
+	c->fresh = conn->fresh;
+	if (c->family == FAMILY_UNIX) {
+		read_unix(c, sk);
+	} else {
+		read_inet(c, sk);
+		if (c->role == ROLE_UNKNOWN && port_was_bound(sk))
+			c->role = ROLE_SERVER_LIKELY;
+	}
+	if (!ports_match(c) || other_end_is_own(c)) {
+		conn->ignored = true;
+		return;
+	}
+	if (conn->copy_op == 0) {
+		conn->copy_op = settings.copy_first;
+		conn->copy_turn = settings.copy_turn;
+	}
+	conn->announced = emit(s, c, sizeof(*c));
+}
+
+static __always_inline void take_verdict(struct connection_state *conn, struct sock *sk)
+{
+	__u32 generation = verdict_generation;
+	__u64 cookie;
+	struct verdict *verdict;
+
+	if (conn->verdict_generation == generation)
+		return;
+	conn->verdict_generation = generation;
+	cookie = bpf_get_socket_cookie(sk);
+	verdict = bpf_map_lookup_elem(&verdicts, &cookie);
+	if (!verdict)
+		return;
+	conn->copy_op = verdict->copy_op;
+	conn->copy_turn = verdict->copy_turn;
+	conn->ignored = verdict->ignore;
+	conn->announced = conn->announced && !verdict->forget;
+	bpf_map_delete_elem(&verdicts, &cookie);
+}
+
+/* A stream socket of a family that is traced. */
+static __always_inline bool is_traced_kind(struct sock *sk)
+{
+	__u16 family = sk->__sk_common.skc_family;
+
+	return sk->sk_type == 1 /* SOCK_STREAM */ &&
+	       ((family == FAMILY_UNIX) ||
+		((family == FAMILY_INET || family == FAMILY_INET6) && sk->sk_protocol == 6));
+}
+
+static __always_inline void emit_end(struct scratch *s, struct sock *sk,
+				     struct connection_state *conn, __u64 now,
+				     enum end_reason reason, __u16 error)
+{
+	struct record_end *e = &s->end;
+
+	if (!conn->announced || conn->ignored || (conn->ended & (1 << reason)))
+		return;
+	conn->ended |= 1 << reason;
+	__builtin_memset(e, 0, sizeof(*e));
+	e->head.size = sizeof(*e);
+	e->head.kind = RECORD_END;
+	e->cookie = bpf_get_socket_cookie(sk);
+	e->time_ns = now;
+	e->tail_off = conn->tail_off;
+	e->tail_ns = conn->tail_ns;
+	e->tail_direction = conn->tail_direction;
+	e->rx_off = conn->rx_off;
+	e->tx_off = conn->tx_off;
+	e->reason = reason;
+	e->error = error;
+	if (emit(s, e, sizeof(*e)))
+		conn->tail_off = 0;
+}
+
+/* The sequence number after the last byte read. A FIN that was read along with it counts as one. */
+static __always_inline __u32 bytes_read_until(struct sock *sk, struct tcp_sock *tcp)
+{
+	__u32 seq = tcp->copied_seq;
+
+	if ((sk->__sk_common.skc_flags & (1 << SOCK_DONE)) && seq == tcp->rcv_nxt)
+		seq--;
+	return seq;
+}
+
+/*
+ * Brings the stream offset to where TCP's own sequence numbers say this operation began, so that
+ * bytes which passed unseen (splice on some kernels) become a gap. Returns that first sequence
+ * number.
+ */
+static __always_inline __u32 sync_offset(struct connection_state *conn, __u32 until, __u32 len,
+					 bool send)
+{
+	__u32 begin = until - len;
+
+	if (!(conn->seq_known & (1 << send)))
+		conn->seq_known |= 1 << send;
+	else if (send)
+		conn->tx_off += (__s64)(__s32)(begin - conn->tx_seq);
+	else
+		conn->rx_off += (__s64)(__s32)(begin - conn->rx_seq);
+	if (send)
+		conn->tx_seq = until;
+	else
+		conn->rx_seq = until;
+	return begin;
+}
+
+/* When the last packet of a send left; now if it is still queued, or this is not TCP. */
+static __always_inline __u64 departure_ns(struct connection_state *conn, struct tcp_sock *tcp,
+					  __u64 now)
+{
+	__u64 wstamp = tcp->tcp_wstamp_ns, last = conn->wstamp_ns;
+
+	conn->wstamp_ns = wstamp;
+	if (wstamp == last || wstamp > now)
+		return now;
+	if (last == 0 && now - wstamp > FIRST_WSTAMP_MAX_AGE_NS)
+		return now;
+	return wstamp;
+}
+
+/* Bytes of this operation that may be copied; starts a new turn when the direction changes. */
+static __always_inline __u32 copy_budget(struct connection_state *conn, __u32 len, bool send)
+{
+	__u32 budget = len;
+
+	if (conn->turn == 0 || conn->direction != send) {
+		conn->turn++;
+		conn->direction = send;
+		conn->turn_left = conn->copy_turn;
+	}
+	if (budget > conn->copy_op)
+		budget = conn->copy_op;
+	if (budget > conn->turn_left)
+		budget = conn->turn_left;
+	return budget;
+}
+
+static __always_inline void emit_op(struct scratch *s, struct sock *sk,
+				    struct connection_state *conn, struct task_state *task,
+				    __u32 len, __u64 now, bool send)
+{
+	struct tcp_sock *tcp =
+		sk->__sk_common.skc_family == FAMILY_UNIX ? NULL : bpf_skc_to_tcp_sock(sk);
+	__u32 turn = conn->turn, budget, seq = 0;
+	struct record_op *op = &s->op;
+	__u64 time_ns = now, copied = 0, off;
+	int got;
+
+	if (tcp) {
+		seq = sync_offset(conn, send ? tcp->write_seq : bytes_read_until(sk, tcp), len,
+				  send);
+		if (send)
+			time_ns = departure_ns(conn, tcp, now);
+	}
+	off = send ? conn->tx_off : conn->rx_off;
+	if (send)
+		conn->tx_off += len;
+	else
+		conn->rx_off += len;
+	budget = copy_budget(conn, len, send);
+	got = copy_payload(budget);
+	if (got > 0)
+		copied = (__u64)got & COPY_MASK;
+	else if (got == 0 && budget)
+		s->counts.unreadable++;
+	if (copied == 0 && tcp && turn == conn->turn) {
+		conn->tail_off = off + len;
+		conn->tail_ns = time_ns;
+		conn->tail_direction = send;
+		return;
+	}
+	conn->turn_left -= copied;
+	op->head.size = sizeof(*op) + copied;
+	op->head.kind = RECORD_OP;
+	op->head.flags = (send ? OP_SEND : 0) | (got < 0 ? OP_NO_BUFFER : 0);
+	op->cookie = bpf_get_socket_cookie(sk);
+	op->time_ns = time_ns;
+	op->off = off;
+	op->len = len;
+	op->turn = conn->turn;
+	op->process_id = task->process_id;
+	op->tid = (__u32)bpf_get_current_pid_tgid();
+	op->seq = seq;
+	op->peer_seq = tcp ? (send ? tcp->copied_seq : tcp->write_seq) : 0;
+	op->tail_off = conn->tail_off;
+	op->tail_ns = conn->tail_ns;
+	op->tail_direction = conn->tail_direction;
+	if (emit(s, op, sizeof(*op) + (copied & COPY_MASK)))
+		conn->tail_off = 0;
+}
+
+static __always_inline int socket_op(struct sock *sk, int ret, int flags, bool send)
+{
+	struct connection_state *conn;
+	struct task_state *task;
+	struct scratch *s;
+	__u64 now;
+
+	if (ret == -EAGAIN)
+		return forget_mmsg();
+	if (!sk || (flags & (MSG_PEEK | MSG_ERRQUEUE)) || !is_traced_kind(sk))
+		return 0;
+	s = scratch_get();
+	if (!s)
+		return 0;
+	now = bpf_ktime_get_ns();
+	task = traced_task(s, now);
+	if (!task)
+		return 0;
+	conn = bpf_sk_storage_get(&connections, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!conn) {
+		s->counts.no_storage++;
+		return 0;
+	}
+	if (conn->ignored)
+		return 0;
+	take_verdict(conn, sk);
+	if (!conn->announced)
+		announce_connection(s, sk, now, task->process_id, conn);
+	if (conn->ignored)
+		return 0;
+	s->counts.events++;
+	if (ret > 0)
+		emit_op(s, sk, conn, task, ret, now, send);
+	else if (ret == 0 && !send && (sk->sk_shutdown & RCV_SHUTDOWN))
+		emit_end(s, sk, conn, now, END_EOF, 0);
+	else if (ret == -ECONNRESET || ret == -EPIPE || ret == -ETIMEDOUT)
+		emit_end(s, sk, conn, now, END_ERROR, -ret);
+	return 0;
+}
+
+#endif

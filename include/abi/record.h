@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * The records that the BPF programs put into the ring and user space reads. Both sides compile this
+ * file, and recordings on disk hold these bytes: values are never renumbered, fields never move.
+ *
+ * All times are CLOCK_MONOTONIC in ns. Integers are in the machine's byte order, except addresses
+ * and ports as noted.
+ */
+#ifndef SONDE_ABI_RECORD_H
+#define SONDE_ABI_RECORD_H
+
+#ifndef __VMLINUX_H__
+#include <linux/types.h>
+#endif
+
+#define RECORD_VERSION 1
+
+enum record_kind {
+	RECORD_PROCESS = 1,    /* before the first record that names its process_id */
+	RECORD_CONNECTION = 2, /* before the first record that names its cookie */
+	RECORD_OP = 3,	       /* bytes were sent or received */
+	RECORD_TAIL = 4, /* a silent tail made known (see record_op.tail_*), nothing new happened */
+	RECORD_END = 5,	 /* a connection, or one direction of it, ended */
+	RECORD_EXIT = 6, /* a process ended */
+};
+
+/* Every record begins with this. */
+struct record_head {
+	__u32 size;  /* of the whole record with its payload, in bytes */
+	__u16 kind;  /* enum record_kind */
+	__u16 flags; /* by kind */
+};
+
+enum record_direction {
+	DIRECTION_RECV = 0,
+	DIRECTION_SEND = 1,
+};
+
+/* record_op.head.flags */
+#define OP_SEND 0x0001	    /* else a receive */
+#define OP_NO_BUFFER 0x0002 /* splice, sendfile, io_uring: bytes passed that nobody can copy */
+#define OP_DATAGRAM 0x0004
+
+/*
+ * One send or receive of len bytes at stream offset off, of which the payload (size minus this
+ * struct) was copied from its start. Operations whose bytes were not copied make no record of their
+ * own; the next record of the connection tells how far the silent tail reached and when.
+ */
+struct record_op {
+	struct record_head head;
+	__u64 cookie;  /* the socket's */
+	__u64 time_ns; /* receive: when it returned; send: when its last packet left */
+	__u64 off;     /* of the first byte in its direction's stream, 0 = first byte seen */
+	__u32 len;
+	__u32 turn; /* direction changes on this connection so far, from 1 */
+	__u32 process_id;
+	__u32 tid;
+	__u32 seq;	     /* TCP: sequence number of the first byte; else 0 */
+	__u32 peer_seq;	     /* TCP: next sequence number of the other direction */
+	__u64 tail_off;	     /* where the silent tail ends; 0 = there was none */
+	__u64 tail_ns;	     /* when its last byte passed */
+	__u8 tail_direction; /* enum record_direction */
+	__u8 reserved[7];
+	/* payload follows */
+};
+
+/* record_end.reason */
+enum end_reason {
+	END_EOF = 1,	  /* a receive returned 0: the peer will send no more */
+	END_SHUTDOWN = 2, /* this end will send no more */
+	END_CLOSED = 3,	  /* the connection is gone */
+	END_ERROR = 4,	  /* an operation failed; error tells how */
+};
+
+struct record_end {
+	struct record_head head;
+	__u64 cookie;
+	__u64 time_ns;
+	__u64 tail_off;
+	__u64 tail_ns;
+	__u64 rx_off, tx_off; /* bytes received and sent so far, gaps included */
+	__u16 reason;	      /* enum end_reason */
+	__u16 error;	      /* positive errno, for END_ERROR */
+	__u8 tail_direction;
+	__u8 reserved[3];
+};
+
+/* How sure the kernel side is of connection.role. */
+enum role {
+	ROLE_UNKNOWN = 0,
+	ROLE_CLIENT = 1,	/* seen to connect */
+	ROLE_SERVER = 2,	/* seen to be accepted */
+	ROLE_SERVER_LIKELY = 3, /* older than the tracer; its local port was bound explicitly */
+};
+
+/* Linux's own numbers. */
+enum address_family {
+	FAMILY_UNIX = 1,
+	FAMILY_INET = 2,
+	FAMILY_INET6 = 10,
+};
+
+struct record_connection {
+	struct record_head head;
+	__u64 cookie;
+	__u64 time_ns;
+	__u64 peer_cookie; /* unix sockets: the other end's cookie, else 0 */
+	__u64 netns_inum;
+	__u32 process_id;
+	__u16 family;			      /* enum address_family */
+	__u16 local_port, remote_port;	      /* host byte order */
+	__u8 role;			      /* enum role */
+	__u8 fresh;			      /* 1: seen from its first byte */
+	__u8 local_addr[16], remote_addr[16]; /* network order; IPv4 in the first 4 bytes */
+	char unix_path[108]; /* of whichever end is bound; '@' first for abstract ones */
+	__u8 reserved[4];
+};
+
+#define PROCESS_COMM_SZ 16
+#define PROCESS_CGROUP_SZ 128
+#define PROCESS_EXE_SZ 256
+
+/*
+ * A process as it was when it first used a socket (or after exec). The payload is args_len bytes
+ * of its arguments, then env_len bytes of its environment, each as the kernel keeps them: strings
+ * that end in NUL, possibly cut.
+ */
+struct record_process {
+	struct record_head head;
+	__u32 process_id; /* unique within this run: survives pid reuse, changes on exec */
+	__u32 pid;	  /* in the initial namespace */
+	__u32 ns_pid;	  /* in its own namespace */
+	__u32 parent_pid;
+	__u32 uid;
+	__u32 reserved;
+	__u64 start_ns;	 /* CLOCK_BOOTTIME, as field 22 of /proc/PID/stat but in ns */
+	__u64 cgroup_id; /* of its cgroup v2 */
+	__u64 exe_inode;
+	__u32 exe_dev; /* as the kernel has it: major << 20 | minor */
+	__u32 args_len;
+	__u32 env_len;
+	char comm[PROCESS_COMM_SZ];	/* of the thread group leader */
+	char exe[PROCESS_EXE_SZ];	/* path inside its mount, may lack leading components */
+	char cgroup[PROCESS_CGROUP_SZ]; /* names of the innermost cgroups, "parent/child" */
+	__u32 reserved2;
+	/* payload follows */
+};
+
+struct record_exit {
+	struct record_head head;
+	__u32 process_id;
+	__u32 pid;
+	__u64 time_ns;
+};
+
+#endif

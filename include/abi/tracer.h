@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * What user space tells the BPF programs: settings, filter keys, verdicts; and the counters that
+ * they keep. Shared by both sides of one build only, never on disk.
+ */
+#ifndef SONDE_ABI_TRACER_H
+#define SONDE_ABI_TRACER_H
+
+#ifndef __VMLINUX_H__
+#include <linux/types.h>
+#endif
+
+#define COPY_MAX 16384u /* bytes that one operation may copy */
+#define ARGS_MAX 1024u	/* bytes of a process's arguments in its record */
+#define ENV_MAX 8192u	/* bytes of its environment */
+#define FILTER_NAMES_MAX 64
+#define VERDICTS_MAX 16384
+
+/* tracer_settings.filter: which kinds of target restrict; a process must pass each kind. */
+#define FILTER_PIDS 0x01u
+#define FILTER_NAMES 0x02u
+#define FILTER_EXES 0x04u
+#define FILTER_CGROUPS 0x08u
+#define FILTER_PORTS 0x10u
+
+struct tracer_settings {
+	__u32 filter;	   /* FILTER_ bits */
+	__u32 descendants; /* children of filtered pids are followed */
+	__u32 copy_first;  /* bytes copied per operation until a verdict comes */
+	__u32 copy_turn;   /* bytes copied at most per turn, until a verdict comes */
+	__u32 cpus;	   /* possible CPUs */
+	__u32 wakeup_at;   /* bytes waiting in the ring at which the reader is woken */
+};
+
+struct exe_key {
+	__u64 inode;
+	__u32 dev; /* as record_process.exe_dev */
+	__u32 reserved;
+};
+
+struct name_key {
+	char comm[16]; /* NUL padded */
+};
+
+/* The local end of a connection that sonde itself made: its other end is not traced. */
+struct own_end_key {
+	__u8 addr[16]; /* network order, IPv4 in the first 4 bytes */
+	__u16 port;    /* host byte order */
+	__u16 family;
+};
+
+/* Per connection, by cookie; moves into the socket's storage at its next event. */
+struct verdict {
+	__u32 copy_op;	 /* bytes copied per operation, at most COPY_MAX */
+	__u32 copy_turn; /* bytes copied per turn */
+	__u8 ignore;	 /* 1: no more records of this connection */
+	__u8 forget;	 /* 1: announce it again at its next event */
+	__u8 reserved[6];
+};
+
+/* Kept by the BPF programs, per CPU. */
+struct tracer_counts {
+	__u64 ring_full;  /* records that could not be written */
+	__u64 unreadable; /* operations whose buffer could not be read */
+	__u64 no_storage; /* operations without socket or task storage */
+	__u64 events;	  /* operations seen on traced connections */
+};
+
+#endif

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fixtures: one Collector for all tests, and servers that live for one test each."""
+import contextlib
+import os
+import pathlib
+
+import pytest
+
+import gateway
+import servers
+import traced
+
+
+def pytest_collection_modifyitems(config, items):
+    if os.geteuid() != 0:
+        pytest.exit("the end-to-end tests need root", returncode=2)
+    if not pathlib.Path(traced.SONDE).exists():
+        pytest.exit(f"{traced.SONDE} is missing: run make", returncode=2)
+
+
+@pytest.fixture(scope="session")
+def collector(tmp_path_factory):
+    with gateway.Collector(tmp_path_factory.mktemp("collector")) as running:
+        yield running
+
+
+@pytest.fixture
+def start():
+    """start(thing) enters a context manager for the rest of the test."""
+    with contextlib.ExitStack() as stack:
+        yield stack.enter_context
+
+
+@pytest.fixture
+def python_server(tmp_path, start):
+    return start(servers.PythonServer(tmp_path))
+
+
+@pytest.fixture
+def nginx(tmp_path, start):
+    return start(servers.Nginx(tmp_path))
+
+
+@pytest.fixture
+def tracing(tmp_path, start):
+    """tracing(ARGS...) starts `sonde trace --json ARGS` and waits until it is attached."""
+    return lambda *args, **more: start(traced.Trace(tmp_path, *args, **more))

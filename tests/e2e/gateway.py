@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The real OpenTelemetry Collector with a file exporter, and its file read back as flat spans."""
+import json
+import subprocess
+import time
+
+from net import accepts, free_port
+from traced import ROOT, environment, wait_for
+
+CONFIG = """
+receivers:
+  otlp:
+    protocols:
+      http: {endpoint: "127.0.0.1:%(port)d"}
+processors:
+  memory_limiter: {check_interval: 1s, limit_mib: 512}
+exporters:
+  file: {path: "%(file)s", flush_interval: 50ms}
+service:
+  telemetry: {metrics: {level: none}, logs: {level: warn}}
+  pipelines:
+    traces: {receivers: [otlp], processors: [memory_limiter], exporters: [file]}
+"""
+KINDS = ["UNSPECIFIED", "INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER"]
+STATUSES = ["UNSET", "OK", "ERROR"]
+
+
+def value_of(any_value):
+    (kind, value), = any_value.items()
+    if kind == "intValue":
+        return int(value)
+    if kind == "arrayValue":
+        return [value_of(v) for v in value.get("values", [])]
+    return value
+
+
+def as_dict(attributes):
+    found = {a["key"]: value_of(a["value"]) for a in attributes}
+    assert len(found) == len(attributes), f"a key twice: {attributes}"
+    return found
+
+
+def flatten(line):
+    """The spans of one line of OTLP/JSON in the form of `sonde trace --json`."""
+    for of_resource in json.loads(line)["resourceSpans"]:
+        resource = as_dict(of_resource["resource"].get("attributes", []))
+        for of_scope in of_resource["scopeSpans"]:
+            for span in of_scope["spans"]:
+                yield {
+                    "traceId": span["traceId"], "spanId": span["spanId"],
+                    "parentSpanId": span.get("parentSpanId", ""), "name": span["name"],
+                    "kind": KINDS[span["kind"]],
+                    "startTimeUnixNano": int(span["startTimeUnixNano"]),
+                    "endTimeUnixNano": int(span["endTimeUnixNano"]),
+                    "status": STATUSES[span.get("status", {}).get("code", 0)],
+                    "attributes": as_dict(span.get("attributes", [])), "resource": resource,
+                    "scope": of_scope.get("scope", {}),
+                    "schemaUrl": of_resource.get("schemaUrl", ""),
+                    "flags": span.get("flags", 0),
+                }
+
+
+class Collector:
+    """Listens for OTLP/HTTP at .url. A context manager."""
+
+    def __init__(self, tmp_path):
+        self.program = subprocess.run([ROOT / "tools/collector"], check=True, text=True,
+                                      stdout=subprocess.PIPE).stdout.strip()
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.file = tmp_path / "collector.jsonl"
+        self.log = tmp_path / "collector.log"
+        self.config = tmp_path / "collector.yaml"
+        self.config.write_text(CONFIG % {"port": self.port, "file": self.file})
+
+    def __enter__(self):
+        with open(self.log, "wb") as log:
+            self.process = subprocess.Popen([self.program, "--config", self.config], stdout=log,
+                                            stderr=log, stdin=subprocess.DEVNULL,
+                                            env=environment())
+        wait_for(lambda: accepts(self.port) or self.process.poll() is not None,
+                 "the Collector to listen", 30)
+        assert self.process.poll() is None, self.log.read_text()
+        return self
+
+    def __exit__(self, *exc):
+        self.process.terminate()
+        self.process.wait(timeout=20)
+
+    def spans(self, port=None):
+        """What has arrived so far, of the server at that port if one is given."""
+        if not self.file.exists():
+            return []
+        whole = self.file.read_text().split("\n")[:-1]
+        spans = [span for line in whole for span in flatten(line)]
+        if port is None:
+            return spans
+        return [s for s in spans if s["attributes"].get("server.port") == port]
+
+    def wait_spans(self, count, port=None, timeout=10):
+        """Waits until that many have arrived and a little longer, for any that are too many."""
+        end = time.monotonic() + timeout
+        while len(self.spans(port)) < count and time.monotonic() < end:
+            time.sleep(0.1)
+        time.sleep(0.2)
+        return self.spans(port)

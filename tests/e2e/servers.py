@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+"""HTTP servers as users run them, each on a free loopback port. They know nothing of sonde."""
+import hashlib
+import itertools
+import pathlib
+import subprocess
+import sys
+import urllib.request
+
+from net import accepts, free_port
+from traced import ROOT, environment, wait_for
+
+unique = itertools.count(1)
+WORKLOADS = pathlib.Path(__file__).parent / "workloads"
+
+NGINX = """
+worker_processes %(workers)d;
+daemon off;
+error_log %(dir)s/error.log warn;
+pid %(dir)s/nginx.pid;
+events { worker_connections 1024; }
+http {
+    access_log off;
+    sendfile on;
+    client_max_body_size 0;
+    tcp_nopush on;
+    keepalive_requests 1000000000;
+    client_body_temp_path %(dir)s/body;
+    proxy_temp_path %(dir)s/proxy;
+    fastcgi_temp_path %(dir)s/fastcgi;
+    uwsgi_temp_path %(dir)s/uwsgi;
+    scgi_temp_path %(dir)s/scgi;
+    server {
+        listen 127.0.0.1:%(port)d;
+        root %(dir)s/html;
+        location /items/ { return 200 "$uri"; }
+        location /fail { return 500; }
+        location /empty { return 204; }
+        location /unchanged { return 304; }
+        location /echo { return 200 "$content_length"; }
+    }
+    server {
+        listen 127.0.0.1:%(status_port)d;
+        location / { stub_status; }
+    }
+}
+"""
+
+
+def go_program(name):
+    """Builds a Go workload, once for each state of its source."""
+    source = b"".join(p.read_bytes() for p in
+                      [WORKLOADS / "go.mod", *sorted((WORKLOADS / name).iterdir())])
+    cache = subprocess.run([ROOT / "tools/cache-dir"], check=True, text=True,
+                           stdout=subprocess.PIPE).stdout.strip()
+    built = pathlib.Path(cache) / f"workload-{name}-{hashlib.sha256(source).hexdigest()[:12]}" / name
+    if not built.exists():
+        built.parent.mkdir(exist_ok=True)
+        subprocess.run([ROOT / "tools/go", "build", "-o", built, f"./{name}"], check=True,
+                       cwd=WORKLOADS, stdin=subprocess.DEVNULL)
+    return str(built)
+
+
+def open_up(directory):
+    """Lets every user read below the temporary directory that this one is in."""
+    for place in [directory, *directory.parents]:
+        if place.stat().st_mode & 0o1000 or len(place.parts) < 3:
+            break
+        place.chmod(place.stat().st_mode | 0o055)
+
+
+class Server:
+    """A running server process with .port, .url and .service, the name its spans must carry."""
+    command, service = [], None
+
+    def __init__(self, tmp_path, *args, prefix=(), env=None, host="127.0.0.1"):
+        self.host = host
+        self.log = tmp_path / f"server-{next(unique)}.log"
+        self.full_command = [*prefix, *self.make_command(tmp_path), *map(str, args)]
+        self.env = environment(**(env or {}))
+        self.port = 0
+
+    def make_command(self, tmp_path):
+        return self.command
+
+    def __enter__(self):
+        with open(self.log, "wb") as log:
+            self.process = subprocess.Popen(self.full_command, stdout=subprocess.PIPE, stderr=log,
+                                            stdin=subprocess.DEVNULL, env=self.env, text=True)
+        self.wait_ready()
+        return self
+
+    def wait_ready(self):
+        line = self.process.stdout.readline()
+        assert line.startswith("listening "), f"{self.full_command}: {self.log.read_text()}"
+        self.port = int(line.split()[1])
+
+    def __exit__(self, *exc):
+        self.process.terminate()
+        self.process.wait(timeout=10)
+        self.process.stdout.close()
+
+    @property
+    def url(self):
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+
+class PythonServer(Server):
+    command = [sys.executable, str(WORKLOADS / "http_server.py")]
+    service = "http_server"
+
+
+class NodeServer(Server):
+    command = ["node", str(WORKLOADS / "http_server.js")]
+    service = "http_server"
+
+
+class GoServer(Server):
+    service = "server"
+
+    def make_command(self, tmp_path):
+        return [go_program("server")]
+
+
+class Nginx(Server):
+    service = "nginx"
+    workers = 1
+
+    def make_command(self, tmp_path):
+        directory = tmp_path / f"nginx-{next(unique)}"
+        (directory / "html").mkdir(parents=True)
+        (directory / "html/small").write_text("x" * 612)
+        (directory / "html/big").write_bytes(b"0123456789abcdef" * (10 * 1024 * 1024 // 16))
+        for name in ("html/small", "html/big", "html", "."):
+            (directory / name).chmod(0o755)
+        open_up(directory)  # the workers are not root
+        self.fixed_port, self.status_port = free_port(), free_port()
+        (directory / "nginx.conf").write_text(NGINX % {
+            "dir": directory, "port": self.fixed_port, "status_port": self.status_port,
+            "workers": self.workers})
+        return ["nginx", "-p", str(directory), "-c", str(directory / "nginx.conf"),
+                "-e", str(directory / "error.log")]
+
+    def wait_ready(self):
+        self.port = self.fixed_port
+        wait_for(lambda: accepts(self.port) or self.process.poll() is not None, "nginx to listen")
+        assert self.process.poll() is None, self.log.read_text()
+        self.status_calls = 0
+        self.requests_base = self.requests()
+
+    def requests(self):
+        """How many requests it has served at .port since it was ready, by its own count."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.status_port}/", timeout=5) as status:
+            count = int(status.read().split()[9])
+        self.status_calls += 1
+        return count - self.status_calls - getattr(self, "requests_base", 0)
+
+
+class NginxPair(Nginx):
+    workers = 2
+
+
+ALL = {"nginx": Nginx, "python": PythonServer, "go": GoServer, "node": NodeServer}

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Ground truth under load: spans + lost by cause = requests, by nginx's own count."""
+import pytest
+
+import clients
+import servers
+from checks import of_kind
+from traced import Agent, Trace, lost
+
+REQUESTS = 200_000
+PIPELINE = """
+local depth = 16
+local batch
+init = function()
+  local requests = {}
+  for i = 1, depth do requests[i] = wrk.format() end
+  batch = table.concat(requests)
+end
+request = function() return batch end
+"""
+
+
+@pytest.fixture
+def pair(tmp_path, start):
+    return start(servers.NginxPair(tmp_path))
+
+
+def blast(server, **how):
+    """Full speed until the server has counted enough."""
+    while server.requests() < REQUESTS:
+        clients.wrk(server.url + "/small", connections=32, seconds=4, **how)
+    return server.requests()
+
+
+def check_truth(metrics, truth, ends):
+    """ends: how many ends of each connection are traced."""
+    spans, gone = int(metrics["sonde_spans_total"]), lost(metrics)
+    told = {k: int(v) for k, v in metrics.items() if v and k.startswith("sonde_")}
+    assert abs(spans + gone - ends * truth) <= ends * truth // 1000, \
+        f"{ends} x {truth} requests, {spans} spans, {gone} lost: {told}"
+    return spans, gone
+
+
+@pytest.mark.parametrize("script", [None, PIPELINE], ids=["keepalive", "pipelined"])
+@pytest.mark.parametrize("targets, ends", [("server", 1), ("both", 2)])
+def test_full_speed(tmp_path, pair, script, targets, ends):
+    if script:
+        path = tmp_path / "pipeline.lua"
+        path.write_text(script)
+        script = path
+    config = {"targets": {"ports": [pair.port]}, "export": {"discard": True}}
+    if targets == "server":
+        config["targets"] = {"names": ["nginx"]}
+    with Agent(tmp_path, config) as agent:
+        truth = blast(pair, script=script)
+        metrics = agent.settled_metrics()
+        agent.stop()
+    if targets == "server":
+        truth += pair.status_calls  # its status page is traced too
+    check_truth(metrics, truth, ends)
+
+
+def test_nothing_is_lost_at_20000_per_second(tmp_path, pair):
+    config = {"targets": {"ports": [pair.port]}, "export": {"discard": True}}
+    with Agent(tmp_path, config) as agent:
+        done = clients.paced(f"127.0.0.1:{pair.port}", "/small", 32, 20_000, 10)
+        assert done["requests"] == 200_000 and done["errors"] == 0
+        assert done["seconds"] < 11, "the machine is too slow for this rate"
+        metrics = agent.settled_metrics()
+        agent.stop()
+    assert pair.requests() == 200_000
+    assert (int(metrics["sonde_spans_total"]), lost(metrics)) == (400_000, 0)
+
+
+def test_export_under_load(tmp_path, pair, collector):
+    """What leaves for the Collector arrives there: as many spans as were accepted."""
+    config = {"targets": {"ports": [pair.port]}, "export": {"endpoint": collector.url}}
+    with Agent(tmp_path, config) as agent:
+        clients.paced(f"127.0.0.1:{pair.port}", "/small", 16, 2_000, 5)
+        agent.settled_metrics()
+        agent.stop()
+    spans = collector.wait_spans(20_000, pair.port, timeout=30)
+    assert len(spans) == 20_000, agent.log
+    ids = {s["spanId"] for s in of_kind(spans, "CLIENT")}
+    assert all(s["parentSpanId"] in ids for s in of_kind(spans, "SERVER"))
+
+
+def test_tiny_ring_is_counted(tmp_path, pair):
+    """A ring that overflows costs spans, and each one is in the account."""
+    with Trace(tmp_path, "--port", pair.port, "--discard",
+               env={"SONDE_CAPTURE_RING_SIZE": "64KiB"}) as trace:
+        clients.wrk(pair.url + "/small", connections=64, seconds=3)
+        truth = pair.requests()
+        trace.stop()
+    account = trace.account
+    assert account.get("ring_full", 0) > 0, f"the ring was large enough: {account}"
+    assert account.get("lost.ring_full", 0) + account.get("lost.gap", 0) > 0, account
+    assert abs(account.spans + account.lost - 2 * truth) <= 2 * truth // 100, (truth, account)
+
+
+def test_memory_is_bounded(tmp_path, pair):
+    with Agent(tmp_path, {"export": {"discard": True}}) as agent:
+        clients.wrk(pair.url + "/small", connections=256, seconds=4)
+        metrics = agent.metrics()
+        agent.stop()
+    assert metrics["sonde_resident_memory_bytes"] <= 48 << 20

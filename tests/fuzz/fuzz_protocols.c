@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * All protocols, as a connection would use them. The input is a byte that chooses the protocol (the
+ * sum of its name's bytes, else an index), a byte of flags, then runs of bytes that the two senders
+ * send in turn: a length (16 bits, little endian) and the bytes. Every buffer that a parser sees has
+ * exactly the size of what it holds.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "user/protocols/protocol.h"
+
+#define FLAG_SERVER_FIRST 0x01u
+#define FLAG_LAST 0x02u	       /* after each run, no more comes of it */
+#define FLAG_SERVER_SIDE 0x04u /* whose span is described */
+#define FLAG_UNIX 0x08u
+#define FLAG_FAILED 0x10u /* exchanges end in a failure */
+
+#define MSG_FLAGS_ALL                                                                    \
+	(MESSAGE_HAS_PARTS | MESSAGE_UNTIL_CLOSE | MESSAGE_UPGRADE | MESSAGE_TRUNCATED | \
+	 MESSAGE_MALFORMED)
+#define TAGS_MAX 16
+#define SPAN_ATTRS_MAX 64
+
+#define CHECK(condition)                                                                \
+	do {                                                                            \
+		if (!(condition)) {                                                     \
+			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
+			abort();                                                        \
+		}                                                                       \
+	} while (0)
+
+/* The bytes of one sender that were not consumed yet. */
+struct stream {
+	char *p;
+	size_t n;
+	uint64_t skip;
+	bool over; /* what follows is not this protocol's */
+};
+
+/* A deep copy of attributes, each string in an allocation of its own size. */
+struct saved {
+	struct attr v[MSG_ATTRS_MAX];
+	struct attrs attrs;
+};
+
+struct connection {
+	const struct protocol *protocol;
+	unsigned int flags;
+	void *state;
+	struct stream streams[2];
+	struct saved request;
+	uint32_t tags[TAGS_MAX];
+	unsigned int tags_cnt;
+};
+
+int LLVMFuzzerTestOneInput(const uint8_t *input, size_t n);
+
+static void *exact_copy(const void *p, size_t n)
+{
+	void *copy = malloc(n ? n : 1);
+
+	CHECK(copy);
+	if (n)
+		memcpy(copy, p, n);
+	return copy;
+}
+
+/* Touches each byte, so that the sanitizer looks at it. */
+static void check_slice(struct slice s)
+{
+	volatile char sink = 0;
+
+	for (size_t i = 0; i < s.n; i++)
+		sink ^= s.p[i];
+	(void)sink;
+}
+
+static void check_attrs(const struct attrs *attrs, const struct attr *v, uint16_t cap)
+{
+	CHECK(attrs->v == v && attrs->cap == cap && attrs->cnt <= cap);
+	for (uint16_t i = 0; i < attrs->cnt; i++) {
+		CHECK(attrs->v[i].key.n > 0);
+		check_slice(attrs->v[i].key);
+		CHECK(attrs->v[i].type >= ATTR_STRING && attrs->v[i].type <= ATTR_STRINGS);
+		if (attrs->v[i].type == ATTR_STRING)
+			check_slice(attrs->v[i].str);
+		for (uint32_t j = 0; j < attrs->v[i].items_cnt; j++)
+			check_slice(attrs->v[i].items[j]);
+	}
+}
+
+static void forget(struct saved *saved)
+{
+	for (uint16_t i = 0; i < saved->attrs.cnt; i++) {
+		if (saved->v[i].type == ATTR_STRING)
+			free((char *)saved->v[i].str.p);
+		for (uint32_t j = 0; j < saved->v[i].items_cnt; j++)
+			free((char *)saved->v[i].items[j].p);
+		if (saved->v[i].type == ATTR_STRINGS)
+			free((struct slice *)saved->v[i].items);
+	}
+	saved->attrs.cnt = 0;
+}
+
+static void save(struct saved *saved, const struct attrs *attrs)
+{
+	forget(saved);
+	saved->attrs = (struct attrs){.v = saved->v, .cap = MSG_ATTRS_MAX};
+	for (uint16_t i = 0; i < attrs->cnt; i++) {
+		struct attr *attr = &saved->v[i];
+
+		*attr = attrs->v[i];
+		if (attr->type == ATTR_STRING)
+			attr->str.p = exact_copy(attr->str.p, attr->str.n);
+		if (attr->type == ATTR_STRINGS) {
+			struct slice *items =
+				exact_copy(attr->items, attr->items_cnt * sizeof(*items));
+
+			for (uint32_t j = 0; j < attr->items_cnt; j++)
+				items[j].p = exact_copy(items[j].p, items[j].n);
+			attr->items = items;
+		}
+	}
+	saved->attrs.cnt = attrs->cnt;
+}
+
+static void describe(const struct connection *c, const struct attrs *response)
+{
+	struct attr *v = malloc(SPAN_ATTRS_MAX * sizeof(*v));
+	struct description *out = malloc(sizeof(*out));
+	bool unix_socket = c->flags & FLAG_UNIX;
+	const struct exchange_view view = {
+		.side = c->flags & FLAG_SERVER_SIDE ? SIDE_SERVER : SIDE_CLIENT,
+		.request = &c->request.attrs,
+		.response = response,
+		.server_address = unix_socket ? SLICE("/run/app.sock") : SLICE("2001:db8::1"),
+		.server_port = unix_socket ? 0 : 8080,
+		.client_address = unix_socket ? SLICE("") : SLICE("192.0.2.1"),
+		.client_port = unix_socket ? 0 : 40000,
+		.unix_socket = unix_socket,
+		.request_body_sz = c->streams[FROM_CLIENT].skip,
+		.response_body_sz = c->streams[FROM_SERVER].skip,
+		.failure = c->flags & FLAG_FAILED ? SLICE("timeout") : SLICE(""),
+	};
+
+	CHECK(v && out);
+	out->attrs = (struct attrs){.v = v, .cap = SPAN_ATTRS_MAX};
+	out->text_len = 0;
+	c->protocol->describe(&view, out);
+	CHECK(out->text_len <= DESCRIPTION_TEXT_MAX);
+	CHECK(out->error || !view.failure.n);
+	CHECK(out->attrs.dropped_cnt == 0);
+	check_slice(out->operation);
+	check_slice(out->route_path);
+	check_attrs(&out->attrs, v, SPAN_ATTRS_MAX);
+	free(out);
+	free(v);
+}
+
+static void take_msg(struct connection *c, enum sender sender, const struct msg *msg)
+{
+	static const struct attrs none;
+	struct stream *stream = &c->streams[sender];
+
+	stream->skip = msg->skip;
+	stream->over = msg->flags & (MESSAGE_UNTIL_CLOSE | MESSAGE_UPGRADE | MESSAGE_TRUNCATED);
+	if (msg->kind == MSG_REQUEST) {
+		save(&c->request, &msg->attrs);
+		if (c->tags_cnt < TAGS_MAX)
+			c->tags[c->tags_cnt++] = msg->tag;
+		describe(c, &none);
+	} else if (msg->kind == MSG_RESPONSE) {
+		if (c->tags_cnt)
+			memmove(c->tags, c->tags + 1, --c->tags_cnt * sizeof(*c->tags));
+		describe(c, &msg->attrs);
+	}
+}
+
+static void drop(struct stream *stream, size_t n)
+{
+	char *old = stream->p;
+
+	stream->p = exact_copy(old + n, stream->n - n);
+	stream->n -= n;
+	free(old);
+}
+
+/* One call of parse. False when it wants more, or gave up. */
+static bool step(struct connection *c, enum sender sender, bool last)
+{
+	struct stream *stream = &c->streams[sender];
+	struct attr *v = malloc(MSG_ATTRS_MAX * sizeof(*v));
+	struct msg msg = {
+		.tag = sender == FROM_SERVER && c->tags_cnt ? c->tags[0] : 0,
+		.attrs = {.v = v, .cap = MSG_ATTRS_MAX},
+	};
+	ssize_t n;
+
+	CHECK(v);
+	n = c->protocol->parse(c->state, sender, slice_of(stream->p, stream->n), last, &msg);
+	if (n < 0) {
+		CHECK(n == -EPROTO);
+		stream->over = true;
+	} else {
+		CHECK((size_t)n <= stream->n && (n > 0 || !last));
+	}
+	if (n > 0) {
+		CHECK(msg.kind >= MSG_NONE && msg.kind <= MSG_END);
+		CHECK((msg.flags & ~MSG_FLAGS_ALL) == 0);
+		CHECK(!(msg.flags & MESSAGE_TRUNCATED) || (size_t)n == stream->n);
+		check_slice(msg.traceparent);
+		check_slice(msg.tracestate);
+		check_attrs(&msg.attrs, v, MSG_ATTRS_MAX);
+		take_msg(c, sender, &msg);
+		drop(stream, (size_t)n);
+	}
+	free(v);
+	return n > 0;
+}
+
+static void send_bytes(struct connection *c, enum sender sender, const void *p, size_t n)
+{
+	struct stream *stream = &c->streams[sender];
+	bool last = c->flags & FLAG_LAST;
+	char *joined = malloc(stream->n + n + 1);
+
+	CHECK(joined);
+	if (stream->n)
+		memcpy(joined, stream->p, stream->n);
+	memcpy(joined + stream->n, p, n);
+	free(stream->p);
+	stream->p = exact_copy(joined, stream->n + n);
+	stream->n += n;
+	free(joined);
+	CHECK(c->protocol->detect(sender, slice_of(stream->p, stream->n)) <= DETECT_YES);
+	do {
+		size_t skipped = stream->skip < stream->n ? (size_t)stream->skip : stream->n;
+
+		stream->skip -= skipped;
+		drop(stream, skipped);
+	} while (stream->n && !stream->over && step(c, sender, last));
+	if (stream->over) { /* joins again at the next turn, as after a gap */
+		drop(stream, stream->n);
+		stream->over = false;
+		stream->skip = 0;
+		if (c->protocol->resync)
+			c->protocol->resync(c->state, sender);
+	}
+}
+
+static const struct protocol *choose(uint8_t choice)
+{
+	size_t cnt = 0;
+
+	FOR_EACH_PROTOCOL (protocol) {
+		uint8_t sum = 0;
+
+		for (const char *c = protocol->name; *c; c++)
+			sum += (uint8_t)*c;
+		if (sum == choice)
+			return protocol;
+		cnt++;
+	}
+	return __start_sonde_protocols[choice % cnt];
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *input, size_t n)
+{
+	struct connection *c;
+	enum sender sender;
+
+	if (n < 2)
+		return 0;
+	c = calloc(1, sizeof(*c));
+	CHECK(c);
+	c->protocol = choose(input[0]);
+	c->flags = input[1];
+	CHECK(c->protocol->state_size <= PROTOCOL_STATE_MAX);
+	c->state = calloc(1, c->protocol->state_size ? c->protocol->state_size : 1);
+	CHECK(c->state);
+	sender = c->flags & FLAG_SERVER_FIRST ? FROM_SERVER : FROM_CLIENT;
+	for (size_t at = 2; at + 2 < n; sender = !sender) {
+		size_t len = input[at] | (size_t)input[at + 1] << 8;
+
+		at += 2;
+		len = len < n - at ? len : n - at;
+		send_bytes(c, sender, input + at, len);
+		at += len;
+	}
+	forget(&c->request);
+	free(c->streams[FROM_CLIENT].p);
+	free(c->streams[FROM_SERVER].p);
+	free(c->state);
+	free(c);
+	return 0;
+}

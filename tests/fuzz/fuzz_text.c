@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Text from the wire on its way into a span and onto a screen: routes, trace context, redaction,
+ * JSON, the live view. The first byte chooses; the rest is the text.
+ */
+#include <jansson.h>
+#include <stdlib.h>
+
+#include "user/cli/json.h"
+#include "user/cli/trace_view.h"
+#include "user/cli/utf8.h"
+#include "user/flow/route.h"
+#include "user/flow/trace_context.h"
+#include "user/policy/redact.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
+
+static void must(bool truth)
+{
+	if (!truth)
+		abort();
+}
+
+/* Takes what stands before the next separator. */
+static struct slice take(struct slice *text, char separator)
+{
+	ptrdiff_t at = slice_find(*text, separator);
+	struct slice part = at < 0 ? *text : slice_first(*text, (size_t)at);
+
+	*text = slice_after(*text, part.n + (at >= 0));
+	return part;
+}
+
+/* --- routes: the first line may be a pattern, each other line is a path ------------------------ */
+
+static void check_route(struct slice path, struct slice route)
+{
+	size_t segments_cnt = 0;
+
+	must((route.n == 0) == (path.n == 0 || path.p[0] != '/'));
+	must(route.n == 0 || route.p[0] == '/');
+	while (route.n) {
+		struct slice segment = take(&route, '/');
+
+		must(segment.n <= 32);
+		segments_cnt += segment.n > 0;
+		for (size_t i = 0; i < segment.n; i++)
+			must(segment.p[i] > 0x20 && segment.p[i] < 0x7f && segment.p[i] != '%');
+	}
+	must(segments_cnt <= ROUTE_SEGMENTS_MAX + 1);
+}
+
+static void fuzz_routes(struct slice text)
+{
+	char pattern_text[64], first[ROUTE_TEXT_MAX], again[ROUTE_TEXT_MAX];
+	const char *pattern = pattern_text;
+	bool with_pattern = slice_starts_with(text, SLICE("/"));
+	struct slice line = take(&text, '\n');
+	struct routes *r;
+
+	snprintf(pattern_text, sizeof(pattern_text), "%.*s", (int)line.n, line.p);
+	r = routes__new(&pattern, with_pattern, 5);
+	if (!r)
+		return;
+	while (text.n) {
+		struct slice path = take(&text, '\n');
+		struct slice route = routes__find(r, path.n % 3, path, first, sizeof(first));
+
+		if (!with_pattern || !slice_eq(route, slice_str(pattern)))
+			check_route(path, route);
+		must(slice_eq(route, routes__find(r, path.n % 3, path, again, sizeof(again))));
+	}
+	routes__free(r);
+}
+
+/* --- trace context ---------------------------------------------------------------------------- */
+
+static void fuzz_trace_context(struct slice text)
+{
+	struct slice header = take(&text, '\n');
+	struct slice kept = tracestate_parse(text);
+	struct traceparent parent;
+
+	must(kept.n <= TRACESTATE_MAX && kept.n <= text.n);
+	must(kept.n == 0 || (kept.p >= text.p && kept.p + kept.n <= text.p + text.n));
+	must(slice_eq(tracestate_parse(kept), kept));
+	if (!traceparent_parse(header, &parent))
+		return;
+	header = slice_trim(header);
+	for (size_t i = 0; i < 16; i++) {
+		char hex[3];
+
+		snprintf(hex, sizeof(hex), "%02x", parent.trace_id.bytes[i]);
+		must(memcmp(hex, header.p + 3 + 2 * i, 2) == 0);
+	}
+}
+
+/* --- redaction: mode, key, arena size, then the value ------------------------------------------ */
+
+static struct slice redact(enum query_values mode, bool url, struct slice value,
+			   struct arena *arena)
+{
+	static const char *const keep_keys[] = {"page"};
+	struct redact_options options = {
+		.query_values = mode, .keep_keys = keep_keys, .keep_keys_cnt = 1};
+	struct attr attr;
+	struct span span = {.attrs = {.v = &attr, .cap = 1}};
+
+	attrs_add_str(&span.attrs, url ? SLICE("url.full") : SLICE("url.query"), value);
+	redact_span(&options, &span, arena);
+	must((span.attrs.cnt == 0) == (mode == QUERY_DROP && !url));
+	return span.attrs.cnt ? attr.str : SLICE("");
+}
+
+static void check_query(struct slice query)
+{
+	while (query.n) {
+		struct slice value = take(&query, '&'), key = take(&value, '=');
+
+		must(key.n <= 64);
+		must(value.n == 0 || slice_eq(value, SLICE("REDACTED")) ||
+		     slice_eq(key, SLICE("page")) || slice_find(value, '=') == 0);
+	}
+}
+
+static void fuzz_redaction(struct slice text)
+{
+	enum query_values mode;
+	struct slice once, twice;
+	struct arena arena, small;
+	bool url;
+
+	if (text.n < 2)
+		return;
+	mode = (enum query_values)((unsigned char)text.p[0] % 3);
+	url = text.p[0] & 0x40;
+	arena__init(&arena, 1 << 20);
+	arena__init(&small, (unsigned char)text.p[1]);
+	text = slice_after(text, 2);
+	once = redact(mode, url, text, &arena);
+	must(slice_find(once, '#') < 0);
+	twice = redact(mode, url, once, &arena);
+	must(slice_eq(once, twice));
+	if (url) {
+		struct slice rest = once;
+
+		take(&rest, '?');
+		must(mode != QUERY_DROP || rest.n == 0);
+		if (mode == QUERY_REDACT)
+			check_query(rest);
+	} else if (mode == QUERY_REDACT) {
+		check_query(once);
+	}
+	twice = redact(mode, url, text, &small);
+	must(slice_eq(twice, once) || slice_eq(twice, SLICE("REDACTED")));
+	arena__free(&arena);
+	arena__free(&small);
+}
+
+/* --- JSON ------------------------------------------------------------------------------------- */
+
+static void fuzz_json(struct slice text)
+{
+	struct json json;
+	json_t *value;
+
+	json__init(&json, 1 << 20);
+	json_put_string(&json, text);
+	must(!json.failed);
+	value = json_loadb(json.p, json.n, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+	must(json_is_string(value));
+	json_decref(value);
+	json__free(&json);
+}
+
+/* --- the live view: each line a span, its first bytes ids and kind ------------------------------ */
+
+static void add_span(struct span_batch *batch, struct slice text)
+{
+	struct attr name = {.key = SLICE("service.name"), .type = ATTR_STRING};
+	struct attrs attrs = {.v = &name, .cnt = 1, .cap = 1};
+	struct resource *resource;
+	struct span *span;
+
+	if (text.n < 8)
+		return;
+	name.str = slice_first(slice_after(text, 8), 20);
+	resource = resource__new(&attrs, 1);
+	must(resource);
+	span = span_batch__add(batch, 4, resource);
+	resource__release(resource);
+	if (!span)
+		return;
+	span->trace_id.bytes[0] = (uint8_t)text.p[0] & 1;
+	span->span_id.bytes[0] = (uint8_t)text.p[1];
+	span->parent_id.bytes[0] = (uint8_t)text.p[2];
+	span->kind = (enum span_kind)((unsigned char)text.p[3] % 5 + 1);
+	span->start_ns = (unsigned char)text.p[4];
+	memcpy(&span->end_ns, text.p, 8);
+	span->name = slice_after(text, 8);
+	attrs_add_str(&span->attrs, SLICE("url.full"), span->name);
+	attrs_add_int(&span->attrs, SLICE("http.response.body.size"), (int64_t)span->end_ns);
+	attrs_add_str(&span->attrs, SLICE("error.type"), span->name);
+}
+
+/* Whole characters, none of which is for the terminal; as many lines as there should be. */
+static void check_screen(struct slice text, unsigned int width, size_t lines_cnt)
+{
+	while (text.n) {
+		struct slice line = take(&text, '\n');
+		unsigned int columns = 0;
+
+		lines_cnt--;
+		while (line.n) {
+			uint32_t code;
+			size_t n = utf8_decode(line, &code);
+
+			must(n && utf8_columns(code) >= 0);
+			columns += (unsigned int)utf8_columns(code);
+			line = slice_after(line, n);
+		}
+		must(!width || columns <= width);
+	}
+	must(lines_cnt == 0);
+}
+
+static void fuzz_view(struct slice text)
+{
+	unsigned int width = text.n ? (unsigned char)text.p[0] : 0;
+	struct span_batch *batch = span_batch__new();
+	struct trace_view *view;
+	char *screen;
+	size_t screen_sz;
+	FILE *out = open_memstream(&screen, &screen_sz);
+
+	must(batch && out);
+	setenv("LC_ALL", width & 1 ? "C" : "C.UTF-8", 1);
+	text = slice_after(text, 1);
+	while (text.n)
+		add_span(batch, take(&text, '\n'));
+	view = trace_view__new(out, VIEW_TEXT, false, width);
+	must(view && trace_view__add(view, batch) == 0 && trace_view__finish(view) == 0);
+	check_screen(slice_of(screen, screen_sz), width, batch->cnt + 1);
+	trace_view__free(view);
+	fclose(out);
+	free(screen);
+	span_batch__free(batch);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
+{
+	static void (*const targets[])(struct slice) = {
+		fuzz_routes, fuzz_trace_context, fuzz_redaction, fuzz_json, fuzz_view,
+	};
+
+	if (len)
+		targets[bytes[0] % (sizeof(targets) / sizeof(*targets))](
+			slice_of((const char *)bytes + 1, len - 1));
+	return 0;
+}

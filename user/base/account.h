@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The account: what went in, what came out, what was lost and why. One table of counters serves
+ * the tools' last line, the agent's log and /metrics. Any thread may add; reads are not a snapshot.
+ */
+#ifndef SONDE_BASE_ACCOUNT_H
+#define SONDE_BASE_ACCOUNT_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+/*
+ * X(enumerator, metric stem, cause label or "", one-line help)
+ * The Prometheus name is sonde_<stem>_total{cause="<label>"}.
+ */
+#define ACCOUNT_TABLE(X)                                                                           \
+	X(RECORDS, "records", "", "Records read from the ring")                                    \
+	X(RECORD_BYTES, "record_bytes", "", "Bytes read from the ring")                            \
+	X(RECORDS_INVALID, "records_invalid", "", "Records that failed validation")                \
+	X(RING_FULL, "ring_full", "", "Records that the kernel could not write: ring full")        \
+	X(CONNECTIONS, "connections", "", "Connections seen")                                      \
+	X(CONNECTIONS_UNKNOWN, "connections_unknown", "", "Connections of no recognised protocol") \
+	X(UNPARSED_BYTES, "unparsed_bytes", "", "Bytes on connections of no recognised protocol")  \
+	X(GAPS, "gaps", "", "Gaps that broke a stream's framing")                                  \
+	X(REQUESTS, "requests", "", "Requests parsed")                                             \
+	X(RESPONSES, "responses", "", "Responses parsed")                                          \
+	X(RESPONSES_EARLY, "responses_early", "", "Responses to requests from before the start")   \
+	X(RECORDS_STRAY, "records_stray", "", "Records of connections that were let go")           \
+	X(TEXT_CUT, "text_cut", "", "Spans whose texts did not fit")                               \
+	X(SPANS, "spans", "", "Spans made")                                                        \
+	X(LOST_GAP, "lost", "gap", "Exchanges lost: bytes missing in the stream")                  \
+	X(LOST_EVICTED, "lost", "evicted", "Exchanges lost: table full")                           \
+	X(LOST_RING, "lost", "ring_full",                                                          \
+	  "Exchanges lost: turns missing because the ring was full")                               \
+	X(LOST_UNPARSED, "lost", "unparsed", "Exchanges lost: malformed message")                  \
+	X(LOST_OPEN, "lost", "unfinished", "Exchanges unfinished when the tracer stopped")         \
+	X(LOST_MEMORY, "lost", "memory", "Exchanges lost: out of memory")                          \
+	X(LOST_QUEUE, "lost", "queue_full", "Spans dropped: export queue full")                    \
+	X(SENT, "exported", "sent", "Spans that the endpoint accepted")                            \
+	X(WRITTEN, "exported", "written", "Spans written to a file")                               \
+	X(REFUSED, "export_lost", "refused", "Spans that the endpoint refused")                    \
+	X(FAILED, "export_lost", "failed", "Spans given up after retries")                         \
+	X(EXPORT_REQUESTS, "export_requests", "", "Export requests made")                          \
+	X(EXPORT_RETRIES, "export_retries", "", "Export requests made again")
+
+enum account_entry {
+#define X(id, stem, cause, help) ACCOUNT_##id,
+	ACCOUNT_TABLE(X)
+#undef X
+	ACCOUNT_CNT,
+};
+
+struct account_row {
+	const char *stem, *cause, *help;
+};
+
+extern const struct account_row account_rows[ACCOUNT_CNT];
+extern _Atomic uint64_t account_values[ACCOUNT_CNT];
+
+static inline void account_add(enum account_entry entry, uint64_t n)
+{
+	atomic_fetch_add_explicit(&account_values[entry], n, memory_order_relaxed);
+}
+
+static inline uint64_t account_get(enum account_entry entry)
+{
+	return atomic_load_explicit(&account_values[entry], memory_order_relaxed);
+}
+
+/* For values that are counted elsewhere (the kernel) and only mirrored here. */
+static inline void account_set(enum account_entry entry, uint64_t n)
+{
+	atomic_store_explicit(&account_values[entry], n, memory_order_relaxed);
+}
+
+#endif

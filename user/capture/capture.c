@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Loads, attaches, drains. */
+#include "user/capture/capture.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "build/bpf/tracer.skel.h"
+#include "user/base/account.h"
+#include "user/base/address.h"
+#include "user/base/log.h"
+#include "user/capture/filter.h"
+#include "user/capture/probes.h"
+#include "user/capture/record.h"
+
+#define PROBES_MAX 16
+#define LINKS_MAX 32
+
+struct capture {
+	struct tracer_bpf *bpf;
+	struct ring_buffer *ring;
+	struct bpf_link *links[LINKS_MAX];
+	size_t links_cnt;
+	struct bpf_link *tails;	  /* the iterator; NULL where there is none */
+	const uint8_t *scratches; /* mapped; the counts stand first in each */
+	size_t scratches_sz;
+	int cpus;
+	bool verdicts_pending;
+	struct capture_options options;
+};
+
+static int take_record(void *ctx, void *bytes, size_t len)
+{
+	struct capture *capture = ctx;
+
+	account_add(ACCOUNT_RECORDS, 1);
+	account_add(ACCOUNT_RECORD_BYTES, len);
+	if (record_valid(bytes, len))
+		capture->options.record(capture->options.ctx, bytes);
+	else
+		account_add(ACCOUNT_RECORDS_INVALID, 1);
+	return 0;
+}
+
+static void set_up(struct capture *capture)
+{
+	const struct capture_options *o = &capture->options;
+	struct tracer_settings *settings = &capture->bpf->rodata->settings;
+
+	settings->filter = filter_bits(&o->targets);
+	settings->descendants = o->targets.descendants;
+	settings->copy_first = o->copy_first_sz < COPY_MAX ? o->copy_first_sz : COPY_MAX;
+	settings->copy_turn = o->copy_turn_sz;
+	settings->cpus = (uint32_t)capture->cpus;
+	settings->wakeup_at = (uint32_t)(o->ring_sz / 4);
+	bpf_map__set_max_entries(capture->bpf->maps.records, (uint32_t)o->ring_sz);
+	bpf_map__set_max_entries(capture->bpf->maps.scratches, (uint32_t)capture->cpus);
+}
+
+/* Opens and loads with what results leave; all programs where results is NULL. */
+static int load(struct capture *capture, const struct probe_result *results)
+{
+	int err;
+
+	tracer_bpf__destroy(capture->bpf);
+	capture->bpf = tracer_bpf__open();
+	if (!capture->bpf)
+		return -errno;
+	if (results)
+		probes_select(capture->bpf, results);
+	set_up(capture);
+	err = tracer_bpf__load(capture->bpf);
+	return err;
+}
+
+/*
+ * The usual case is that everything loads. If not, each probe is tried alone, and what does not
+ * work is left out, or said.
+ */
+static int load_what_works(struct capture *capture, char *why)
+{
+	struct probe_result results[PROBES_MAX];
+	char words[PROBE_WHY_SZ];
+	int err;
+
+	libbpf_messages_to(words, sizeof(words));
+	err = load(capture, NULL);
+	libbpf_messages_to(NULL, 0);
+	if (!err)
+		return 0;
+	for (size_t i = 0; i < probes_cnt; i++) {
+		probe_try(&probes[i], &results[i]);
+		if (results[i].chosen)
+			continue;
+		if (probes[i].required) {
+			snprintf(why, CAPTURE_WHY_SZ, "no hook for %s (%s): %s. Try `sonde doctor`",
+				 probes[i].capability, results[i].tried, probes[i].todo);
+			return err;
+		}
+		log_warn("no hook for %s: %s (%s)", probes[i].capability, probes[i].without,
+			 results[i].tried);
+	}
+	libbpf_messages_to(words, sizeof(words));
+	err = load(capture, results);
+	libbpf_messages_to(NULL, 0);
+	if (err)
+		snprintf(why, CAPTURE_WHY_SZ, "the kernel refused the programs: %s (%s)",
+			 strerror(-err), words);
+	return err;
+}
+
+static int attach_iterator(struct capture *capture)
+{
+	LIBBPF_OPTS(bpf_iter_attach_opts, opts);
+	union bpf_iter_link_info info = {0};
+
+	if (!bpf_program__autoload(capture->bpf->progs.flush_tails))
+		return 0;
+	info.map.map_fd = (__u32)bpf_map__fd(capture->bpf->maps.connections);
+	opts.link_info = &info;
+	opts.link_info_len = sizeof(info);
+	capture->tails = bpf_program__attach_iter(capture->bpf->progs.flush_tails, &opts);
+	return capture->tails ? 0 : -errno;
+}
+
+static void identify_self(struct capture *capture)
+{
+	struct bpf_program *prog = capture->bpf->progs.identify_self;
+	LIBBPF_OPTS(bpf_test_run_opts, opts);
+
+	if (!bpf_program__autoload(prog) || bpf_prog_test_run_opts(bpf_program__fd(prog), &opts))
+		capture->bpf->bss->self_pid = (uint32_t)getpid();
+}
+
+static int attach(struct capture *capture)
+{
+	struct bpf_program *prog;
+
+	identify_self(capture);
+	bpf_object__for_each_program(prog, capture->bpf->obj)
+	{
+		struct bpf_link *link;
+
+		if (!bpf_program__autoload(prog) || prog == capture->bpf->progs.flush_tails ||
+		    prog == capture->bpf->progs.identify_self)
+			continue;
+		link = bpf_program__attach(prog);
+		if (!link)
+			return -errno;
+		capture->links[capture->links_cnt++] = link;
+	}
+	return attach_iterator(capture);
+}
+
+static int open_ring(struct capture *capture)
+{
+	size_t value_sz = (bpf_map__value_size(capture->bpf->maps.scratches) + 7u) & ~7u;
+	long page = sysconf(_SC_PAGESIZE);
+	void *mapped;
+
+	capture->ring = ring_buffer__new(bpf_map__fd(capture->bpf->maps.records), take_record,
+					 capture, NULL);
+	if (!capture->ring)
+		return -errno;
+	capture->scratches_sz =
+		(value_sz * (size_t)capture->cpus + (size_t)page - 1) & ~((size_t)page - 1);
+	mapped = mmap(NULL, capture->scratches_sz, PROT_READ, MAP_SHARED,
+		      bpf_map__fd(capture->bpf->maps.scratches), 0);
+	if (mapped == MAP_FAILED)
+		return -errno;
+	capture->scratches = mapped;
+	return 0;
+}
+
+struct capture *capture__new(const struct capture_options *options, char why[CAPTURE_WHY_SZ])
+{
+	struct capture *capture;
+	struct filter_maps maps;
+	int err;
+
+	if (host_lacks(why, CAPTURE_WHY_SZ))
+		return NULL;
+	capture = calloc(1, sizeof(*capture));
+	if (!capture) {
+		snprintf(why, CAPTURE_WHY_SZ, "out of memory");
+		return NULL;
+	}
+	capture->options = *options;
+	capture->cpus = libbpf_num_possible_cpus();
+	snprintf(why, CAPTURE_WHY_SZ, "cannot start tracing");
+	if (load_what_works(capture, why))
+		goto fail;
+	maps = (struct filter_maps){
+		.pids = bpf_map__fd(capture->bpf->maps.filter_pids),
+		.names = bpf_map__fd(capture->bpf->maps.filter_names),
+		.exes = bpf_map__fd(capture->bpf->maps.filter_exes),
+		.cgroups = bpf_map__fd(capture->bpf->maps.filter_cgroups),
+		.ports = bpf_map__fd(capture->bpf->maps.filter_ports),
+	};
+	if (filter_fill(&options->targets, &maps, why, CAPTURE_WHY_SZ))
+		goto fail;
+	err = open_ring(capture);
+	err = err ?: attach(capture);
+	if (err) {
+		snprintf(why, CAPTURE_WHY_SZ, "cannot attach: %s. Try `sonde doctor`",
+			 strerror(-err));
+		goto fail;
+	}
+	memset(&capture->options.targets, 0, sizeof(capture->options.targets));
+	return capture;
+fail:
+	capture__free(capture);
+	return NULL;
+}
+
+void capture__free(struct capture *capture)
+{
+	if (!capture)
+		return;
+	for (size_t i = 0; i < capture->links_cnt; i++)
+		bpf_link__destroy(capture->links[i]);
+	bpf_link__destroy(capture->tails);
+	ring_buffer__free(capture->ring);
+	if (capture->scratches)
+		munmap((void *)capture->scratches, capture->scratches_sz);
+	tracer_bpf__destroy(capture->bpf);
+	free(capture);
+}
+
+int capture__drain(struct capture *capture, int timeout_ms)
+{
+	int n = ring_buffer__poll(capture->ring, timeout_ms);
+
+	if (n < 0 && n != -EINTR)
+		return n;
+	n = ring_buffer__consume(capture->ring);
+	return n < 0 ? n : 0;
+}
+
+void capture__flush_tails(struct capture *capture)
+{
+	char nothing[64];
+	int fd;
+
+	if (!capture->tails)
+		return;
+	fd = bpf_iter_create(bpf_link__fd(capture->tails));
+	if (fd < 0)
+		return;
+	while (read(fd, nothing, sizeof(nothing)) > 0)
+		;
+	close(fd);
+}
+
+void capture__verdict(struct capture *capture, uint64_t cookie, const struct verdict *verdict)
+{
+	bpf_map_update_elem(bpf_map__fd(capture->bpf->maps.verdicts), &cookie, verdict, BPF_ANY);
+	capture->verdicts_pending = true;
+}
+
+void capture__commit_verdicts(struct capture *capture)
+{
+	if (!capture->verdicts_pending)
+		return;
+	capture->verdicts_pending = false;
+	__atomic_fetch_add(&capture->bpf->bss->verdict_generation, 1, __ATOMIC_RELEASE);
+}
+
+void capture__own_end(struct capture *capture, const char *local_ip, int local_port)
+{
+	struct own_end_key key = {.port = (uint16_t)local_port};
+	uint8_t present = 1;
+	bool ipv6;
+
+	if (!address_parse(local_ip, &ipv6, key.addr))
+		return;
+	key.family = ipv6 ? FAMILY_INET6 : FAMILY_INET;
+	bpf_map_update_elem(bpf_map__fd(capture->bpf->maps.own_ends), &key, &present, BPF_ANY);
+	if (ipv6)
+		return;
+	/* The other end may hold it as an IPv4 address in an IPv6 socket. */
+	memcpy(key.addr + 12, key.addr, 4);
+	memset(key.addr, 0, 10);
+	memset(key.addr + 10, 0xff, 2);
+	key.family = FAMILY_INET6;
+	bpf_map_update_elem(bpf_map__fd(capture->bpf->maps.own_ends), &key, &present, BPF_ANY);
+}
+
+void capture__counts(const struct capture *capture, struct tracer_counts *out)
+{
+	size_t value_sz = (bpf_map__value_size(capture->bpf->maps.scratches) + 7u) & ~7u;
+
+	*out = (struct tracer_counts){0};
+	for (int cpu = 0; cpu < capture->cpus; cpu++) {
+		const volatile struct tracer_counts *counts =
+			(const volatile void *)(capture->scratches + (size_t)cpu * value_sz);
+
+		out->ring_full += counts->ring_full;
+		out->unreadable += counts->unreadable;
+		out->no_storage += counts->no_storage;
+		out->events += counts->events;
+	}
+}

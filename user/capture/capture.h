@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The kernel side of sonde, seen from user space: load and attach the BPF programs, drain their
+ * ring, tell them what to look at. Used by one thread; capture__own_end by any.
+ */
+#ifndef SONDE_CAPTURE_CAPTURE_H
+#define SONDE_CAPTURE_CAPTURE_H
+
+#include "include/abi/record.h"
+#include "include/abi/tracer.h"
+#include "user/capture/targets.h"
+
+struct capture_options {
+	struct targets targets;
+	uint64_t ring_sz; /* bytes, a power of two of at least one page */
+	uint32_t copy_first_sz, copy_turn_sz;
+	/* Called for each valid record, which is gone when it returns. */
+	void (*record)(void *ctx, const struct record_head *record);
+	void *ctx;
+};
+
+struct capture;
+
+#define CAPTURE_WHY_SZ 1024
+
+/* Loads and attaches. NULL with a sentence for the user in why. */
+struct capture *capture__new(const struct capture_options *options, char why[CAPTURE_WHY_SZ]);
+void capture__free(struct capture *capture);
+
+/* Waits until the ring fills or the time is over, then delivers all records. 0 or negative errno. */
+int capture__drain(struct capture *capture, int timeout_ms);
+/* Has the kernel write records for tails that it kept silent about. */
+void capture__flush_tails(struct capture *capture);
+/* Takes effect at the connection's next event after capture__commit_verdicts. */
+void capture__verdict(struct capture *capture, uint64_t cookie, const struct verdict *verdict);
+void capture__commit_verdicts(struct capture *capture);
+/* The other end of a connection from this local address is not traced. */
+void capture__own_end(struct capture *capture, const char *local_ip, int local_port);
+/* Sums over CPUs. */
+void capture__counts(const struct capture *capture, struct tracer_counts *out);
+
+#endif

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Targets to the keys that the BPF programs look up. */
+#ifndef SONDE_CAPTURE_FILTER_H
+#define SONDE_CAPTURE_FILTER_H
+
+#include "user/capture/targets.h"
+
+/* File descriptors of the maps. */
+struct filter_maps {
+	int pids, names, exes, cgroups, ports;
+};
+
+/* FILTER_ bits that the targets call for. */
+unsigned int filter_bits(const struct targets *targets);
+/* Fills the maps. 0, or -1 with a sentence in why. */
+int filter_fill(const struct targets *targets, const struct filter_maps *maps, char *why,
+		size_t why_sz);
+
+/* Where cgroup v2 is mounted; false if it is not. */
+bool find_cgroup2(char *path, size_t path_sz);
+
+#endif

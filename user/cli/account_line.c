@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Words and JSON for the account. */
+#include "user/cli/account_line.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include "user/base/account.h"
+
+struct text {
+	char *buf;
+	size_t sz, used;
+};
+
+static void put(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void put(struct text *text, const char *format, ...)
+{
+	va_list args;
+	int n;
+
+	if (text->used >= text->sz)
+		return;
+	va_start(args, format);
+	n = vsnprintf(text->buf + text->used, text->sz - text->used, format, args);
+	va_end(args);
+	if (n > 0)
+		text->used += (size_t)n;
+}
+
+/* "12 gap, 3 evicted" of the counters of one stem; returns their sum. */
+static uint64_t put_causes(struct text *text, const char *stem, const char *before)
+{
+	uint64_t sum = 0;
+
+	for (int i = 0; i < ACCOUNT_CNT; i++) {
+		uint64_t n = account_get((enum account_entry)i);
+
+		if (!n || strcmp(account_rows[i].stem, stem) != 0 || !account_rows[i].cause[0])
+			continue;
+		put(text, "%s%" PRIu64 " %s", sum ? ", " : before, n, account_rows[i].cause);
+		sum += n;
+	}
+	return sum;
+}
+
+static void put_if(struct text *text, enum account_entry entry, const char *what)
+{
+	uint64_t n = account_get(entry);
+
+	if (n)
+		put(text, "; %" PRIu64 " %s", n, what);
+}
+
+void account_text(char *buf, size_t buf_sz)
+{
+	struct text text = {.buf = buf, .sz = buf_sz};
+
+	put(&text, "%" PRIu64 " spans", account_get(ACCOUNT_SPANS));
+	if (!put_causes(&text, "lost", ", lost: "))
+		put(&text, ", nothing lost");
+	put_causes(&text, "exported", "; exported: ");
+	put_causes(&text, "export_lost", "; not delivered: ");
+	put_if(&text, ACCOUNT_RING_FULL, "records did not fit the ring (raise capture.ring_size)");
+	put_if(&text, ACCOUNT_RESPONSES_EARLY, "responses to requests from before the start");
+	put_if(&text, ACCOUNT_CONNECTIONS_UNKNOWN, "connections of no known protocol");
+}
+
+void account_line(FILE *out, bool json)
+{
+	const char *between = "";
+	char line[1024];
+
+	if (!json) {
+		account_text(line, sizeof(line));
+		fprintf(out, "%s\n", line);
+		return;
+	}
+	fprintf(out, "account: {");
+	for (int i = 0; i < ACCOUNT_CNT; i++) {
+		uint64_t n = account_get((enum account_entry)i);
+		const struct account_row *row = &account_rows[i];
+
+		if (!n)
+			continue;
+		fprintf(out, "%s\"%s%s%s\":%" PRIu64, between, row->stem, row->cause[0] ? "." : "",
+			row->cause, n);
+		between = ",";
+	}
+	fprintf(out, "}\n");
+}

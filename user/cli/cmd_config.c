@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Checks, prints and documents the configuration. */
+#include "user/cli/cmd_config.h"
+
+static int check(const char *file, FILE *out, FILE *err)
+{
+	struct config_errors errors = {0};
+	struct config config;
+	int failed;
+
+	failed = config__init(&config) < 0 || config__load_file(&config, file, &errors) < 0 ||
+		 config__check(&config, &errors) < 0;
+	config__free(&config);
+	config_errors__print(&errors, err);
+	if (!failed)
+		fprintf(out, "%s: ok\n", file);
+	return failed;
+}
+
+static void print_default(const struct setting *row, FILE *out)
+{
+	if (*row->fallback)
+		fprintf(out, "`%s`", row->fallback);
+	else
+		fprintf(out, "none");
+}
+
+static void print_values(const struct setting *row, FILE *out)
+{
+	static const char *const kinds[] = {
+		[SETTING_BOOL] = "`true` or `false`",
+		[SETTING_INT] = "number",
+		[SETTING_SIZE] = "size",
+		[SETTING_DURATION] = "duration",
+		[SETTING_CHOICE] = "",
+		[SETTING_TEXT] = "text",
+		[SETTING_TEXTS] = "list of texts",
+		[SETTING_INTS] = "list of numbers",
+		[SETTING_MAP] = "names with texts",
+	};
+	char least[SETTING_NUM_MAX], most[SETTING_NUM_MAX];
+
+	fprintf(out, "%s", kinds[row->type]);
+	for (size_t i = 0; row->choices && row->choices[i]; i++)
+		fprintf(out, "%s`%s`", i ? ", " : "", row->choices[i]);
+	if (row->max)
+		fprintf(out, ", %s to %s", setting_num_text(row, row->min, least),
+			setting_num_text(row, row->max, most));
+}
+
+static void doc_row(const struct setting *row, FILE *out)
+{
+	char env[SETTING_ENV_MAX];
+
+	fprintf(out, "| `%s` | %s | ", strchr(row->path, '.') + 1, row->help);
+	print_values(row, out);
+	fprintf(out, " | ");
+	print_default(row, out);
+	fprintf(out, " | `%s`", setting_env(row, env));
+	if (row->env_also)
+		fprintf(out, ", `%s`", row->env_also);
+	fprintf(out, " | ");
+	if (row->letter)
+		fprintf(out, "`-%c`, ", row->letter);
+	if (row->flag)
+		fprintf(out, "`--%s`", row->flag);
+	fprintf(out, " | %s |\n", row->reloadable ? "reload" : "restart");
+}
+
+static void doc(FILE *out)
+{
+	struct slice section = SLICE("");
+
+	for (size_t i = 0; i < settings_cnt; i++) {
+		const struct setting *row = &settings[i];
+		struct slice of = slice_of(row->path, strcspn(row->path, "."));
+
+		if (row->hidden)
+			continue;
+		if (!slice_eq(of, section))
+			fprintf(out,
+				"%s## %.*s\n\n"
+				"| Setting | What it does | Values | Default | Environment | Flag | "
+				"A change needs |\n|---|---|---|---|---|---|---|\n",
+				section.n ? "\n" : "", (int)of.n, of.p);
+		section = of;
+		doc_row(row, out);
+	}
+}
+
+int cmd_config(const struct options *o, FILE *out, FILE *err)
+{
+	if (o->command == COMMAND_CONFIG_CHECK)
+		return check(o->file, out, err);
+	if (o->command == COMMAND_CONFIG_DOC)
+		doc(out);
+	else
+		config__print(&o->config, out);
+	return 0;
+}

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Commands: name, usage, what they are for, examples. */
+#include "user/cli/help.h"
+
+#include "user/cli/options.h"
+#include "user/control/nearest.h"
+
+#define FLAG_COLUMN 28
+
+struct command_row {
+	const char *name; /* one word, or two */
+	const char *usage;
+	const char *summary;  /* one line */
+	const char *text;     /* more of it, or NULL */
+	const char *examples; /* lines, or NULL */
+	bool hidden;
+};
+
+static const struct command_row commands[] = {
+	[COMMAND_TRACE] =
+		{
+			.name = "trace",
+			.usage = "[OPTIONS] [-- COMMAND ARGS...]",
+			.summary = "Show the requests that programs serve and make",
+			.text = "Watches the chosen processes, or runs COMMAND and watches it. With "
+				"no choice it\n"
+				"watches every process. Needs root or CAP_BPF, CAP_PERFMON and "
+				"CAP_SYS_PTRACE.\n"
+				"Stops at Ctrl-C, at the end of COMMAND, or after --duration.\n",
+			.examples =
+				"  sonde trace -p 4242                      # one process and its "
+				"children\n"
+				"  sonde trace -n nginx --port 8080         # by name and port\n"
+				"  sonde trace --json -- python3 app.py     # run it and print JSON "
+				"lines\n"
+				"  sonde trace -n api --duration 30 --export http://localhost:4318\n",
+		},
+	[COMMAND_AGENT] =
+		{
+			.name = "agent",
+			.usage = "[OPTIONS]",
+			.summary = "Run in the background of a host and export what is seen",
+			.text = "Reads -c FILE, or " CONFIG_FILE_DEFAULT " if that exists. SIGHUP "
+				"reads it again;\n"
+				"SIGTERM sends what is left and stops.\n",
+			.examples = "  sonde agent -c /etc/sonde/sonde.yaml\n"
+				    "  SONDE_EXPORT_ENDPOINT=http://gateway:4318 sonde agent\n",
+		},
+	[COMMAND_CONFIG_CHECK] =
+		{
+			.name = "config check",
+			.usage = "FILE",
+			.summary = "Say what is wrong with a configuration file",
+			.examples = "  sonde config check sonde.yaml && systemctl reload sonde\n",
+		},
+	[COMMAND_CONFIG_PRINT] =
+		{
+			.name = "config print",
+			.usage = "[OPTIONS]",
+			.summary = "Print every setting with its value and where that came from",
+			.examples = "  sonde config print -c sonde.yaml\n"
+				    "  SONDE_LOG_LEVEL=debug sonde config print\n",
+		},
+	[COMMAND_CONFIG_DOC] =
+		{
+			.name = "config doc",
+			.usage = "",
+			.summary = "Print the manual of all settings as Markdown",
+			.hidden = true,
+		},
+	[COMMAND_DOCTOR] =
+		{
+			.name = "doctor",
+			.usage = "[OPTIONS]",
+			.summary = "Say what this kernel and these permissions allow",
+			.examples = "  sonde doctor\n"
+				    "  sonde doctor --json\n",
+		},
+	[COMMAND_REPLAY] =
+		{
+			.name = "replay",
+			.usage = "FILE [OPTIONS]",
+			.summary = "Show the requests in a recording; needs no root",
+			.examples = "  sonde trace -n nginx --record nginx.ring\n"
+				    "  sonde replay nginx.ring --json\n"
+				    "  sonde replay nginx.ring --otlp-file spans.jsonl\n",
+		},
+	[COMMAND_VERSION] =
+		{
+			.name = "version",
+			.usage = "",
+			.summary = "Print the version",
+		},
+	[COMMAND_HELP] =
+		{
+			.name = "help",
+			.usage = "[COMMAND]",
+			.summary = "Print help about a command",
+		},
+};
+
+#define COMMANDS_CNT (sizeof(commands) / sizeof(commands[0]))
+
+static const char overview_examples[] =
+	"  sudo sonde trace -n nginx                # requests of a running program\n"
+	"  sudo sonde trace -- ./server             # run a program and watch it\n"
+	"  sudo sonde trace --port 5432 --json      # whatever speaks on a port\n"
+	"  sudo sonde agent -c /etc/sonde/sonde.yaml\n";
+
+const char *help_command_name(enum command command)
+{
+	return commands[command].name ?: "";
+}
+
+enum command help_command_find(int argc, char **argv, int *words_cnt)
+{
+	char two[64];
+
+	if (argc < 1)
+		return COMMAND_NONE;
+	snprintf(two, sizeof(two), "%s %s", argv[0], argc > 1 ? argv[1] : "");
+	for (size_t i = COMMAND_NONE + 1; i < COMMANDS_CNT; i++) {
+		*words_cnt = strchr(commands[i].name, ' ') ? 2 : 1;
+		if (strcmp(commands[i].name, *words_cnt == 2 ? two : argv[0]) == 0)
+			return (enum command)i;
+	}
+	return COMMAND_NONE;
+}
+
+const char *help_command_nearest(const char *word)
+{
+	struct nearest nearest = {.word = word};
+
+	for (size_t i = COMMAND_NONE + 1; i < COMMANDS_CNT; i++)
+		if (!commands[i].hidden)
+			nearest__try(&nearest, commands[i].name, commands[i].name);
+	return nearest.best;
+}
+
+static void print_option(char letter, const char *flag, bool negatable, const char *argument,
+			 const char *help, FILE *out)
+{
+	int len = letter ? fprintf(out, "  -%c, ", letter) : fprintf(out, "      ");
+
+	len += fprintf(out, "--%s%s%s%s", negatable ? "[no-]" : "", flag, argument ? " " : "",
+		       argument ?: "");
+	fprintf(out, "%*s%s", len < FLAG_COLUMN ? FLAG_COLUMN - len : 1, "", help);
+}
+
+static void print_setting(const struct setting *row, FILE *out)
+{
+	bool many = row->type == SETTING_TEXTS || row->type == SETTING_INTS;
+
+	print_option(row->letter, row->flag, row->type == SETTING_BOOL, row->argument, row->help,
+		     out);
+	for (size_t i = 0; row->choices && row->choices[i]; i++)
+		fprintf(out, "%s%s", i ? ", " : ": ", row->choices[i]);
+	if (many)
+		fprintf(out, "; may be repeated");
+	else if (*row->fallback)
+		fprintf(out, " (default %s)", row->fallback);
+	fprintf(out, "\n");
+}
+
+static void print_options(enum command command, FILE *out)
+{
+	fprintf(out, "\nOptions:\n");
+	for (size_t i = 0; i < settings_cnt; i++)
+		if (settings[i].flag && !settings[i].hidden && settings[i].commands & 1u << command)
+			print_setting(&settings[i], out);
+	for (size_t i = 0; i < plain_options_cnt; i++) {
+		const struct plain_option *plain = &plain_options[i];
+
+		if (!(plain->commands & 1u << command))
+			continue;
+		print_option(plain->letter, plain->flag, false, plain->argument, plain->help, out);
+		fprintf(out, "\n");
+	}
+}
+
+static void print_command(enum command topic, FILE *out)
+{
+	const struct command_row *row = &commands[topic];
+
+	fprintf(out, "Usage: sonde %s%s%s\n\n%s.\n", row->name, *row->usage ? " " : "", row->usage,
+		row->summary);
+	if (row->text)
+		fprintf(out, "\n%s", row->text);
+	if (topic != COMMAND_VERSION && topic != COMMAND_HELP)
+		print_options(topic, out);
+	if (row->examples)
+		fprintf(out, "\nExamples:\n%s", row->examples);
+}
+
+static void print_overview(FILE *out)
+{
+	fprintf(out, "sonde watches programs from inside the kernel and shows their requests as\n"
+		     "OpenTelemetry spans. The programs need no change and no restart.\n\n"
+		     "Usage: sonde COMMAND [OPTIONS]\n\nCommands:\n");
+	for (size_t i = COMMAND_NONE + 1; i < COMMANDS_CNT; i++)
+		if (!commands[i].hidden)
+			fprintf(out, "  %-14s%s\n", commands[i].name, commands[i].summary);
+	fprintf(out, "\n'sonde COMMAND --help' lists the options. Every setting can also be given "
+		     "in a file\n(-c) or as a variable: SONDE_TARGETS_PORTS=80,443.\n");
+	fprintf(out, "\nExamples:\n%s", overview_examples);
+}
+
+void help_print(enum command topic, FILE *out)
+{
+	if (topic == COMMAND_NONE)
+		print_overview(out);
+	else
+		print_command(topic, out);
+}

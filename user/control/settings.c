@@ -1,0 +1,409 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The table of settings. Everything else about a setting follows from its row. */
+#include <stddef.h>
+
+#include "user/control/config.h"
+#include "user/control/listen.h"
+
+#define KIB 1024ull
+#define MIB (1024 * KIB)
+#define MS 1000000ull
+#define S (1000 * MS)
+#define M (60 * S)
+
+#define ON(command) (1u << COMMAND_##command)
+/* `config print` takes every flag, to show what it would do. */
+#define TRACE (ON(TRACE) | ON(CONFIG_PRINT))
+#define OUTPUT (TRACE | ON(REPLAY))
+#define ANY (OUTPUT | ON(AGENT) | ON(DOCTOR))
+
+/* The offset of a field whose size is that of the type; the struct is never made. */
+#define AT(field, ctype)                                                              \
+	(offsetof(struct config, field) +                                             \
+	 0 * sizeof(struct {                                                          \
+		 _Static_assert(sizeof(((struct config *)0)->field) == sizeof(ctype), \
+				"the field is not of the row's type");                \
+		 int unused;                                                          \
+	 }))
+#define BOOL(field) .type = SETTING_BOOL, .offset = AT(field, bool)
+#define INT(field) .type = SETTING_INT, .offset = AT(field, uint64_t)
+#define SIZE(field) .type = SETTING_SIZE, .offset = AT(field, uint64_t)
+#define DURATION(field) .type = SETTING_DURATION, .offset = AT(field, uint64_t)
+#define CHOICE(field) .type = SETTING_CHOICE, .offset = AT(field, unsigned int)
+#define TEXT(field) .type = SETTING_TEXT, .offset = AT(field, char *)
+#define TEXTS(field) .type = SETTING_TEXTS, .offset = AT(field, struct text_list)
+#define INTS(field) .type = SETTING_INTS, .offset = AT(field, struct num_list)
+#define MAP(field) .type = SETTING_MAP, .offset = AT(field, struct text_map)
+
+static const char *const variants[] = {
+	[CONFIG_VARIANT_AUTO] = "auto",
+	[CONFIG_VARIANT_TP_BTF] = "tp_btf",
+	[CONFIG_VARIANT_FEXIT] = "fexit",
+	[CONFIG_VARIANT_KPROBE] = "kprobe",
+	NULL,
+};
+static const char *const query_modes[] = {
+	[CONFIG_QUERY_REDACT] = "redact",
+	[CONFIG_QUERY_KEEP] = "keep",
+	[CONFIG_QUERY_DROP] = "drop",
+	NULL,
+};
+static const char *const compressions[] = {
+	[CONFIG_COMPRESSION_GZIP] = "gzip",
+	[CONFIG_COMPRESSION_NONE] = "none",
+	NULL,
+};
+static const char *const levels[] = {
+	[LOG_ERROR] = "error",
+	[LOG_WARN] = "warn",
+	[LOG_INFO] = "info",
+	[LOG_DEBUG] = "debug",
+	NULL,
+};
+
+static const char *check_route(const char *text)
+{
+	bool open = false;
+
+	if (*text != '/')
+		return "a route begins with '/', for example /users/{id}";
+	for (const char *p = text; *p; p++) {
+		if (*p == '{' && (open || p[-1] != '/' || p[1] == '}'))
+			return "a parameter is a whole segment with a name, for example "
+			       "/users/{id}";
+		if (*p == '}' && (!open || (p[1] && p[1] != '/')))
+			return "a parameter is a whole segment with a name, for example "
+			       "/users/{id}";
+		if (*p == '/' && open)
+			return "'{' without '}'";
+		open = *p == '{' || (open && *p != '}');
+	}
+	return open ? "'{' without '}'" : NULL;
+}
+
+static const char *check_url(const char *text)
+{
+	struct slice url = slice_str(text);
+
+	if (slice_starts_with(url, SLICE("https://")))
+		url = slice_after(url, 8);
+	else if (slice_starts_with(url, SLICE("http://")))
+		url = slice_after(url, 7);
+	else
+		return "expected a URL that begins with http:// or https://";
+	if (url.n == 0 || url.p[0] == '/' || url.p[0] == ':')
+		return "the URL has no host";
+	return slice_find(url, ' ') >= 0 ? "the URL contains a space" : NULL;
+}
+
+static const char *check_listen(const char *text)
+{
+	char host[LISTEN_HOST_MAX], port[LISTEN_PORT_MAX];
+
+	return listen_split(text, host, port) < 0
+		       ? "expected ADDRESS:PORT, for example 127.0.0.1:9464 or [::1]:9464"
+		       : NULL;
+}
+
+const struct setting settings[] = {
+	{
+		.path = "targets.pids",
+		.help = "Trace these processes",
+		INTS(targets.pids),
+		.fallback = "",
+		.min = 1,
+		.max = 4194304,
+		.flag = "pid",
+		.letter = 'p',
+		.argument = "PID",
+		.commands = TRACE,
+		.reloadable = true,
+	},
+	{
+		.path = "targets.names",
+		.help = "Trace processes of this command name",
+		TEXTS(targets.names),
+		.fallback = "",
+		.flag = "name",
+		.letter = 'n',
+		.argument = "NAME",
+		.commands = TRACE,
+		.reloadable = true,
+	},
+	{
+		.path = "targets.executables",
+		.help = "Trace processes that run this executable",
+		TEXTS(targets.executables),
+		.fallback = "",
+		.flag = "exe",
+		.argument = "PATH",
+		.commands = TRACE,
+		.reloadable = true,
+	},
+	{
+		.path = "targets.ports",
+		.help = "Trace connections whose local or remote port is this",
+		INTS(targets.ports),
+		.fallback = "",
+		.min = 1,
+		.max = 65535,
+		.flag = "port",
+		.argument = "N",
+		.commands = TRACE,
+		.reloadable = true,
+	},
+	{
+		.path = "targets.cgroups",
+		.help = "Trace processes in this cgroup and below it",
+		TEXTS(targets.cgroups),
+		.fallback = "",
+		.flag = "cgroup",
+		.argument = "PATH",
+		.commands = TRACE,
+		.reloadable = true,
+	},
+	{
+		.path = "targets.containers",
+		.help = "Trace the container of this ID, or whose ID begins so",
+		TEXTS(targets.containers),
+		.fallback = "",
+		.flag = "container",
+		.argument = "ID",
+		.commands = TRACE,
+		.reloadable = true,
+	},
+	{
+		.path = "targets.descendants",
+		.help = "Trace the descendants of the chosen processes too",
+		BOOL(targets.descendants),
+		.fallback = "true",
+		.flag = "descendants",
+		.commands = TRACE,
+		.reloadable = true,
+	},
+	{
+		.path = "capture.ring_size",
+		.help = "Memory between the kernel and sonde; a power of two",
+		SIZE(capture.ring_sz),
+		.fallback = "8MiB",
+		.min = 64 * KIB,
+		.max = 512 * MIB,
+		.power_of_two = true,
+	},
+	{
+		.path = "capture.drain_interval",
+		.help = "How often that memory is emptied when it fills slowly",
+		DURATION(capture.drain_interval_ns),
+		.fallback = "20ms",
+		.min = 1 * MS,
+		.max = 1 * S,
+	},
+	{
+		.path = "capture.variant",
+		.help = "Kind of kernel hook; auto takes the first that this kernel accepts",
+		CHOICE(capture.variant),
+		.fallback = "auto",
+		.choices = variants,
+	},
+	{
+		.path = "capture.max_connections",
+		.help = "Connections followed at once; the kernel side ignores those beyond",
+		INT(capture.max_connections),
+		.fallback = "16384",
+		.min = 16,
+		.max = 1048576,
+	},
+	{
+		.path = "capture.copy_first",
+		.help = "Bytes copied of each operation while the protocol is not known",
+		SIZE(capture.copy_first_sz),
+		.fallback = "8KiB",
+		.min = 256,
+		.max = 16 * KIB,
+	},
+	{
+		.path = "capture.copy_turn",
+		.help = "Bytes copied at most before the direction changes",
+		SIZE(capture.copy_turn_sz),
+		.fallback = "64KiB",
+		.min = 256,
+		.max = 1 * MIB,
+	},
+	{
+		.path = "flow.max_exchanges",
+		.help = "Unanswered requests remembered at once",
+		INT(flow.max_exchanges),
+		.fallback = "8192",
+		.min = 16,
+		.max = 1048576,
+	},
+	{
+		.path = "flow.exchange_timeout",
+		.help = "How long a request waits for its response before it is a timeout",
+		DURATION(flow.exchange_timeout_ns),
+		.fallback = "1m",
+		.min = 100 * MS,
+		.max = 60 * M,
+	},
+	{
+		.path = "flow.idle_timeout",
+		.help = "How long a silent connection is remembered",
+		DURATION(flow.idle_timeout_ns),
+		.fallback = "10m",
+		.min = 1 * S,
+		.max = 1440 * M,
+	},
+	{
+		.path = "http.routes",
+		.help = "Route patterns such as /users/{id}, tried before routes are guessed",
+		TEXTS(http.routes),
+		.fallback = "",
+		.check = check_route,
+		.reloadable = true,
+	},
+	{
+		.path = "http.max_routes",
+		.help = "Routes guessed at most for one service",
+		INT(http.max_routes),
+		.fallback = "100",
+		.min = 1,
+		.max = 10000,
+		.reloadable = true,
+	},
+	{
+		.path = "http.query_values",
+		.help = "What becomes of the values in a query string",
+		CHOICE(http.query_values),
+		.fallback = "redact",
+		.choices = query_modes,
+		.reloadable = true,
+	},
+	{
+		.path = "http.query_keep",
+		.help = "Query keys whose values are shown although the others are redacted",
+		TEXTS(http.query_keep),
+		.fallback = "",
+		.reloadable = true,
+	},
+	{
+		.path = "resource.attributes",
+		.help = "Attributes added to every resource",
+		MAP(resource.attributes),
+		.fallback = "",
+		.env_also = "OTEL_RESOURCE_ATTRIBUTES",
+	},
+	{
+		.path = "export.endpoint",
+		.help = "Send spans to this OTLP/HTTP base URL",
+		TEXT(export.endpoint),
+		.fallback = "",
+		.check = check_url,
+		.flag = "export",
+		.argument = "URL",
+		.commands = OUTPUT,
+	},
+	{
+		.path = "export.headers",
+		.help = "Headers sent with each export, such as authorization",
+		MAP(export.headers),
+		.fallback = "",
+		.secret = true,
+	},
+	{
+		.path = "export.timeout",
+		.help = "How long one export request may take",
+		DURATION(export.timeout_ns),
+		.fallback = "10s",
+		.min = 100 * MS,
+		.max = 5 * M,
+	},
+	{
+		.path = "export.compression",
+		.help = "How export requests are compressed",
+		CHOICE(export.compression),
+		.fallback = "gzip",
+		.choices = compressions,
+	},
+	{
+		.path = "export.certificate",
+		.help = "PEM file of the authorities that the endpoint's certificate must be from",
+		TEXT(export.certificate),
+		.fallback = "",
+	},
+	{
+		.path = "export.client_certificate",
+		.help = "PEM file of the certificate that sonde shows the endpoint",
+		TEXT(export.client_certificate),
+		.fallback = "",
+	},
+	{
+		.path = "export.client_key",
+		.help = "PEM file of that certificate's private key",
+		TEXT(export.client_key),
+		.fallback = "",
+	},
+	{
+		.path = "export.file",
+		.help = "Write spans to this file, a line of OTLP JSON for each batch",
+		TEXT(export.file),
+		.fallback = "",
+		.flag = "otlp-file",
+		.argument = "FILE",
+		.commands = OUTPUT,
+	},
+	{
+		.path = "export.discard",
+		.help = "Throw spans away instead of showing or sending them (for benchmarks)",
+		BOOL(export.discard),
+		.fallback = "false",
+		.flag = "discard",
+		.commands = OUTPUT,
+		.hidden = true,
+	},
+	{
+		.path = "export.queue_size",
+		.help = "Spans that may wait for export",
+		INT(export.queue_cnt),
+		.fallback = "65536",
+		.min = 512,
+		.max = 4194304,
+	},
+	{
+		.path = "export.batch_size",
+		.help = "Spans in one export request at most",
+		INT(export.batch_cnt),
+		.fallback = "8192",
+		.min = 1,
+		.max = 65536,
+	},
+	{
+		.path = "export.batch_delay",
+		.help = "How long a span waits at most for others to join its request",
+		DURATION(export.batch_delay_ns),
+		.fallback = "1s",
+		.min = 10 * MS,
+		.max = 1 * M,
+	},
+	{
+		.path = "control.listen",
+		.help = "Where the agent serves /metrics, /healthz and /readyz; empty for nowhere",
+		TEXT(control.listen),
+		.fallback = "127.0.0.1:9464",
+		.check = check_listen,
+	},
+	{
+		.path = "log.level",
+		.help = "What is logged",
+		CHOICE(log.level),
+		.fallback = "info",
+		.choices = levels,
+		.flag = "log-level",
+		.argument = "LEVEL",
+		.commands = ANY,
+		.reloadable = true,
+	},
+};
+
+const size_t settings_cnt = sizeof(settings) / sizeof(settings[0]);
+
+_Static_assert(sizeof(settings) / sizeof(settings[0]) <= SETTINGS_MAX, "raise SETTINGS_MAX");

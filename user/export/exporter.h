@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The last stage: batches of spans go in from any thread, a thread of its own writes them to a
+ * file, posts them to an OTLP/HTTP endpoint, or both. Between them stands a bounded queue; who
+ * pushes never waits. Every span that goes in comes out in the account: LOST_QUEUE, SENT, REFUSED,
+ * FAILED, or WRITTEN (a file's and the endpoint's counts are apart).
+ */
+#ifndef SONDE_EXPORT_EXPORTER_H
+#define SONDE_EXPORT_EXPORTER_H
+
+#include "user/model/span.h"
+
+/* Everything is borrowed until exporter__new returns, but the callbacks and their ctx. */
+struct exporter_options {
+	const char *version; /* of sonde */
+	bool disabled;	     /* the endpoint is not used (OTEL_SDK_DISABLED) */
+
+	const char *endpoint;	    /* whole URL; NULL: none */
+	const char *const *headers; /* "Name: value", headers_cnt of them */
+	size_t headers_cnt;
+	int gzip_level; /* 0 = no compression, 1..9 */
+	unsigned int timeout_ms;
+	const char *ca_file, *client_cert, *client_key; /* PEM files; NULL: none given */
+	unsigned int retry_first_ms, retry_longest_ms, retry_give_up_ms;
+
+	const char *json_path; /* OTLP/JSON lines, truncated at the start; NULL: none */
+	bool discard;	       /* encode as for the endpoint, then throw away: WRITTEN */
+
+	size_t queue_max_spans, queue_max_bytes; /* bound what waits or is being sent */
+	uint32_t batch_max_spans;		 /* in one request */
+	unsigned int schedule_delay_ms;		 /* a batch waits for others that long at most */
+
+	/* Takes a delivered batch back, in the exporter's or the pushing thread; NULL: freed. */
+	void (*recycle)(void *ctx, struct span_batch *batch);
+	/* See struct http_options; in the exporter's thread. */
+	void (*connected)(void *ctx, const char *local_ip, int local_port);
+	void *ctx;
+};
+
+/* The defaults: no sink, gzip 1, 8192 spans a request, a queue of 65536 spans and 64 MiB. */
+void exporter_options__init(struct exporter_options *o);
+
+struct exporter;
+
+/* Opens the sinks and starts the thread. NULL with errno; the reason has been logged. */
+struct exporter *exporter__new(const struct exporter_options *options);
+/* Takes ownership of the batch; drops and counts it when the queue is full. Any thread. */
+void exporter__push(struct exporter *e, struct span_batch *batch);
+/* Delivers all that was pushed, without schedule delay. -ETIMEDOUT after timeout_ms. */
+int exporter__flush(struct exporter *e, unsigned int timeout_ms);
+/*
+ * Flushes for at most deadline_ms, counts what is left as FAILED and ends the thread. What is
+ * pushed later fails. Twice is legal.
+ */
+void exporter__stop(struct exporter *e, unsigned int deadline_ms);
+/* Stops at once if exporter__stop was not called. NULL is legal. */
+void exporter__free(struct exporter *e);
+
+#endif

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * JSON text into a growing buffer with a hard maximum. The caller places the punctuation; this
+ * escapes. Errors are sticky: check .failed once, at the end.
+ */
+#ifndef SONDE_EXPORT_JSON_WRITER_H
+#define SONDE_EXPORT_JSON_WRITER_H
+
+#include "user/export/utf8.h"
+
+struct json_writer {
+	char *buf;
+	size_t len, cap;
+	size_t max_sz;
+	bool full; /* max_sz was reached */
+	bool failed;
+};
+
+/* An empty writer; its buffer grows up to max_sz bytes. */
+void json_writer__init(struct json_writer *j, size_t max_sz);
+void json_writer__free(struct json_writer *j);
+/* Forgets what was written, keeps the buffer. */
+void json_writer__reset(struct json_writer *j);
+
+/* Bytes as they are. */
+void jw_raw(struct json_writer *j, struct slice s);
+/* A quoted string; what is not UTF-8 becomes U+FFFD. */
+void jw_string(struct json_writer *j, struct slice s);
+/* A quoted string of lower-case hex digits. */
+void jw_hex(struct json_writer *j, const uint8_t *bytes, size_t n);
+void jw_u64(struct json_writer *j, uint64_t v);
+/* 64-bit numbers are quoted in the JSON mapping of protobuf. */
+void jw_quoted_u64(struct json_writer *j, uint64_t v);
+void jw_quoted_i64(struct json_writer *j, int64_t v);
+/* The shortest text that reads back as v; "NaN", "Infinity" and "-Infinity" are quoted. */
+void jw_double(struct json_writer *j, double v);
+
+#define jw_lit(j, lit) jw_raw(j, SLICE(lit))
+
+#endif

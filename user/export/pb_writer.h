@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Protocol Buffers wire format, written from the end of the buffer to its start. Backwards, the
+ * length of a nested message is known when its header is due, so one pass writes the shortest
+ * encoding with nothing measured first and nothing moved after. Hence: write the last field first.
+ *
+ * Errors are sticky: check .failed once, at the end.
+ */
+#ifndef SONDE_EXPORT_PB_WRITER_H
+#define SONDE_EXPORT_PB_WRITER_H
+
+#include <endian.h>
+
+#include "user/export/utf8.h"
+
+enum pb_wire_type {
+	PB_VARINT,
+	PB_FIXED64,
+	PB_LEN,
+	PB_FIXED32 = 5,
+};
+
+#define PB_VARINT_MAX 10 /* bytes */
+
+struct pb_writer {
+	uint8_t *buf;
+	size_t at, cap; /* written: buf[at..cap) */
+	size_t max_sz;
+	bool full; /* max_sz was reached */
+	bool failed;
+};
+
+/* An empty writer; its buffer grows up to max_sz bytes. */
+void pb_writer__init(struct pb_writer *w, size_t max_sz);
+void pb_writer__free(struct pb_writer *w);
+/* Grows the buffer to fit n more bytes; false sets .failed. */
+bool pb_writer__grow(struct pb_writer *w, size_t n);
+/* Field `field` with the text s, made valid UTF-8. The slow path of pb_string. */
+void pb_unclean_string(struct pb_writer *w, unsigned int field, struct slice s);
+
+/* Forgets what was written, keeps the buffer. */
+static inline void pb_writer__reset(struct pb_writer *w)
+{
+	w->at = w->cap;
+	w->full = w->failed = false;
+}
+
+/* What has been written; valid until the next write. */
+static inline struct slice pb_writer__bytes(const struct pb_writer *w)
+{
+	return slice_of((const char *)w->buf + w->at, w->cap - w->at);
+}
+
+static inline size_t pb_len(const struct pb_writer *w)
+{
+	return w->cap - w->at;
+}
+
+static inline bool pb_room(struct pb_writer *w, size_t n)
+{
+	return w->at >= n || pb_writer__grow(w, n);
+}
+
+/* The pb_raw_ functions write unchecked: pb_room was asked before. */
+static inline void pb_raw_varint(struct pb_writer *w, uint64_t v)
+{
+	unsigned int bits = 64 - (unsigned int)__builtin_clzll(v | 1);
+	uint8_t *p = w->buf + (w->at -= (bits + 6) / 7);
+
+	for (; v > 0x7F; v >>= 7)
+		*p++ = (uint8_t)(v | 0x80);
+	*p = (uint8_t)v;
+}
+
+static inline void pb_raw_tag(struct pb_writer *w, unsigned int field, enum pb_wire_type type)
+{
+	pb_raw_varint(w, field << 3 | type);
+}
+
+static inline void pb_raw_copy(struct pb_writer *w, const void *p, size_t n)
+{
+	w->at -= n;
+	if (n)
+		memcpy(w->buf + w->at, p, n);
+}
+
+/* Signed numbers (int32, int64) go by their two's complement. */
+static inline void pb_varint(struct pb_writer *w, unsigned int field, uint64_t v)
+{
+	if (!pb_room(w, 2 * PB_VARINT_MAX))
+		return;
+	pb_raw_varint(w, v);
+	pb_raw_tag(w, field, PB_VARINT);
+}
+
+static inline void pb_fixed64(struct pb_writer *w, unsigned int field, uint64_t v)
+{
+	v = htole64(v);
+	if (!pb_room(w, sizeof(v) + PB_VARINT_MAX))
+		return;
+	pb_raw_copy(w, &v, sizeof(v));
+	pb_raw_tag(w, field, PB_FIXED64);
+}
+
+static inline void pb_fixed32(struct pb_writer *w, unsigned int field, uint32_t v)
+{
+	v = htole32(v);
+	if (!pb_room(w, sizeof(v) + PB_VARINT_MAX))
+		return;
+	pb_raw_copy(w, &v, sizeof(v));
+	pb_raw_tag(w, field, PB_FIXED32);
+}
+
+static inline void pb_double(struct pb_writer *w, unsigned int field, double v)
+{
+	uint64_t bits;
+
+	memcpy(&bits, &v, sizeof(bits));
+	pb_fixed64(w, field, bits);
+}
+
+static inline void pb_bytes(struct pb_writer *w, unsigned int field, const void *p, size_t n)
+{
+	if (!pb_room(w, n + 2 * PB_VARINT_MAX))
+		return;
+	pb_raw_copy(w, p, n);
+	pb_raw_varint(w, n);
+	pb_raw_tag(w, field, PB_LEN);
+}
+
+static inline void pb_string(struct pb_writer *w, unsigned int field, struct slice s)
+{
+	if (utf8_is_ascii(s))
+		pb_bytes(w, field, s.p, s.n);
+	else
+		pb_unclean_string(w, field, s);
+}
+
+/*
+ * Closes a nested message: all that was written since pb_len was `end`. The caller takes `end`
+ * before it writes the message's last field.
+ */
+static inline void pb_message(struct pb_writer *w, unsigned int field, size_t end)
+{
+	if (!pb_room(w, 2 * PB_VARINT_MAX))
+		return;
+	pb_raw_varint(w, pb_len(w) - end);
+	pb_raw_tag(w, field, PB_LEN);
+}
+
+#endif

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+/* UTF-8 by the table of well-formed byte sequences (Unicode Standard, table 3-7). */
+#include "user/export/utf8.h"
+
+/* What may follow a lead byte: the length of the sequence, and the range of its second byte. */
+static const struct lead {
+	uint8_t first, last, len, second_min, second_max;
+} leads[] = {
+	{.first = 0x00, .last = 0x7F, .len = 1},
+	{.first = 0xC2, .last = 0xDF, .len = 2, .second_min = 0x80, .second_max = 0xBF},
+	{.first = 0xE0, .last = 0xE0, .len = 3, .second_min = 0xA0, .second_max = 0xBF},
+	{.first = 0xE1, .last = 0xEC, .len = 3, .second_min = 0x80, .second_max = 0xBF},
+	{.first = 0xED, .last = 0xED, .len = 3, .second_min = 0x80, .second_max = 0x9F},
+	{.first = 0xEE, .last = 0xEF, .len = 3, .second_min = 0x80, .second_max = 0xBF},
+	{.first = 0xF0, .last = 0xF0, .len = 4, .second_min = 0x90, .second_max = 0xBF},
+	{.first = 0xF1, .last = 0xF3, .len = 4, .second_min = 0x80, .second_max = 0xBF},
+	{.first = 0xF4, .last = 0xF4, .len = 4, .second_min = 0x80, .second_max = 0x8F},
+};
+
+static const struct lead *find_lead(uint8_t byte)
+{
+	for (size_t i = 0; i < sizeof(leads) / sizeof(leads[0]); i++)
+		if (byte >= leads[i].first && byte <= leads[i].last)
+			return &leads[i];
+	return NULL;
+}
+
+size_t utf8_next(struct slice s, bool *valid)
+{
+	const uint8_t *p = (const uint8_t *)s.p;
+	const struct lead *lead = find_lead(p[0]);
+
+	*valid = lead && lead->len == 1;
+	if (!lead || lead->len == 1 || s.n < 2 || p[1] < lead->second_min ||
+	    p[1] > lead->second_max)
+		return 1;
+	for (size_t i = 2; i < lead->len; i++)
+		if (i == s.n || (p[i] & 0xC0) != 0x80)
+			return i;
+	*valid = true;
+	return lead->len;
+}
+
+size_t utf8_clean_len(struct slice s)
+{
+	size_t len = 0;
+
+	while (s.n) {
+		bool valid;
+		size_t n = utf8_next(s, &valid);
+
+		len += valid ? n : SLICE(UTF8_REPLACEMENT).n;
+		s = slice_after(s, n);
+	}
+	return len;
+}
+
+bool utf8_is_valid(struct slice s)
+{
+	bool valid = true;
+
+	while (s.n && valid)
+		s = slice_after(s, utf8_next(s, &valid));
+	return valid;
+}
+
+void utf8_clean(char *to, struct slice s)
+{
+	while (s.n) {
+		bool valid;
+		size_t n = utf8_next(s, &valid);
+		struct slice out = valid ? slice_first(s, n) : SLICE(UTF8_REPLACEMENT);
+
+		memcpy(to, out.p, out.n);
+		to += out.n;
+		s = slice_after(s, n);
+	}
+}

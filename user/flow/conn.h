@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A connection as one end of it sees it: two streams, a protocol once it is known, and the queue
+ * of exchanges that are not complete. Found by cookie; the least recently used is let go first.
+ */
+#ifndef SONDE_FLOW_CONN_H
+#define SONDE_FLOW_CONN_H
+
+#include "include/abi/record.h"
+#include "user/flow/exchange.h"
+
+#define STREAM_HEAD_MAX (64u * 1024)
+
+/*
+ * One direction's bytes. Bytes that begin a message wait in head until the parser has enough;
+ * nothing else is kept.
+ */
+struct stream {
+	uint64_t next_off;	    /* offset that follows all bytes so far, seen or not */
+	uint64_t skip;		    /* body bytes still to pass */
+	uint64_t last_ns;	    /* when the last byte passed */
+	uint64_t head_ns, head_off; /* of the first byte of the message that is waited for */
+	uint32_t head_seq, head_peer_seq;
+	struct exchange *current; /* whose message is in progress; NULL between messages */
+	char *head;
+	uint32_t head_len, head_cap;
+	bool started;	  /* next_off is known */
+	bool lost;	  /* framing unknown until this sender begins a turn */
+	bool more;	  /* parts of the current message follow */
+	bool until_turn;  /* the current message ends with the turn */
+	bool until_close; /* or with the stream */
+	bool in_message;
+};
+
+struct conn {
+	struct conn *bucket_next;
+	struct conn *lru_prev, *lru_next;
+	struct record_connection about;
+	char local_text[112], remote_text[112]; /* addresses as text */
+	const struct protocol *protocol;
+	enum role role;		       /* ROLE_CLIENT or ROLE_SERVER once certain */
+	struct stream streams[2];      /* by enum sender */
+	struct exchange *first, *last; /* in order of request */
+	uint32_t exchange_cnt;
+	uint32_t done_cnt;    /* exchanges completed */
+	uint32_t turn;	      /* last seen */
+	uint32_t process_id;  /* of the last operation */
+	uint32_t copy_op;     /* verdict in force, 0 = none sent */
+	uint32_t head_max;    /* longest head seen */
+	uint64_t peer_cookie; /* the other end on this host, once certain */
+	uint64_t last_ns;
+	uint64_t unknown_bytes;
+	uint16_t detect_tries;
+	bool peer_absent;  /* the other end is not on this host, or not traced */
+	bool pipelined;	   /* more than one request was outstanding */
+	bool quarantined;  /* in-order pairing is not certain until the connection was quiet */
+	bool unknown;	   /* given up: no recognised protocol */
+	bool closed;	   /* goes when the last held exchange has gone */
+	uint32_t held_cnt; /* completed exchanges that wait in the join */
+	_Alignas(8) uint8_t state[PROTOCOL_STATE_MAX];
+};
+
+struct conn_table {
+	struct conn **buckets;
+	uint32_t buckets_cnt; /* a power of two */
+	uint32_t cnt, max_cnt;
+	struct conn *lru_first, *lru_last; /* first = least recently used */
+};
+
+/* 0 or -ENOMEM. */
+int conn_table__init(struct conn_table *table, uint32_t max_cnt);
+void conn_table__free(struct conn_table *table);
+/* The connection, moved to the recently used end; NULL if there is none. */
+struct conn *conn_table__get(struct conn_table *table, uint64_t cookie);
+/* The same without touching the order. */
+struct conn *conn_table__peek(const struct conn_table *table, uint64_t cookie);
+/* A new connection; the caller has made room (cnt < max_cnt). NULL when memory is out. */
+struct conn *conn_table__add(struct conn_table *table, const struct record_connection *about);
+/* Unlinks and frees; its exchanges must be gone. */
+void conn_table__remove(struct conn_table *table, struct conn *conn);
+
+static inline bool conn_is_unix(const struct conn *conn)
+{
+	return conn->about.family == FAMILY_UNIX;
+}
+
+#endif

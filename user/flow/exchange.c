@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The pool of exchanges and their copies of messages. */
+#include "user/flow/exchange.h"
+
+#include <stdlib.h>
+
+void exchange_pool__init(struct exchange_pool *pool, uint32_t max_cnt)
+{
+	*pool = (struct exchange_pool){.max_cnt = max_cnt};
+}
+
+void exchange_pool__free(struct exchange_pool *pool)
+{
+	struct exchange *x, *next;
+
+	for (x = pool->oldest; x; x = next) {
+		next = x->newer;
+		free(x->more_text);
+		free(x);
+	}
+	for (x = pool->free; x; x = next) {
+		next = x->next;
+		free(x);
+	}
+}
+
+struct exchange *exchange_pool__take(struct exchange_pool *pool)
+{
+	struct exchange *x = pool->free;
+
+	if (x) {
+		pool->free = x->next;
+	} else {
+		if (pool->allocated_cnt == pool->max_cnt)
+			return NULL;
+		x = malloc(sizeof(*x));
+		if (!x)
+			return NULL;
+		pool->allocated_cnt++;
+	}
+	memset(x, 0, offsetof(struct exchange, request_attrs));
+	x->more_text = NULL;
+	x->text_len = x->more_len = 0;
+	x->request = (struct attrs){.v = x->request_attrs, .cap = EXCHANGE_REQUEST_ATTRS};
+	x->response = (struct attrs){.v = x->response_attrs, .cap = EXCHANGE_RESPONSE_ATTRS};
+	x->older = pool->newest;
+	if (pool->newest)
+		pool->newest->newer = x;
+	else
+		pool->oldest = x;
+	pool->newest = x;
+	pool->used_cnt++;
+	return x;
+}
+
+void exchange_pool__put(struct exchange_pool *pool, struct exchange *x)
+{
+	if (x->older)
+		x->older->newer = x->newer;
+	else
+		pool->oldest = x->newer;
+	if (x->newer)
+		x->newer->older = x->older;
+	else
+		pool->newest = x->older;
+	free(x->more_text);
+	x->next = pool->free;
+	pool->free = x;
+	pool->used_cnt--;
+}
+
+/* A copy of s in the exchange's own text; cut to what there is room for. */
+static struct slice keep(struct exchange *x, struct slice s)
+{
+	char *to;
+
+	if (s.n <= EXCHANGE_TEXT_SZ - x->text_len) {
+		to = x->text + x->text_len;
+		x->text_len += (uint32_t)s.n;
+	} else {
+		if (!x->more_text)
+			x->more_text = malloc(EXCHANGE_TEXT_MAX);
+		if (!x->more_text)
+			return SLICE("");
+		s = slice_first(s, EXCHANGE_TEXT_MAX - x->more_len);
+		to = x->more_text + x->more_len;
+		x->more_len += (uint32_t)s.n;
+	}
+	if (s.n)
+		memcpy(to, s.p, s.n);
+	return slice_of(to, s.n);
+}
+
+static void keep_attrs(struct exchange *x, struct attrs *to, const struct attrs *from)
+{
+	for (uint16_t i = 0; i < from->cnt; i++) {
+		const struct attr *attr = &from->v[i];
+		struct attr *copy = attrs_add(to, attr->key, attr->type);
+
+		if (!copy)
+			continue;
+		if (attr->type == ATTR_STRING)
+			copy->str = keep(x, attr->str);
+		else
+			copy->num = attr->num;
+	}
+}
+
+void exchange__keep_request(struct exchange *x, const struct msg *msg)
+{
+	struct traceparent parent;
+
+	x->id = msg->id;
+	x->tag = msg->tag;
+	keep_attrs(x, &x->request, &msg->attrs);
+	if (msg->traceparent.n && traceparent_parse(msg->traceparent, &parent)) {
+		x->parent_method = PARENT_HEADER;
+		x->trace_id = parent.trace_id;
+		x->parent_id = parent.parent_id;
+		x->trace_flags = parent.flags;
+		x->trace_state = keep(x, tracestate_parse(msg->tracestate));
+	}
+}
+
+void exchange__keep_response(struct exchange *x, const struct msg *msg)
+{
+	x->responded = true;
+	keep_attrs(x, &x->response, &msg->attrs);
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * An exchange: a request with its response, as one end of a connection saw it. Exchanges come from
+ * a pool of fixed size; what they keep of a message is copied into them.
+ */
+#ifndef SONDE_FLOW_EXCHANGE_H
+#define SONDE_FLOW_EXCHANGE_H
+
+#include "user/flow/trace_context.h"
+#include "user/model/span.h"
+#include "user/protocols/protocol.h"
+
+#define EXCHANGE_REQUEST_ATTRS 12
+#define EXCHANGE_RESPONSE_ATTRS 4
+#define EXCHANGE_TEXT_SZ 640
+#define EXCHANGE_TEXT_MAX 8192
+
+struct conn;
+
+/* How an exchange's parent was found, in the words of sonde.parent.method. */
+enum parent_method {
+	PARENT_NONE,
+	PARENT_HEADER,
+	PARENT_SOCKET,
+};
+
+struct exchange {
+	struct exchange *next;		/* in its connection's queue, or in the pool's free list */
+	struct exchange *older, *newer; /* all exchanges of the pool in use, by age */
+	struct exchange *bucket_next, **bucket_link; /* in the join table */
+	struct exchange *held_next;		     /* in the join's queue of those that wait */
+	struct conn *conn;
+	const struct protocol *protocol;
+	struct exchange *peer; /* the other end's exchange while both are alive */
+
+	uint64_t start_ns, end_ns; /* CLOCK_MONOTONIC */
+	uint64_t last_ns;	   /* last byte of either message so far */
+	uint64_t end_bound_ns;	   /* the other end had read all by then; 0 = not known */
+	uint64_t off;		   /* of the request's first byte in its stream */
+	uint64_t id;
+	uint64_t request_body_sz, response_body_sz;
+	uint32_t seq, peer_seq; /* TCP, at off */
+	uint32_t process_id;
+	uint32_t tag;
+	bool request_done, responded, abandoned, held;
+	const char *failure; /* error.type when there is no whole response */
+
+	struct trace_id trace_id;
+	struct span_id span_id, parent_id;
+	uint8_t trace_flags;
+	enum parent_method parent_method;
+	struct slice trace_state;
+
+	struct attrs request, response;
+	struct attr request_attrs[EXCHANGE_REQUEST_ATTRS];
+	struct attr response_attrs[EXCHANGE_RESPONSE_ATTRS];
+	char *more_text; /* when text was too small */
+	uint32_t text_len, more_len;
+	char text[EXCHANGE_TEXT_SZ];
+};
+
+struct exchange_pool {
+	struct exchange *free;
+	struct exchange *oldest, *newest;
+	uint32_t used_cnt, max_cnt, allocated_cnt;
+};
+
+void exchange_pool__init(struct exchange_pool *pool, uint32_t max_cnt);
+void exchange_pool__free(struct exchange_pool *pool);
+/* A cleared exchange, or NULL when max_cnt are in use or memory is out. */
+struct exchange *exchange_pool__take(struct exchange_pool *pool);
+void exchange_pool__put(struct exchange_pool *pool, struct exchange *x);
+
+/* Copies a message's attributes into the exchange; what does not fit is dropped and counted there. */
+void exchange__keep_request(struct exchange *x, const struct msg *msg);
+void exchange__keep_response(struct exchange *x, const struct msg *msg);
+
+#endif

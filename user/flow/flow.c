@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The entry of records: connections come and go, operations become bytes, time passes. */
+#include "user/flow/internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define SWEEP_NS 100000000ull
+#define QUIET_NS 1000000000ull	    /* after which a quarantined connection is believed again */
+#define UNFINISHED_NS 2000000000ull /* a cut message whose end cannot be seen ends after this */
+#define SWEEP_MAX 256
+
+struct flow *flow__new(const struct flow_options *options, struct span_batch *first_batch)
+{
+	struct flow *flow = calloc(1, sizeof(*flow));
+
+	if (!flow) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	flow->options = *options;
+	exchange_pool__init(&flow->exchanges, options->max_exchanges);
+	flow->routes = routes__new(options->routes, options->routes_cnt, options->max_routes);
+	if (!flow->routes || conn_table__init(&flow->conns, options->max_connections) ||
+	    id_source__init(&flow->ids)) {
+		flow__free(flow);
+		errno = ENOMEM;
+		return NULL;
+	}
+	flow->batch = first_batch;
+	return flow;
+}
+
+static void remove_conn(struct flow *flow, struct conn *conn)
+{
+	stream_lose(flow, conn, FROM_CLIENT);
+	stream_lose(flow, conn, FROM_SERVER);
+	conn->closed = true;
+	if (conn->held_cnt == 0)
+		conn_table__remove(&flow->conns, conn);
+}
+
+/* The kernel announces it again should it be used again. */
+static void let_go(struct flow *flow, struct conn *conn)
+{
+	struct verdict forget = {.forget = 1};
+
+	forget.copy_op = COPY_MAX;
+	forget.copy_turn = 4 * COPY_MAX;
+	flow->options.verdict(flow->options.ctx, conn->about.cookie, &forget);
+	remove_conn(flow, conn);
+}
+
+static void release_held(struct flow *flow, uint64_t now_ns)
+{
+	struct exchange *x;
+
+	while ((x = join__release(&flow->join, now_ns))) {
+		struct conn *conn = x->conn;
+
+		join__leave(&flow->join, x);
+		span_build(flow, x);
+		exchange_pool__put(&flow->exchanges, x);
+		if (--conn->held_cnt == 0 && conn->closed)
+			conn_table__remove(&flow->conns, conn);
+	}
+}
+
+void flow__free(struct flow *flow)
+{
+	if (!flow)
+		return;
+	if (flow->conns.buckets) {
+		release_held(flow, UINT64_MAX);
+		for (struct conn *conn = flow->conns.lru_first; conn; conn = conn->lru_next)
+			pair_broken(flow, conn, ACCOUNT_LOST_OPEN);
+		conn_table__free(&flow->conns);
+	}
+	exchange_pool__free(&flow->exchanges);
+	if (flow->batch)
+		span_batch__free(flow->options.emit(flow->options.ctx, flow->batch));
+	routes__free(flow->routes);
+	free(flow);
+}
+
+void flow__connection(struct flow *flow, const struct record_connection *record)
+{
+	struct conn *conn = conn_table__get(&flow->conns, record->cookie);
+
+	account_add(ACCOUNT_CONNECTIONS, 1);
+	if (conn) {
+		pair_broken(flow, conn, ACCOUNT_LOST_GAP);
+		release_held(flow, UINT64_MAX);
+		remove_conn(flow, conn);
+	}
+	while (flow->conns.cnt >= flow->conns.max_cnt) {
+		conn = flow->conns.lru_first;
+		pair_broken(flow, conn, ACCOUNT_LOST_EVICTED);
+		if (conn->held_cnt)
+			release_held(flow, UINT64_MAX);
+		if (flow->conns.lru_first == conn)
+			let_go(flow, conn);
+	}
+	conn = conn_table__add(&flow->conns, record);
+	if (!conn) {
+		account_add(ACCOUNT_LOST_MEMORY, 1);
+		return;
+	}
+	conn->peer_cookie = 0;
+}
+
+static enum sender sender_of(const struct conn *conn, bool send)
+{
+	return (conn->role == ROLE_CLIENT) == send ? FROM_CLIENT : FROM_SERVER;
+}
+
+/* Bytes that passed in silence up to that offset. */
+static void take_tail(struct flow *flow, struct conn *conn, uint64_t tail_off, uint64_t tail_ns,
+		      bool send)
+{
+	enum sender sender = sender_of(conn, send);
+	struct stream *stream = &conn->streams[sender];
+
+	if (!tail_off || !conn->protocol)
+		return;
+	if (stream->started && tail_off > stream->next_off) {
+		uint64_t n = tail_off - stream->next_off;
+
+		stream->next_off = tail_off;
+		stream_unseen(flow, conn, sender, n, tail_ns);
+	}
+}
+
+/* Whole turns are missing: their records did not fit the ring. */
+static void take_missed_turns(struct flow *flow, struct conn *conn, const struct record_op *op)
+{
+	uint32_t missed_cnt = op->turn - conn->turn - 1;
+	bool by_client = sender_of(conn, op->head.flags & OP_SEND) == FROM_CLIENT;
+
+	if (!conn->turn || !conn->protocol || op->turn <= conn->turn + 1)
+		return;
+	/* Turns alternate; of the missed ones, those of the client's parity were requests. */
+	account_add(ACCOUNT_LOST_RING, by_client ? missed_cnt / 2 : (missed_cnt + 1) / 2);
+	pair_broken(flow, conn, ACCOUNT_LOST_RING);
+	for (int i = FROM_CLIENT; i <= FROM_SERVER; i++) {
+		stream_lose(flow, conn, (enum sender)i);
+		conn->streams[i].lost = false;
+		conn->streams[i].started = false;
+	}
+}
+
+/* Lines the stream up with the operation's offset. */
+static void align(struct flow *flow, struct conn *conn, enum sender sender,
+		  const struct record_op *op)
+{
+	struct stream *stream = &conn->streams[sender];
+
+	if (!stream->started) {
+		stream->started = true;
+		stream->next_off = op->off;
+	}
+	if (op->off > stream->next_off) {
+		uint64_t n = op->off - stream->next_off;
+
+		stream->next_off = op->off;
+		stream_unseen(flow, conn, sender, n, op->time_ns);
+	} else if (op->off < stream->next_off) {
+		/* Two threads on one socket: their order in the ring is not that of the bytes. */
+		account_add(ACCOUNT_GAPS, 1);
+		pair_broken(flow, conn, ACCOUNT_LOST_GAP);
+		stream_lose(flow, conn, sender);
+	}
+	stream->next_off = op->off + op->len;
+}
+
+static void begin_turn(struct flow *flow, struct conn *conn, enum sender sender, uint32_t turn)
+{
+	enum sender other = sender == FROM_CLIENT ? FROM_SERVER : FROM_CLIENT;
+
+	if (turn == conn->turn)
+		return;
+	stream_turn_ended(flow, conn, other);
+	conn->turn = turn;
+	if (!conn->streams[sender].until_turn)
+		conn->streams[sender].lost = false;
+}
+
+void flow__op(struct flow *flow, const struct record_op *op)
+{
+	struct conn *conn = conn_table__get(&flow->conns, op->cookie);
+	struct slice bytes = slice_of((const char *)(op + 1), op->head.size - sizeof(*op));
+	enum sender sender;
+
+	if (!conn || conn->closed || conn->unknown) {
+		account_add(ACCOUNT_RECORDS_STRAY, 1);
+		return;
+	}
+	conn->process_id = op->process_id;
+	take_missed_turns(flow, conn, op);
+	take_tail(flow, conn, op->tail_off, op->tail_ns, op->tail_direction);
+	if (conn->quarantined && op->time_ns > conn->last_ns + QUIET_NS) {
+		conn->quarantined = false;
+		stream_lose(flow, conn, FROM_CLIENT);
+		stream_lose(flow, conn, FROM_SERVER);
+	}
+	if (op->time_ns > conn->last_ns)
+		conn->last_ns = op->time_ns;
+	if (!conn->protocol && !detect_protocol(flow, conn, bytes, op)) {
+		conn->turn = op->turn;
+		if (conn->unknown)
+			remove_conn(flow, conn);
+		return;
+	}
+	sender = sender_of(conn, op->head.flags & OP_SEND);
+	begin_turn(flow, conn, sender, op->turn);
+	align(flow, conn, sender, op);
+	stream_bytes(flow, conn, sender, bytes, op);
+	stream_unseen(flow, conn, sender, op->len - bytes.n, op->time_ns);
+}
+
+void flow__tail(struct flow *flow, const struct record_op *record)
+{
+	struct conn *conn = conn_table__get(&flow->conns, record->cookie);
+
+	if (conn && !conn->closed)
+		take_tail(flow, conn, record->tail_off, record->tail_ns, record->tail_direction);
+}
+
+static const char *errno_name(uint16_t error)
+{
+	switch (error) {
+	case ECONNRESET:
+		return "ECONNRESET";
+	case EPIPE:
+		return "EPIPE";
+	case ETIMEDOUT:
+		return "ETIMEDOUT";
+	}
+	return "connection_closed";
+}
+
+/* A unix socket's end tells nobody when it is closed; when one end reads its last, both go. */
+static void let_unix_pair_go(struct flow *flow, struct conn *conn)
+{
+	struct conn *peer = conn_table__peek(&flow->conns, conn->about.peer_cookie);
+
+	if (peer && !peer->first)
+		let_go(flow, peer);
+	if (!conn->first)
+		let_go(flow, conn);
+}
+
+void flow__end(struct flow *flow, const struct record_end *record)
+{
+	struct conn *conn = conn_table__get(&flow->conns, record->cookie);
+	bool mine = record->reason == END_SHUTDOWN, server_done;
+
+	if (!conn || conn->closed)
+		return;
+	take_tail(flow, conn, record->tail_off, record->tail_ns, record->tail_direction);
+	conn->last_ns = record->time_ns;
+	server_done = sender_of(conn, mine) == FROM_SERVER;
+	if (record->reason == END_ERROR)
+		pair_ended(flow, conn, errno_name(record->error), record->time_ns);
+	if (record->reason == END_CLOSED || server_done) {
+		stream_closed(flow, conn, FROM_SERVER);
+		pair_ended(flow, conn, "connection_closed", record->time_ns);
+	}
+	if (record->reason == END_CLOSED)
+		remove_conn(flow, conn);
+	else if (conn_is_unix(conn) && record->reason == END_EOF)
+		let_unix_pair_go(flow, conn);
+}
+
+static void end_overdue_exchanges(struct flow *flow, uint64_t now_ns)
+{
+	struct exchange *x = flow->exchanges.oldest;
+
+	for (int i = 0; x && i < SWEEP_MAX; i++) {
+		struct exchange *newer = x->newer;
+		uint64_t idle_ns = now_ns > x->conn->last_ns ? now_ns - x->conn->last_ns : 0;
+		const struct stream *from_server = &x->conn->streams[FROM_SERVER];
+
+		if (!x->held && !x->abandoned) {
+			if (from_server->current == x && from_server->until_turn &&
+			    idle_ns > UNFINISHED_NS)
+				stream_turn_ended(flow, x->conn, FROM_SERVER);
+			else if (idle_ns > flow->options.exchange_timeout_ns)
+				pair_abandon(flow, x, "timeout", now_ns);
+		}
+		x = newer;
+	}
+}
+
+static void let_idle_connections_go(struct flow *flow, uint64_t now_ns)
+{
+	struct conn *conn = flow->conns.lru_first;
+
+	for (int i = 0; conn && i < SWEEP_MAX; i++) {
+		struct conn *next = conn->lru_next;
+
+		if (conn->last_ns + flow->options.idle_timeout_ns > now_ns)
+			break;
+		if (!conn->held_cnt && !conn->closed) {
+			pair_ended(flow, conn, "timeout", now_ns);
+			let_go(flow, conn);
+		}
+		conn = next;
+	}
+}
+
+void flow__tick(struct flow *flow, uint64_t now_ns, uint64_t unix_offset_ns)
+{
+	flow->now_ns = now_ns;
+	flow->unix_offset_ns = unix_offset_ns;
+	release_held(flow, now_ns);
+	if (now_ns - flow->sweep_ns > SWEEP_NS) {
+		flow->sweep_ns = now_ns;
+		end_overdue_exchanges(flow, now_ns);
+		let_idle_connections_go(flow, now_ns);
+	}
+	if (flow->batch && flow->batch->cnt)
+		flow->batch = flow->options.emit(flow->options.ctx, flow->batch);
+}
+
+bool flow__wants_tails(const struct flow *flow)
+{
+	return flow->in_body_cnt > 0;
+}
+
+uint32_t flow__connection_cnt(const struct flow *flow)
+{
+	return flow->conns.cnt;
+}

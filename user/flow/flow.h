@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From records to spans. One thread: the one that drains the ring. Records must have been
+ * validated (capture does); their contents are believed in form, not in content.
+ */
+#ifndef SONDE_FLOW_FLOW_H
+#define SONDE_FLOW_FLOW_H
+
+#include "include/abi/record.h"
+#include "include/abi/tracer.h"
+#include "user/model/span.h"
+
+struct flow;
+
+struct flow_options {
+	uint32_t max_connections, max_exchanges;
+	uint64_t
+		exchange_timeout_ns; /* an unanswered request ends as a span with error.type=timeout */
+	uint64_t idle_timeout_ns;    /* a connection without events is let go */
+	const char *const *routes; /* the user's patterns; borrowed for the life of the flow */
+	size_t routes_cnt;
+	uint32_t max_routes; /* per service */
+	/* The resource of a process; borrowed, never NULL. */
+	struct resource *(*resource)(void *ctx, uint32_t process_id);
+	/* Takes a batch of finished spans and returns an empty one, or NULL when memory is out. */
+	struct span_batch *(*emit)(void *ctx, struct span_batch *batch);
+	/* Tells the kernel how much of a connection to copy from now on. */
+	void (*verdict)(void *ctx, uint64_t cookie, const struct verdict *verdict);
+	void *ctx;
+};
+
+/* NULL with errno. first_batch is where spans go first; ownership passes. */
+struct flow *flow__new(const struct flow_options *options, struct span_batch *first_batch);
+/* Counts what is unfinished as lost, emits what is held, frees. NULL is legal. */
+void flow__free(struct flow *flow);
+
+void flow__connection(struct flow *flow, const struct record_connection *record);
+void flow__op(struct flow *flow, const struct record_op *record);
+void flow__tail(struct flow *flow, const struct record_op *record);
+void flow__end(struct flow *flow, const struct record_end *record);
+
+/*
+ * Time-outs, held spans and the batch in progress. now_ns is CLOCK_MONOTONIC; the unix offset turns
+ * it into Unix time. Call after each drain.
+ */
+void flow__tick(struct flow *flow, uint64_t now_ns, uint64_t unix_offset_ns);
+/* True while a message waits for bytes that the kernel only counts: flush the tails. */
+bool flow__wants_tails(const struct flow *flow);
+/* Connections in the table, for a gauge. */
+uint32_t flow__connection_cnt(const struct flow *flow);
+
+#endif

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the files of user/flow share.
+ *
+ * Who owns a connection's bytes. A record's payload is borrowed from the ring and gone when the
+ * call returns. The stream takes it apart at once: body bytes are counted, heads are parsed where
+ * they lie, and only the beginning of a message that is not whole yet is copied into the stream's
+ * head buffer. What a message says is copied into its exchange; from there into the span's batch.
+ *
+ * How much was missed is always known: every record carries its offset, and silent tails say how
+ * far they reach. Bytes missed inside a body cost nothing. Bytes missed elsewhere lose the framing
+ * of that stream until its sender begins a turn, and the exchanges concerned are counted as lost.
+ */
+#ifndef SONDE_FLOW_INTERNAL_H
+#define SONDE_FLOW_INTERNAL_H
+
+#include "user/base/account.h"
+#include "user/flow/conn.h"
+#include "user/flow/flow.h"
+#include "user/flow/join.h"
+#include "user/flow/route.h"
+
+struct flow {
+	struct flow_options options;
+	struct conn_table conns;
+	struct exchange_pool exchanges;
+	struct join join;
+	struct routes *routes;
+	struct span_batch *batch;
+	struct id_source ids;
+	uint64_t now_ns, unix_offset_ns;
+	uint64_t sweep_ns;    /* when time-outs were last looked for */
+	uint32_t in_body_cnt; /* messages whose end has not passed yet */
+};
+
+/* stream.c: bytes to messages. */
+void stream_bytes(struct flow *flow, struct conn *conn, enum sender sender, struct slice bytes,
+		  const struct record_op *op);
+/* n bytes passed that were not copied. */
+void stream_unseen(struct flow *flow, struct conn *conn, enum sender sender, uint64_t n,
+		   uint64_t time_ns);
+/* The sender's turn is over: the other one acts. */
+void stream_turn_ended(struct flow *flow, struct conn *conn, enum sender sender);
+/* The sender will send no more. */
+void stream_closed(struct flow *flow, struct conn *conn, enum sender sender);
+/* Keeps the beginning of a message until the rest comes. False when it has become too long. */
+bool stream_stash(struct stream *stream, struct slice bytes);
+/* Notes where and when the message that begins at that payload byte began. */
+void stream_mark_head(struct stream *stream, const struct record_op *op, const char *at);
+/* Forgets what is in progress; parsing starts again with the sender's next turn. */
+void stream_lose(struct flow *flow, struct conn *conn, enum sender sender);
+
+/* pairing.c: messages to exchanges. */
+void pair_message(struct flow *flow, struct conn *conn, const struct msg *msg, uint64_t time_ns);
+/* The message in progress of that sender is whole. */
+void pair_message_done(struct flow *flow, struct conn *conn, enum sender sender, uint64_t time_ns);
+/* Responses can no longer be told apart: drops the exchanges of the connection, counted as cause. */
+void pair_broken(struct flow *flow, struct conn *conn, enum account_entry cause);
+/* Ends all exchanges of the connection that have no whole response. */
+void pair_ended(struct flow *flow, struct conn *conn, const char *failure, uint64_t time_ns);
+/* Makes the span of an exchange now, but keeps its place: its response may still come. */
+void pair_abandon(struct flow *flow, struct exchange *x, const char *failure, uint64_t time_ns);
+
+/* detect.c: finds the connection's protocol; true once it is known. */
+bool detect_protocol(struct flow *flow, struct conn *conn, struct slice bytes,
+		     const struct record_op *op);
+
+/* span_build.c: an exchange to a span. */
+void span_build(struct flow *flow, struct exchange *x);
+
+#endif

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The table in which the two ends of a request find each other. */
+#include "user/flow/join.h"
+
+#include "user/flow/conn.h"
+
+#define NEAR_NS 5000000000ull /* two ends of one request are never further apart */
+
+static bool is_client(const struct exchange *x)
+{
+	return x->conn->role == ROLE_CLIENT;
+}
+
+/* The same value at both ends. */
+static uint64_t key_of(const struct exchange *x)
+{
+	if (!conn_is_unix(x->conn))
+		return x->seq;
+	return is_client(x) ? x->conn->about.cookie : x->conn->about.peer_cookie;
+}
+
+static struct exchange **bucket_of(struct join *join, const struct exchange *x)
+{
+	return &join->buckets[(key_of(x) * 0x9e3779b97f4a7c15ull >> 40) & (JOIN_BUCKETS - 1)];
+}
+
+static bool addresses_mirror(const struct record_connection *a, const struct record_connection *b)
+{
+	return a->family == b->family && a->local_port == b->remote_port &&
+	       a->remote_port == b->local_port &&
+	       memcmp(a->local_addr, b->remote_addr, sizeof(a->local_addr)) == 0 &&
+	       memcmp(a->remote_addr, b->local_addr, sizeof(a->local_addr)) == 0;
+}
+
+static bool same_unix_request(const struct exchange *client, const struct exchange *server)
+{
+	return client->conn->about.cookie == server->conn->about.peer_cookie &&
+	       server->conn->about.cookie == client->conn->about.peer_cookie &&
+	       client->off == server->off;
+}
+
+static bool are_two_ends(const struct exchange *client, const struct exchange *server)
+{
+	const struct conn *c = client->conn, *s = server->conn;
+	uint64_t apart = client->start_ns > server->start_ns ? client->start_ns - server->start_ns
+							     : server->start_ns - client->start_ns;
+
+	if (c->about.family != s->about.family && (conn_is_unix(c) || conn_is_unix(s)))
+		return false;
+	if (c->peer_cookie || s->peer_cookie) {
+		if (c->peer_cookie != s->about.cookie || s->peer_cookie != c->about.cookie)
+			return false;
+		return conn_is_unix(c) ? client->off == server->off : client->seq == server->seq;
+	}
+	if (apart > NEAR_NS)
+		return false;
+	if (conn_is_unix(c))
+		return same_unix_request(client, server);
+	return client->seq == server->seq &&
+	       (addresses_mirror(&c->about, &s->about) || client->peer_seq == server->peer_seq);
+}
+
+static void link_ends(struct exchange *client, struct exchange *server)
+{
+	client->peer = server;
+	server->peer = client;
+	client->conn->peer_cookie = server->conn->about.cookie;
+	server->conn->peer_cookie = client->conn->about.cookie;
+	/* What the server has read must have left the client by then. */
+	if (client->start_ns > server->start_ns)
+		client->start_ns = server->start_ns;
+	if (server->parent_method == PARENT_HEADER)
+		return;
+	server->parent_method = PARENT_SOCKET;
+	server->trace_id = client->trace_id;
+	server->parent_id = client->span_id;
+	server->trace_flags = client->trace_flags;
+}
+
+void join__enter(struct join *join, struct exchange *x)
+{
+	struct exchange **bucket = bucket_of(join, x), *found = NULL;
+	int found_cnt = 0;
+
+	for (struct exchange *y = *bucket; y; y = y->bucket_next) {
+		if (y->peer || is_client(y) == is_client(x))
+			continue;
+		if (is_client(x) ? are_two_ends(x, y) : are_two_ends(y, x)) {
+			found = y;
+			found_cnt++;
+		}
+	}
+	if (found_cnt == 1)
+		link_ends(is_client(x) ? x : found, is_client(x) ? found : x);
+	x->bucket_next = *bucket;
+	x->bucket_link = bucket;
+	if (*bucket)
+		(*bucket)->bucket_link = &x->bucket_next;
+	*bucket = x;
+}
+
+void join__leave(struct join *join, struct exchange *x)
+{
+	(void)join;
+	if (x->bucket_link) {
+		*x->bucket_link = x->bucket_next;
+		if (x->bucket_next)
+			x->bucket_next->bucket_link = x->bucket_link;
+		x->bucket_link = NULL;
+	}
+	if (x->peer) {
+		/* The client has read the whole response: the server had sent it by then. */
+		if (is_client(x) && x->responded)
+			x->peer->end_bound_ns = x->end_ns;
+		x->peer->peer = NULL;
+		x->peer = NULL;
+	}
+}
+
+bool join__should_hold(const struct join *join, const struct exchange *x)
+{
+	return x->parent_method == PARENT_NONE && !is_client(x) && !x->conn->peer_absent &&
+	       join->held_cnt < JOIN_HELD_MAX;
+}
+
+void join__hold(struct join *join, struct exchange *x)
+{
+	x->held = true;
+	x->held_next = NULL;
+	if (join->held_last)
+		join->held_last->held_next = x;
+	else
+		join->held_first = x;
+	join->held_last = x;
+	join->held_cnt++;
+}
+
+struct exchange *join__release(struct join *join, uint64_t now_ns)
+{
+	struct exchange *x = join->held_first;
+
+	if (!x || (x->parent_method == PARENT_NONE && now_ns < x->end_ns + JOIN_HOLD_NS))
+		return NULL;
+	join->held_first = x->held_next;
+	if (!join->held_first)
+		join->held_last = NULL;
+	join->held_cnt--;
+	x->held = false;
+	/* Nobody came for a first request: later ones need not wait. */
+	if (x->parent_method == PARENT_NONE && !x->conn->peer_cookie)
+		x->conn->peer_absent = true;
+	return x;
+}

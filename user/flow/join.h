@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The two ends of one connection on this host: finds, for a request seen by the server, the same
+ * request seen by the client, and makes their spans one trace.
+ *
+ * Certain means: the same TCP sequence number of the request's first byte, and either addresses
+ * that mirror each other or, behind address translation, the same sequence number in the other
+ * direction too (64 bits that agree by chance once in 10^19). Unix sockets name their peer. Two
+ * candidates mean none.
+ *
+ * Either end's record may come first: the client's hook runs after its packets left. So both ends
+ * wait in one table by sequence number, and a server's exchange that completes without having
+ * found its client is held a moment before it becomes a root.
+ */
+#ifndef SONDE_FLOW_JOIN_H
+#define SONDE_FLOW_JOIN_H
+
+#include "user/flow/exchange.h"
+
+#define JOIN_BUCKETS 4096
+#define JOIN_HOLD_NS 50000000ull
+#define JOIN_HELD_MAX 2048
+
+struct join {
+	struct exchange *buckets[JOIN_BUCKETS];
+	struct exchange *held_first, *held_last; /* completed, oldest first */
+	uint32_t held_cnt;
+};
+
+/* Enters an exchange whose request was just seen; pairs it with its other end if that is there. */
+void join__enter(struct join *join, struct exchange *x);
+/* Takes it out, in whatever state. */
+void join__leave(struct join *join, struct exchange *x);
+/* True if x, a completed server exchange, should wait for its client's record. */
+bool join__should_hold(const struct join *join, const struct exchange *x);
+void join__hold(struct join *join, struct exchange *x);
+/* The next held exchange that need not wait any longer, or NULL; it has left the join. */
+struct exchange *join__release(struct join *join, uint64_t now_ns);
+
+#endif

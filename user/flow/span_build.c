@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+/* An exchange becomes a span: semantics from its protocol, identity from its process, one batch. */
+#include "user/flow/internal.h"
+
+#define SPAN_ATTRS_MAX 32
+#define OWN_ATTRS 2 /* http.route and sonde.parent.method */
+
+static struct slice method_name(enum parent_method method)
+{
+	switch (method) {
+	case PARENT_HEADER:
+		return SLICE("header");
+	case PARENT_SOCKET:
+		return SLICE("socket");
+	case PARENT_NONE:
+		break;
+	}
+	return SLICE("none");
+}
+
+static struct exchange_view view_of(const struct exchange *x)
+{
+	const struct conn *conn = x->conn;
+	struct slice local = slice_str(conn->local_text), remote = slice_str(conn->remote_text);
+	bool client = conn->role == ROLE_CLIENT;
+
+	return (struct exchange_view){
+		.side = client ? SIDE_CLIENT : SIDE_SERVER,
+		.request = &x->request,
+		.response = &x->response,
+		.server_address = client ? remote : local,
+		.server_port = client ? conn->about.remote_port : conn->about.local_port,
+		.client_address = client ? local : remote,
+		.client_port = client ? conn->about.local_port : conn->about.remote_port,
+		.unix_socket = conn_is_unix(conn),
+		.request_body_sz = x->request_body_sz,
+		.response_body_sz = x->response_body_sz,
+		.failure = slice_str(x->failure),
+	};
+}
+
+/* "{operation} {route}", or the operation alone; written into the batch. */
+static struct slice name_span(struct flow *flow, const struct description *about, struct span *span,
+			      bool *failed)
+{
+	struct arena *arena = &flow->batch->arena;
+	char route_text[512];
+	struct slice route;
+	char *name;
+
+	if (!about->route_path.n)
+		return arena__copy(arena, about->operation, failed);
+	route = routes__find(flow->routes, span->resource->service_key, about->route_path,
+			     route_text, sizeof(route_text));
+	name = arena__alloc(arena, about->operation.n + 1 + route.n);
+	if (!name) {
+		*failed = true;
+		return SLICE("");
+	}
+	memcpy(name, about->operation.p, about->operation.n);
+	name[about->operation.n] = ' ';
+	memcpy(name + about->operation.n + 1, route.p, route.n);
+	route = slice_of(name + about->operation.n + 1, route.n);
+	attrs_add_str(&span->attrs, SLICE("http.route"), route);
+	return slice_of(name, about->operation.n + 1 + route.n);
+}
+
+static void copy_attrs(struct span *span, const struct attrs *from, struct arena *arena,
+		       bool *failed)
+{
+	for (uint16_t i = 0; i < from->cnt; i++) {
+		struct attr *to = attrs_add(&span->attrs, from->v[i].key, from->v[i].type);
+
+		if (!to)
+			continue;
+		if (to->type == ATTR_STRING)
+			to->str = arena__copy(arena, from->v[i].str, failed);
+		else
+			to->num = from->v[i].num;
+	}
+}
+
+static void set_identity(struct flow *flow, struct exchange *x, struct span *span, bool *failed)
+{
+	uint64_t end_ns = x->end_ns;
+
+	span->trace_id = x->trace_id;
+	span->span_id = x->span_id;
+	span->parent_id = x->parent_id;
+	span->flags = x->trace_flags | SPAN_FLAG_HAS_IS_REMOTE;
+	if (x->parent_method == PARENT_HEADER ||
+	    (x->parent_method == PARENT_SOCKET && x->conn->role != ROLE_CLIENT))
+		span->flags |= SPAN_FLAG_IS_REMOTE;
+	span->trace_state = arena__copy(&flow->batch->arena, x->trace_state, failed);
+	if (x->end_bound_ns && end_ns > x->end_bound_ns)
+		end_ns = x->end_bound_ns;
+	if (end_ns < x->start_ns)
+		end_ns = x->start_ns;
+	span->start_ns = x->start_ns + flow->unix_offset_ns;
+	span->end_ns = end_ns + flow->unix_offset_ns;
+}
+
+static struct span *new_span(struct flow *flow, uint16_t attrs_cnt, struct resource *resource)
+{
+	struct span *span = span_batch__add(flow->batch, attrs_cnt, resource);
+	struct span_batch *next;
+
+	if (span)
+		return span;
+	next = flow->options.emit(flow->options.ctx, flow->batch);
+	if (!next)
+		return NULL;
+	flow->batch = next;
+	return span_batch__add(flow->batch, attrs_cnt, resource);
+}
+
+void span_build(struct flow *flow, struct exchange *x)
+{
+	struct resource *resource = flow->options.resource(flow->options.ctx, x->process_id);
+	struct exchange_view view = view_of(x);
+	struct attr storage[SPAN_ATTRS_MAX];
+	struct description about;
+	bool failed = false;
+	struct span *span;
+
+	about.operation = about.route_path = SLICE("");
+	about.error = false;
+	about.attrs = (struct attrs){.v = storage, .cap = SPAN_ATTRS_MAX};
+	about.text_len = 0;
+	x->protocol->describe(&view, &about);
+	span = flow->batch ? new_span(flow, about.attrs.cnt + OWN_ATTRS, resource) : NULL;
+	if (!span) {
+		account_add(ACCOUNT_LOST_MEMORY, 1);
+		return;
+	}
+	span->kind = view.side == SIDE_CLIENT ? SPAN_CLIENT : SPAN_SERVER;
+	span->status = about.error ? SPAN_STATUS_ERROR : SPAN_STATUS_UNSET;
+	span->scope = slice_str(x->protocol->name);
+	set_identity(flow, x, span, &failed);
+	span->name = name_span(flow, &about, span, &failed);
+	copy_attrs(span, &about.attrs, &flow->batch->arena, &failed);
+	attrs_add_str(&span->attrs, SLICE("sonde.parent.method"), method_name(x->parent_method));
+	account_add(ACCOUNT_SPANS, 1);
+	if (failed)
+		account_add(ACCOUNT_TEXT_CUT, 1);
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Makes the resource of one process. One thread. */
+#ifndef SONDE_IDENT_DESCRIBE_H
+#define SONDE_IDENT_DESCRIBE_H
+
+#include "user/ident/ident.h"
+
+struct describer;
+
+/* proc_root, version and extra of the options count. NULL with errno. */
+struct describer *describer__new(const struct ident_options *options);
+void describer__free(struct describer *d);
+
+/* A record whose lengths have been checked; the slices point into it. */
+struct process {
+	const struct record_process *rec;
+	struct slice comm, exe, cgroup;
+	struct slice args, env;
+};
+
+/* -EINVAL when the record is shorter than it says, or names no process. */
+int process_parse(const struct record_process *rec, size_t size, struct process *out);
+
+/* A new resource with one reference, or NULL with errno. */
+struct resource *describer__process(struct describer *d, const struct process *process);
+/* What all resources have in common; borrowed, lives as long as d. */
+struct resource *describer__unknown(struct describer *d);
+
+#endif

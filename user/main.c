@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The program's entry: reads the command line and starts the command. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "user/base/log.h"
+#include "user/capture/examine.h"
+#include "user/cli/cmd_config.h"
+#include "user/cli/doctor_view.h"
+#include "user/cli/help.h"
+#include "user/cli/options.h"
+#include "user/run.h"
+
+static int run_doctor(const struct options *options)
+{
+	struct examination examination;
+	struct utsname host;
+	bool colour = isatty(STDOUT_FILENO) && !options->no_color && !getenv("NO_COLOR");
+
+	uname(&host);
+	examine(&examination);
+	doctor_view(stdout, options->json ? VIEW_JSON : VIEW_TEXT, colour, host.release,
+		    host.machine, examination.capabilities, examination.cnt);
+	return examination.blocked ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+static int run(struct options *options)
+{
+	switch (options->command) {
+	case COMMAND_TRACE:
+		return run_trace(options);
+	case COMMAND_AGENT:
+		return run_agent(options);
+	case COMMAND_REPLAY:
+		return run_replay(options);
+	case COMMAND_DOCTOR:
+		return run_doctor(options);
+	case COMMAND_CONFIG_CHECK:
+	case COMMAND_CONFIG_PRINT:
+	case COMMAND_CONFIG_DOC:
+		return cmd_config(options, stdout, stderr);
+	case COMMAND_VERSION:
+		printf("sonde %s\n", SONDE_VERSION);
+		return EXIT_SUCCESS;
+	case COMMAND_HELP:
+	case COMMAND_NONE:
+		break;
+	}
+	help_print(options->topic, stdout);
+	return EXIT_SUCCESS;
+}
+
+int main(int argc, char **argv)
+{
+	struct config_errors errors = {0};
+	struct options options;
+	int code = EXIT_USAGE;
+
+	if (options__parse(&options, argc, argv, &errors)) {
+		config_errors__print(&errors, stderr);
+	} else {
+		log_set_level(options.config.log.level);
+		code = run(&options);
+	}
+	options__free(&options);
+	return code;
+}

@@ -1,0 +1,531 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Wires the stages together; see pipeline.h for the threads. */
+#include "user/pipeline.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "user/base/account.h"
+#include "user/base/clock.h"
+#include "user/base/log.h"
+#include "user/base/queue.h"
+#include "user/capture/capture.h"
+#include "user/capture/recording.h"
+#include "user/export/exporter.h"
+#include "user/export/otel_env.h"
+#include "user/flow/flow.h"
+#include "user/ident/ident.h"
+#include "user/policy/redact.h"
+
+#define QUEUE_BATCHES 64
+#define SPARE_BATCHES_MAX 8
+#define TAILS_EVERY_NS 50000000ull
+#define CLOCK_EVERY_NS 10000000000ull
+#define OPTIONS_ARENA_MAX (256u * 1024)
+#define RESOURCE_ATTRS_MAX 64
+#define HEADERS_MAX 64
+#define DEFAULT_ENDPOINT "http://127.0.0.1:4318"
+
+struct pipeline {
+	struct pipeline_options options;
+	struct capture *capture;
+	struct recorder *recorder;
+	struct flow *flow;
+	struct ident *ident;
+	struct exporter *exporter;
+	struct queue *queue;
+	struct redact_options redact;
+	struct arena arena; /* texts of the exporter's options */
+	pthread_t thread;
+	bool threaded;
+	atomic_bool stopping;
+	_Atomic uint32_t connection_cnt;
+	pthread_mutex_t spare_lock;
+	struct span_batch *spare;
+	int spare_cnt;
+};
+
+/* --- batches go round ------------------------------------------------------------------------- */
+
+static void recycle(void *ctx, struct span_batch *batch)
+{
+	struct pipeline *p = ctx;
+
+	span_batch__reset(batch);
+	pthread_mutex_lock(&p->spare_lock);
+	if (p->spare_cnt < SPARE_BATCHES_MAX) {
+		batch->next = p->spare;
+		p->spare = batch;
+		p->spare_cnt++;
+		batch = NULL;
+	}
+	pthread_mutex_unlock(&p->spare_lock);
+	span_batch__free(batch);
+}
+
+static struct span_batch *empty_batch(struct pipeline *p)
+{
+	struct span_batch *batch;
+
+	pthread_mutex_lock(&p->spare_lock);
+	batch = p->spare;
+	if (batch) {
+		p->spare = batch->next;
+		p->spare_cnt--;
+		batch->next = NULL;
+	}
+	pthread_mutex_unlock(&p->spare_lock);
+	return batch ?: span_batch__new();
+}
+
+/* Redacts before anything else sees the spans. */
+static void deliver(struct pipeline *p, struct span_batch *batch)
+{
+	for (uint32_t i = 0; i < batch->cnt; i++)
+		redact_span(&p->redact, &batch->spans[i], &batch->arena);
+	if (p->options.show)
+		p->options.show(p->options.show_ctx, batch);
+	if (p->exporter)
+		exporter__push(p->exporter, batch);
+	else
+		recycle(p, batch);
+}
+
+static struct span_batch *emit(void *ctx, struct span_batch *batch)
+{
+	struct pipeline *p = ctx;
+
+	if (!p->threaded) {
+		deliver(p, batch);
+	} else if (!queue__push(p->queue, batch)) {
+		account_add(ACCOUNT_LOST_QUEUE, batch->cnt);
+		span_batch__reset(batch);
+		return batch;
+	}
+	return empty_batch(p);
+}
+
+/* --- callbacks between siblings --------------------------------------------------------------- */
+
+static struct resource *resource_of(void *ctx, uint32_t process_id)
+{
+	struct pipeline *p = ctx;
+
+	return ident__resource(p->ident, process_id) ?: ident__unknown(p->ident);
+}
+
+static void give_verdict(void *ctx, uint64_t cookie, const struct verdict *verdict)
+{
+	struct pipeline *p = ctx;
+
+	if (p->capture)
+		capture__verdict(p->capture, cookie, verdict);
+}
+
+static void own_connection(void *ctx, const char *local_ip, int local_port)
+{
+	struct pipeline *p = ctx;
+
+	if (p->capture)
+		capture__own_end(p->capture, local_ip, local_port);
+}
+
+static void take_record(void *ctx, const struct record_head *record)
+{
+	struct pipeline *p = ctx;
+
+	if (p->recorder)
+		recorder__write(p->recorder, record);
+	switch (record->kind) {
+	case RECORD_PROCESS:
+		ident__process(p->ident, (const struct record_process *)record, record->size);
+		break;
+	case RECORD_EXIT:
+		ident__exit(p->ident, ((const struct record_exit *)record)->process_id);
+		break;
+	case RECORD_CONNECTION:
+		flow__connection(p->flow, (const struct record_connection *)record);
+		break;
+	case RECORD_OP:
+		flow__op(p->flow, (const struct record_op *)record);
+		break;
+	case RECORD_TAIL:
+		flow__tail(p->flow, (const struct record_op *)record);
+		break;
+	case RECORD_END:
+		flow__end(p->flow, (const struct record_end *)record);
+		break;
+	}
+}
+
+/* --- settings to the stages' options ---------------------------------------------------------- */
+
+static bool is_set(const struct config *c, const char *path)
+{
+	return c->source[setting_find(path) - settings] != SOURCE_DEFAULT;
+}
+
+static char *text(struct arena *arena, const char *format, const char *a, const char *b)
+{
+	size_t sz = (size_t)snprintf(NULL, 0, "%s%s", a, b) + strlen(format) + 1;
+	char *out = arena__alloc(arena, sz);
+
+	if (out)
+		snprintf(out, sz, "%s%s%s", a, format, b);
+	return out;
+}
+
+/* The URL of the traces signal below a base URL; one that already names it stays. */
+static const char *traces_url(struct arena *arena, const char *base)
+{
+	static const char path[] = "/v1/traces";
+	size_t len = strlen(base);
+
+	if (len >= sizeof(path) - 1 && strcmp(base + len - (sizeof(path) - 1), path) == 0)
+		return base;
+	return text(arena, base[len - 1] == '/' ? "" : "/", base, path + 1);
+}
+
+static int export_headers(struct pipeline *p, struct exporter_options *o)
+{
+	const struct text_map *map = &p->options.config->export.headers;
+	const char **headers = arena__alloc(&p->arena, HEADERS_MAX * sizeof(*headers));
+	size_t cnt = 0;
+
+	if (!headers)
+		return -ENOMEM;
+	for (size_t i = 0; i < o->headers_cnt && cnt < HEADERS_MAX; i++)
+		headers[cnt++] = o->headers[i];
+	for (size_t i = 0; i < map->cnt && cnt < HEADERS_MAX; i++) {
+		headers[cnt] = text(&p->arena, ": ", map->v[i].key, map->v[i].value);
+		if (!headers[cnt++])
+			return -ENOMEM;
+	}
+	o->headers = headers;
+	o->headers_cnt = cnt;
+	return 0;
+}
+
+static int open_exporter(struct pipeline *p)
+{
+	const struct config *c = p->options.config;
+	struct exporter_options o;
+	int err;
+
+	exporter_options__init(&o);
+	o.version = SONDE_VERSION;
+	err = otel_env_read(&o, &p->arena, getenv);
+	if (!p->options.export_by_default || o.disabled)
+		o.endpoint = NULL;
+	if (c->export.endpoint && !o.disabled)
+		o.endpoint = traces_url(&p->arena, c->export.endpoint);
+	else if (!o.endpoint && !o.disabled && p->options.export_by_default && !c->export.file &&
+		 !c->export.discard)
+		o.endpoint = traces_url(&p->arena, DEFAULT_ENDPOINT);
+	err = err ?: export_headers(p, &o);
+	if (is_set(c, "export.timeout"))
+		o.timeout_ms = (unsigned int)(c->export.timeout_ns / 1000000);
+	if (is_set(c, "export.compression"))
+		o.gzip_level = c->export.compression == CONFIG_COMPRESSION_GZIP;
+	if (c->export.certificate)
+		o.ca_file = c->export.certificate;
+	if (c->export.client_certificate)
+		o.client_cert = c->export.client_certificate;
+	if (c->export.client_key)
+		o.client_key = c->export.client_key;
+	if (is_set(c, "export.queue_size"))
+		o.queue_max_spans = c->export.queue_cnt;
+	if (is_set(c, "export.batch_size"))
+		o.batch_max_spans = (uint32_t)c->export.batch_cnt;
+	if (is_set(c, "export.batch_delay"))
+		o.schedule_delay_ms = (unsigned int)(c->export.batch_delay_ns / 1000000);
+	o.json_path = c->export.file;
+	o.discard = c->export.discard;
+	o.recycle = recycle;
+	o.connected = own_connection;
+	o.ctx = p;
+	if (err || (!o.endpoint && !o.json_path && !o.discard))
+		return err;
+	p->exporter = exporter__new(&o);
+	return p->exporter ? 0 : -errno;
+}
+
+static int open_ident(struct pipeline *p)
+{
+	const struct text_map *map = &p->options.config->resource.attributes;
+	struct attr storage[RESOURCE_ATTRS_MAX];
+	struct attrs extra = {.v = storage, .cap = RESOURCE_ATTRS_MAX};
+	struct ident_options o = {.version = SONDE_VERSION, .extra = &extra};
+
+	for (size_t i = 0; i < map->cnt; i++)
+		attrs_add_str(&extra, slice_str(map->v[i].key), slice_str(map->v[i].value));
+	p->ident = ident__new(&o);
+	return p->ident ? 0 : -errno;
+}
+
+static int open_flow(struct pipeline *p)
+{
+	const struct config *c = p->options.config;
+	struct span_batch *first = empty_batch(p);
+	struct flow_options o = {
+		.max_connections = (uint32_t)c->capture.max_connections,
+		.max_exchanges = (uint32_t)c->flow.max_exchanges,
+		.exchange_timeout_ns = c->flow.exchange_timeout_ns,
+		.idle_timeout_ns = c->flow.idle_timeout_ns,
+		.routes = (const char *const *)c->http.routes.v,
+		.routes_cnt = c->http.routes.cnt,
+		.max_routes = (uint32_t)c->http.max_routes,
+		.resource = resource_of,
+		.emit = emit,
+		.verdict = give_verdict,
+		.ctx = p,
+	};
+
+	p->flow = first ? flow__new(&o, first) : NULL;
+	if (!p->flow)
+		span_batch__free(first);
+	return p->flow ? 0 : -ENOMEM;
+}
+
+void pipeline__reconfigure(struct pipeline *p, const struct config *config)
+{
+	static const enum query_values modes[] = {
+		[CONFIG_QUERY_REDACT] = QUERY_REDACT,
+		[CONFIG_QUERY_KEEP] = QUERY_KEEP,
+		[CONFIG_QUERY_DROP] = QUERY_DROP,
+	};
+
+	p->options.config = config;
+	p->redact = (struct redact_options){
+		.query_values = modes[config->http.query_values],
+		.keep_keys = (const char *const *)config->http.query_keep.v,
+		.keep_keys_cnt = config->http.query_keep.cnt,
+	};
+}
+
+struct pipeline *pipeline__new(const struct pipeline_options *options, char why[PIPELINE_WHY_SZ])
+{
+	struct pipeline *p = calloc(1, sizeof(*p));
+	int err;
+
+	if (!p) {
+		snprintf(why, PIPELINE_WHY_SZ, "out of memory");
+		return NULL;
+	}
+	p->options = *options;
+	pthread_mutex_init(&p->spare_lock, NULL);
+	arena__init(&p->arena, OPTIONS_ARENA_MAX);
+	pipeline__reconfigure(p, options->config);
+	p->queue = queue__new(QUEUE_BATCHES);
+	err = p->queue ? open_ident(p) : -ENOMEM;
+	err = err ?: open_flow(p);
+	err = err ?: open_exporter(p);
+	if (err) {
+		snprintf(why, PIPELINE_WHY_SZ, "cannot start: %s", strerror(-err));
+		pipeline__free(p);
+		return NULL;
+	}
+	return p;
+}
+
+/* --- capture ---------------------------------------------------------------------------------- */
+
+static void *capture_loop(void *arg)
+{
+	struct pipeline *p = arg;
+	int interval_ms = (int)(p->options.config->capture.drain_interval_ns / 1000000);
+	uint64_t offset_ns = clock_unix_offset_ns(), clock_ns = clock_mono_ns(), tails_ns = 0;
+	struct tracer_counts counts;
+	bool last = false;
+
+	flow__tick(p->flow, clock_ns, offset_ns);
+	while (!last) {
+		uint64_t now_ns;
+
+		last = atomic_load(&p->stopping);
+		if (capture__drain(p->capture, last ? 0 : interval_ms ?: 1))
+			log_error("cannot read the ring: %s", strerror(errno));
+		now_ns = clock_mono_ns();
+		if (now_ns - clock_ns > CLOCK_EVERY_NS) {
+			offset_ns = clock_unix_offset_ns();
+			clock_ns = now_ns;
+		}
+		flow__tick(p->flow, now_ns, offset_ns);
+		if (last || (flow__wants_tails(p->flow) && now_ns - tails_ns > TAILS_EVERY_NS)) {
+			capture__flush_tails(p->capture);
+			tails_ns = now_ns;
+		}
+		capture__commit_verdicts(p->capture);
+		capture__counts(p->capture, &counts);
+		account_set(ACCOUNT_RING_FULL, counts.ring_full);
+		atomic_store(&p->connection_cnt, flow__connection_cnt(p->flow));
+		if (p->options.tick)
+			p->options.tick(p->options.tick_ctx);
+	}
+	capture__drain(p->capture, 0);
+	return NULL;
+}
+
+int pipeline__start(struct pipeline *p, char why[PIPELINE_WHY_SZ])
+{
+	const struct config *c = p->options.config;
+	struct capture_options o = {
+		.targets =
+			{
+				.pids = p->options.only_pid ? &p->options.only_pid
+							    : c->targets.pids.v,
+				.pids_cnt = p->options.only_pid ? 1 : c->targets.pids.cnt,
+				.names = (const char *const *)c->targets.names.v,
+				.names_cnt = c->targets.names.cnt,
+				.exes = (const char *const *)c->targets.executables.v,
+				.exes_cnt = c->targets.executables.cnt,
+				.ports = c->targets.ports.v,
+				.ports_cnt = c->targets.ports.cnt,
+				.cgroups = (const char *const *)c->targets.cgroups.v,
+				.cgroups_cnt = c->targets.cgroups.cnt,
+				.containers = (const char *const *)c->targets.containers.v,
+				.containers_cnt = c->targets.containers.cnt,
+				.descendants = c->targets.descendants || p->options.only_pid,
+			},
+		.ring_sz = c->capture.ring_sz,
+		.copy_first_sz = (uint32_t)c->capture.copy_first_sz,
+		.copy_turn_sz = (uint32_t)c->capture.copy_turn_sz,
+		.record = take_record,
+		.ctx = p,
+	};
+	sigset_t all, before;
+	int err;
+
+	if (c->capture.variant != CONFIG_VARIANT_AUTO &&
+	    c->capture.variant != CONFIG_VARIANT_TP_BTF) {
+		snprintf(why, PIPELINE_WHY_SZ,
+			 "capture.variant: this version has only tp_btf (use auto)");
+		return -1;
+	}
+	if (p->options.record_file) {
+		p->recorder = recorder__new(p->options.record_file, clock_unix_offset_ns());
+		if (!p->recorder) {
+			snprintf(why, PIPELINE_WHY_SZ, "cannot write %s: %s",
+				 p->options.record_file, strerror(errno));
+			return -1;
+		}
+	}
+	p->capture = capture__new(&o, why);
+	if (!p->capture)
+		return -1;
+	p->threaded = true;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	err = pthread_create(&p->thread, NULL, capture_loop, p);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (err) {
+		p->threaded = false;
+		snprintf(why, PIPELINE_WHY_SZ, "cannot start a thread: %s", strerror(err));
+	}
+	return err ? -1 : 0;
+}
+
+bool pipeline__poll(struct pipeline *p, int timeout_ms)
+{
+	struct span_batch *batch = queue__pop(p->queue, timeout_ms);
+
+	if (batch)
+		deliver(p, batch);
+	return batch;
+}
+
+static uint64_t record_time(const struct record_head *record)
+{
+	switch (record->kind) {
+	case RECORD_CONNECTION:
+		return ((const struct record_connection *)record)->time_ns;
+	case RECORD_OP:
+	case RECORD_TAIL:
+		return ((const struct record_op *)record)->time_ns;
+	case RECORD_END:
+		return ((const struct record_end *)record)->time_ns;
+	}
+	return 0;
+}
+
+int pipeline__replay(struct pipeline *p, const char *file, char why[PIPELINE_WHY_SZ])
+{
+	uint64_t offset_ns, now_ns = 0, ticked_ns = 0;
+	struct replay *replay = replay__open(file, &offset_ns);
+	const struct record_head *record;
+	bool broken = false;
+
+	if (!replay) {
+		snprintf(why, PIPELINE_WHY_SZ, "cannot replay %s: %s", file,
+			 errno == EPROTO ? "not a recording of this version of sonde"
+					 : strerror(errno));
+		return -1;
+	}
+	flow__tick(p->flow, 0, offset_ns);
+	while ((record = replay__next(replay, &broken))) {
+		if (record_time(record) > now_ns)
+			now_ns = record_time(record);
+		take_record(p, record);
+		if (now_ns - ticked_ns > 20000000) {
+			flow__tick(p->flow, now_ns, offset_ns);
+			ticked_ns = now_ns;
+		}
+	}
+	replay__close(replay);
+	flow__tick(p->flow, now_ns, offset_ns);
+	if (broken)
+		log_warn("%s is cut: its end is missing", file);
+	return 0;
+}
+
+void pipeline__stop(struct pipeline *p, unsigned int deadline_ms)
+{
+	if (p->threaded) {
+		atomic_store(&p->stopping, true);
+		pthread_join(p->thread, NULL);
+		p->threaded = false;
+		while (pipeline__poll(p, 0))
+			;
+	}
+	flow__free(p->flow);
+	p->flow = NULL;
+	if (p->exporter)
+		exporter__stop(p->exporter, deadline_ms);
+	if (p->recorder) {
+		int err = recorder__close(p->recorder);
+
+		if (err)
+			log_error("the recording is incomplete: %s", strerror(-err));
+		p->recorder = NULL;
+	}
+}
+
+void pipeline__free(struct pipeline *p)
+{
+	if (!p)
+		return;
+	flow__free(p->flow);
+	exporter__free(p->exporter);
+	capture__free(p->capture);
+	ident__free(p->ident);
+	queue__free(p->queue);
+	recorder__close(p->recorder);
+	while (p->spare) {
+		struct span_batch *next = p->spare->next;
+
+		span_batch__free(p->spare);
+		p->spare = next;
+	}
+	arena__free(&p->arena);
+	pthread_mutex_destroy(&p->spare_lock);
+	free(p);
+}
+
+uint32_t pipeline__connection_cnt(const struct pipeline *p)
+{
+	return atomic_load(&p->connection_cnt);
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The wiring: capture -> flow -> redaction -> view and export. No logic of its own.
+ *
+ * Threads. The capture thread owns capture, flow and ident; it hands batches of spans over through
+ * a bounded queue to the thread that calls pipeline__poll (the main one), which redacts them, shows
+ * them and passes them to the exporter's thread. A batch belongs to whoever holds it.
+ */
+#ifndef SONDE_PIPELINE_H
+#define SONDE_PIPELINE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "user/control/config.h"
+#include "user/model/span.h"
+
+#define PIPELINE_WHY_SZ 1024
+
+struct pipeline_options {
+	const struct config *config; /* borrowed until pipeline__free */
+	bool export_by_default;	     /* without any sink configured: to the OTLP default endpoint */
+	const char *record_file;     /* also record the ring there; NULL: no */
+	uint64_t only_pid; /* trace this pid and its descendants instead of config's pids; 0: no */
+	/* Shows redacted spans, in the thread that polls; may be NULL. */
+	void (*show)(void *ctx, const struct span_batch *batch);
+	void *show_ctx;
+	/* The capture thread ran; any thread. May be NULL. */
+	void (*tick)(void *ctx);
+	void *tick_ctx;
+};
+
+struct pipeline;
+
+/* NULL with a sentence for the user in why. Nothing is captured yet. */
+struct pipeline *pipeline__new(const struct pipeline_options *options, char why[PIPELINE_WHY_SZ]);
+/* Loads and attaches the probes and starts the capture thread. 0, or -1 with why. */
+int pipeline__start(struct pipeline *p, char why[PIPELINE_WHY_SZ]);
+/* Waits for one batch and passes it on. False when none came in time. */
+bool pipeline__poll(struct pipeline *p, int timeout_ms);
+/* Takes over the reloadable settings of another configuration, borrowed from now on. */
+void pipeline__reconfigure(struct pipeline *p, const struct config *config);
+/* Runs a recording through instead of capturing. 0, or -1 with why. */
+int pipeline__replay(struct pipeline *p, const char *file, char why[PIPELINE_WHY_SZ]);
+/* Ends capture, passes on what is left, and gives the exporter that long to deliver. */
+void pipeline__stop(struct pipeline *p, unsigned int deadline_ms);
+void pipeline__free(struct pipeline *p);
+/* Connections in the table, for a gauge; any thread. */
+uint32_t pipeline__connection_cnt(const struct pipeline *p);
+
+#endif
