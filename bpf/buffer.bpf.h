@@ -81,6 +81,7 @@ static __always_inline __u32 mmsg_index(__u64 vec, __u32 len)
 
 	if (!task)
 		return 0;
+	mmsg_used = 1;
 	if (task->mmsg_vec != vec || task->mmsg_len != len || task->mmsg_next >= len) {
 		task->mmsg_vec = vec;
 		task->mmsg_len = len;
@@ -92,8 +93,11 @@ static __always_inline __u32 mmsg_index(__u64 vec, __u32 len)
 /* A call that would block ends a recvmmsg or sendmmsg in progress. */
 static __always_inline int forget_mmsg(void)
 {
-	struct task_state *task = bpf_task_storage_get(&tasks, bpf_get_current_task_btf(), 0, 0);
+	struct task_state *task;
 
+	if (!mmsg_used)
+		return 0;
+	task = bpf_task_storage_get(&tasks, bpf_get_current_task_btf(), 0, 0);
 	if (task)
 		task->mmsg_vec = 0;
 	return 0;

@@ -26,26 +26,37 @@ const volatile struct tracer_settings settings = {};
 
 /* Written by user space while running. */
 __u32 verdict_generation = 0;
+__u32 filter_kinds = 0;	     /* FILTER_ bits: which kinds of target restrict */
+__u32 filter_generation = 0; /* changes with the filter: decide about everybody anew */
 /* Written by identify_self: sonde's own pid in the initial namespace. */
 __u32 self_pid = 0;
 
+/* Some thread has used sendmmsg or recvmmsg: only then their state needs care. */
+__u32 mmsg_used = 0;
+
 struct connection_state {
-	__u64 tx_off, rx_off;	  /* stream offsets, 0 = first byte seen */
-	__u32 tx_seq, rx_seq;	  /* TCP sequence numbers at those offsets */
-	__u64 wstamp_ns;	  /* tcp_wstamp_ns after the last send */
-	__u64 tail_off, tail_ns;  /* where the silent tail ends, and when */
-	__u32 turn;		  /* direction changes so far; 0: no operation yet */
-	__u32 turn_left;	  /* bytes that may still be copied in this turn */
-	__u32 copy_op, copy_turn; /* limits in force; 0 before the first operation */
+	__u64 cookie;		   /* the socket's, once announced */
+	__u64 tx_off, rx_off;	   /* stream offsets, 0 = first byte seen */
+	__u32 tx_seq, rx_seq;	   /* TCP sequence numbers at those offsets */
+	__u64 wstamp_ns;	   /* tcp_wstamp_ns after the last send */
+	__u64 tail_off, tail_ns;   /* where the silent tail ends, and when */
+	__u32 turn;		   /* direction changes so far; 0: no operation yet */
+	__u32 turn_left;	   /* bytes that may still be copied in this turn */
+	__u32 last_op, longest_op; /* lengths, in this turn */
+	__u32 copy_op, copy_turn;  /* limits in force; 0 before the first operation */
 	__u32 verdict_generation;
-	__u8 direction; /* of the current turn */
+	/* The thread that used it last, and was traced then. */
+	__u32 tid, exec_id, process_id, checked_jiffies;
+	__u32 filter_generation; /* under which it was ignored, or its thread was found traced */
+	__u8 direction;		 /* of the current turn */
 	__u8 tail_direction;
 	__u8 role;
 	__u8 fresh;
 	__u8 seq_known;
 	__u8 announced;
-	__u8 ignored;
-	__u8 ended; /* bits: 1 << enum end_reason already reported */
+	__u8 ignored;  /* by a verdict, or because it is sonde's own */
+	__u8 filtered; /* by its ports */
+	__u8 ended;    /* bits: 1 << enum end_reason already reported */
 };
 
 struct {
@@ -56,12 +67,14 @@ struct {
 } connections SEC(".maps") __weak;
 
 struct task_state {
-	__u32 process_id; /* 0: not yet looked at */
-	__u32 exec_id;	  /* of the image that process_id stands for */
-	__u64 checked_ns; /* when traced was last decided */
-	__u64 mmsg_vec;	  /* array of the sendmmsg/recvmmsg in progress */
-	__u32 mmsg_next;  /* index of its next message */
+	__u32 process_id;	 /* 0: not yet looked at */
+	__u32 exec_id;		 /* of the image that process_id stands for */
+	__u32 checked_jiffies;	 /* when traced was last decided */
+	__u32 filter_generation; /* and under which filter */
+	__u64 mmsg_vec;		 /* array of the sendmmsg/recvmmsg in progress */
+	__u32 mmsg_next;	 /* index of its next message */
 	__u32 mmsg_len;
+	__u8 checked; /* traced was decided at all */
 	__u8 traced;
 	__u8 announced; /* leader only: its process record was written */
 };

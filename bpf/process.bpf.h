@@ -8,7 +8,8 @@
 
 #include "bpf/maps.bpf.h"
 
-#define RECHECK_NS 1000000000ull /* names, cgroups and pid sets change: decide again after 1 s */
+/* Names, cgroups and pid sets change: decide again after this, 0.25 to 2.5 s. */
+#define RECHECK_JIFFIES 250
 #define CGROUP_LEVELS_MAX 12
 #define PATH_PARTS_MAX 12
 
@@ -50,7 +51,7 @@ static __always_inline bool cgroup_matches(void)
 __noinline int process_matches(__u32 pid)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	__u32 filter = settings.filter;
+	__u32 filter = filter_kinds;
 
 	if (pid == self_pid || (task->flags & PF_KTHREAD))
 		return false;
@@ -194,7 +195,7 @@ static __always_inline __u32 next_process_id(struct scratch *s)
  * Decides anew whether the current process is traced, and announces it if nobody has. Its state
  * must exist. 0: no storage to be had.
  */
-__noinline int refresh_task(__u64 now)
+__noinline int refresh_task(__u32 jiffies)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct task_state *state = bpf_task_storage_get(&tasks, task, 0, 0), *leader_state;
@@ -202,7 +203,9 @@ __noinline int refresh_task(__u64 now)
 
 	if (!state || !s)
 		return 0;
-	state->checked_ns = now;
+	state->checked = true;
+	state->checked_jiffies = jiffies;
+	state->filter_generation = filter_generation;
 	state->traced = process_matches(task->tgid);
 	if (!state->traced) {
 		state->exec_id = task->self_exec_id;
@@ -225,7 +228,7 @@ __noinline int refresh_task(__u64 now)
 }
 
 /* The state of the current task if it is traced, else NULL. */
-static __always_inline struct task_state *traced_task(struct scratch *s, __u64 now)
+static __always_inline struct task_state *traced_task(struct scratch *s, __u32 jiffies)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct task_state *state =
@@ -235,9 +238,10 @@ static __always_inline struct task_state *traced_task(struct scratch *s, __u64 n
 		s->counts.no_storage++;
 		return NULL;
 	}
-	if (state->checked_ns == 0 || now - state->checked_ns > RECHECK_NS ||
+	if (!state->checked || state->filter_generation != filter_generation ||
+	    jiffies - state->checked_jiffies >= RECHECK_JIFFIES ||
 	    state->exec_id != task->self_exec_id)
-		if (!refresh_task(now))
+		if (!refresh_task(jiffies))
 			return NULL;
 	return state->traced ? state : NULL;
 }

@@ -84,29 +84,31 @@ static __always_inline bool other_end_is_own(const struct record_connection *c)
 	return bpf_map_lookup_elem(&own_ends, &key);
 }
 
-static __always_inline bool ports_match(const struct record_connection *c)
+static __always_inline bool ports_match(struct sock *sk)
 {
-	__u16 local = c->local_port, remote = c->remote_port;
+	bool unix_socket = sk->__sk_common.skc_family == FAMILY_UNIX;
+	__u16 local = unix_socket ? 0 : sk->__sk_common.skc_num;
+	__u16 remote = unix_socket ? 0 : bpf_ntohs(sk->__sk_common.skc_dport);
 
-	if (!(settings.filter & FILTER_PORTS))
+	if (!(filter_kinds & FILTER_PORTS))
 		return true;
 	return bpf_map_lookup_elem(&filter_ports, &local) ||
 	       bpf_map_lookup_elem(&filter_ports, &remote);
 }
 
 /* Announces a connection, or decides to ignore it. */
-static __always_inline void announce_connection(struct scratch *s, struct sock *sk, __u64 now,
-						__u32 process_id, struct connection_state *conn)
+static __always_inline void announce_connection(struct scratch *s, struct sock *sk,
+						struct connection_state *conn)
 {
 	struct record_connection *c = &s->connection;
 
 	__builtin_memset(c, 0, sizeof(*c));
 	c->head.size = sizeof(*c);
 	c->head.kind = RECORD_CONNECTION;
-	c->cookie = bpf_get_socket_cookie(sk);
-	c->time_ns = now;
+	c->cookie = conn->cookie = bpf_get_socket_cookie(sk);
+	c->time_ns = bpf_ktime_get_ns();
 	c->netns_inum = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
-	c->process_id = process_id;
+	c->process_id = conn->process_id;
 	c->family = sk->__sk_common.skc_family;
 	c->role = conn->role;
 	c->fresh = conn->fresh;
@@ -117,10 +119,10 @@ static __always_inline void announce_connection(struct scratch *s, struct sock *
 		if (c->role == ROLE_UNKNOWN && port_was_bound(sk))
 			c->role = ROLE_SERVER_LIKELY;
 	}
-	if (!ports_match(c) || other_end_is_own(c)) {
-		conn->ignored = true;
+	conn->filtered = !ports_match(sk);
+	conn->ignored = other_end_is_own(c);
+	if (conn->filtered || conn->ignored)
 		return;
-	}
 	if (conn->copy_op == 0) {
 		conn->copy_op = settings.copy_first;
 		conn->copy_turn = settings.copy_turn;
@@ -158,8 +160,7 @@ static __always_inline bool is_traced_kind(struct sock *sk)
 		((family == FAMILY_INET || family == FAMILY_INET6) && sk->sk_protocol == 6));
 }
 
-static __always_inline void emit_end(struct scratch *s, struct sock *sk,
-				     struct connection_state *conn, __u64 now,
+static __always_inline void emit_end(struct scratch *s, struct connection_state *conn, __u64 now,
 				     enum end_reason reason, __u16 error)
 {
 	struct record_end *e = &s->end;
@@ -170,7 +171,7 @@ static __always_inline void emit_end(struct scratch *s, struct sock *sk,
 	__builtin_memset(e, 0, sizeof(*e));
 	e->head.size = sizeof(*e);
 	e->head.kind = RECORD_END;
-	e->cookie = bpf_get_socket_cookie(sk);
+	e->cookie = conn->cookie;
 	e->time_ns = now;
 	e->tail_off = conn->tail_off;
 	e->tail_ns = conn->tail_ns;
@@ -216,21 +217,32 @@ static __always_inline __u32 sync_offset(struct connection_state *conn, __u32 un
 	return begin;
 }
 
-/* When the last packet of a send left; now if it is still queued, or this is not TCP. */
-static __always_inline __u64 departure_ns(struct connection_state *conn, struct tcp_sock *tcp,
-					  __u64 now)
+/*
+ * When an operation passed. For a send over TCP that is when its last packet left, and costs no
+ * reading of the clock; a packet that is still queued leaves no later than now.
+ */
+static __always_inline __u64 passed_ns(struct connection_state *conn, struct tcp_sock *tcp,
+				       bool send)
 {
-	__u64 wstamp = tcp->tcp_wstamp_ns, last = conn->wstamp_ns;
+	__u64 now, wstamp, last = conn->wstamp_ns;
 
+	if (!tcp || !send)
+		return bpf_ktime_get_ns();
+	wstamp = tcp->tcp_wstamp_ns;
 	conn->wstamp_ns = wstamp;
-	if (wstamp == last || wstamp > now)
-		return now;
-	if (last == 0 && now - wstamp > FIRST_WSTAMP_MAX_AGE_NS)
+	if (last && wstamp != last)
+		return wstamp;
+	now = bpf_ktime_get_ns();
+	if (wstamp == last || now - wstamp > FIRST_WSTAMP_MAX_AGE_NS)
 		return now;
 	return wstamp;
 }
 
-/* Bytes of this operation that may be copied; starts a new turn when the direction changes. */
+/*
+ * Bytes of this operation that may be copied; starts a new turn when the direction changes. What
+ * follows a short operation may be another message, whatever the turn has cost so far: a server
+ * that answers early reads the rest of a body and the next request in one turn.
+ */
 static __always_inline __u32 copy_budget(struct connection_state *conn, __u32 len, bool send)
 {
 	__u32 budget = len;
@@ -239,31 +251,31 @@ static __always_inline __u32 copy_budget(struct connection_state *conn, __u32 le
 		conn->turn++;
 		conn->direction = send;
 		conn->turn_left = conn->copy_turn;
+		conn->longest_op = 0;
 	}
 	if (budget > conn->copy_op)
 		budget = conn->copy_op;
-	if (budget > conn->turn_left)
+	if (budget > conn->turn_left && conn->last_op >= conn->longest_op)
 		budget = conn->turn_left;
+	conn->last_op = len;
+	if (len > conn->longest_op)
+		conn->longest_op = len;
 	return budget;
 }
 
 static __always_inline void emit_op(struct scratch *s, struct sock *sk,
-				    struct connection_state *conn, struct task_state *task,
-				    __u32 len, __u64 now, bool send)
+				    struct connection_state *conn, __u32 len, bool send)
 {
 	struct tcp_sock *tcp =
 		sk->__sk_common.skc_family == FAMILY_UNIX ? NULL : bpf_skc_to_tcp_sock(sk);
+	__u64 time_ns = passed_ns(conn, tcp, send), copied = 0, off;
 	__u32 turn = conn->turn, budget, seq = 0;
 	struct record_op *op = &s->op;
-	__u64 time_ns = now, copied = 0, off;
 	int got;
 
-	if (tcp) {
+	if (tcp)
 		seq = sync_offset(conn, send ? tcp->write_seq : bytes_read_until(sk, tcp), len,
 				  send);
-		if (send)
-			time_ns = departure_ns(conn, tcp, now);
-	}
 	off = send ? conn->tx_off : conn->rx_off;
 	if (send)
 		conn->tx_off += len;
@@ -281,17 +293,17 @@ static __always_inline void emit_op(struct scratch *s, struct sock *sk,
 		conn->tail_direction = send;
 		return;
 	}
-	conn->turn_left -= copied;
+	conn->turn_left -= copied < conn->turn_left ? copied : conn->turn_left;
 	op->head.size = sizeof(*op) + copied;
 	op->head.kind = RECORD_OP;
 	op->head.flags = (send ? OP_SEND : 0) | (got < 0 ? OP_NO_BUFFER : 0);
-	op->cookie = bpf_get_socket_cookie(sk);
+	op->cookie = conn->cookie;
 	op->time_ns = time_ns;
 	op->off = off;
 	op->len = len;
 	op->turn = conn->turn;
-	op->process_id = task->process_id;
-	op->tid = (__u32)bpf_get_current_pid_tgid();
+	op->process_id = conn->process_id;
+	op->tid = conn->tid;
 	op->seq = seq;
 	op->peer_seq = tcp ? (send ? tcp->copied_seq : tcp->write_seq) : 0;
 	op->tail_off = conn->tail_off;
@@ -301,12 +313,40 @@ static __always_inline void emit_op(struct scratch *s, struct sock *sk,
 		conn->tail_off = 0;
 }
 
+/*
+ * Is the current task to be traced on this connection? The answer is kept with the connection for
+ * as long as the same thread uses it, so that the usual operation needs no task storage.
+ */
+static __always_inline bool is_traced(struct scratch *s, struct sock *sk,
+				      struct connection_state *conn)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	__u32 jiffies = bpf_jiffies64();
+	struct task_state *state;
+
+	if (conn && conn->tid == task->pid && conn->exec_id == task->self_exec_id &&
+	    conn->filter_generation == filter_generation &&
+	    jiffies - conn->checked_jiffies < RECHECK_JIFFIES)
+		return true;
+	state = traced_task(s, jiffies);
+	if (!state)
+		return false;
+	if (conn) {
+		conn->tid = task->pid;
+		conn->exec_id = task->self_exec_id;
+		conn->checked_jiffies = jiffies;
+		if (conn->filter_generation != filter_generation)
+			conn->filtered = !ports_match(sk);
+		conn->filter_generation = filter_generation;
+		conn->process_id = state->process_id;
+	}
+	return true;
+}
+
 static __always_inline int socket_op(struct sock *sk, int ret, int flags, bool send)
 {
 	struct connection_state *conn;
-	struct task_state *task;
 	struct scratch *s;
-	__u64 now;
 
 	if (ret == -EAGAIN)
 		return forget_mmsg();
@@ -315,29 +355,32 @@ static __always_inline int socket_op(struct sock *sk, int ret, int flags, bool s
 	s = scratch_get();
 	if (!s)
 		return 0;
-	now = bpf_ktime_get_ns();
-	task = traced_task(s, now);
-	if (!task)
+	conn = bpf_sk_storage_get(&connections, sk, 0, 0);
+	if (conn &&
+	    (conn->ignored || (conn->filtered && conn->filter_generation == filter_generation)))
 		return 0;
-	conn = bpf_sk_storage_get(&connections, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!is_traced(s, sk, conn))
+		return 0;
 	if (!conn) {
-		s->counts.no_storage++;
-		return 0;
+		conn = bpf_sk_storage_get(&connections, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+		if (!conn) {
+			s->counts.no_storage++;
+			return 0;
+		}
+		is_traced(s, sk, conn);
 	}
-	if (conn->ignored)
-		return 0;
 	take_verdict(conn, sk);
 	if (!conn->announced)
-		announce_connection(s, sk, now, task->process_id, conn);
-	if (conn->ignored)
+		announce_connection(s, sk, conn);
+	if (conn->ignored || conn->filtered)
 		return 0;
 	s->counts.events++;
 	if (ret > 0)
-		emit_op(s, sk, conn, task, ret, now, send);
+		emit_op(s, sk, conn, ret, send);
 	else if (ret == 0 && !send && (sk->sk_shutdown & RCV_SHUTDOWN))
-		emit_end(s, sk, conn, now, END_EOF, 0);
+		emit_end(s, conn, bpf_ktime_get_ns(), END_EOF, 0);
 	else if (ret == -ECONNRESET || ret == -EPIPE || ret == -ETIMEDOUT)
-		emit_end(s, sk, conn, now, END_ERROR, -ret);
+		emit_end(s, conn, bpf_ktime_get_ns(), END_ERROR, -ret);
 	return 0;
 }
 

@@ -54,7 +54,7 @@ int BPF_PROG(inet_sock_set_state, struct sock *sk, int oldstate, int newstate)
 	conn = bpf_sk_storage_get(&connections, sk, 0, 0);
 	s = scratch_get();
 	if (conn && s)
-		emit_end(s, sk, conn, bpf_ktime_get_ns(),
+		emit_end(s, conn, bpf_ktime_get_ns(),
 			 newstate == BPF_TCP_CLOSE ? END_CLOSED : END_SHUTDOWN, 0);
 	return 0;
 }
@@ -65,7 +65,8 @@ int BPF_PROG(sched_process_fork, struct task_struct *parent, struct task_struct 
 	__u32 pid = parent->tgid, child_pid = child->tgid;
 	__u8 yes = 1;
 
-	if (!(settings.filter & FILTER_PIDS) || !settings.descendants || pid == child_pid)
+	if (!(filter_kinds & FILTER_PIDS) || !(filter_kinds & FILTER_DESCENDANTS) ||
+	    pid == child_pid)
 		return 0;
 	if (bpf_map_lookup_elem(&filter_pids, &pid))
 		bpf_map_update_elem(&filter_pids, &child_pid, &yes, BPF_ANY);
@@ -81,7 +82,7 @@ int BPF_PROG(sched_process_exit, struct task_struct *task)
 
 	if (task->signal->live.counter != 0)
 		return 0;
-	if (settings.filter & FILTER_PIDS)
+	if (filter_kinds & FILTER_PIDS)
 		bpf_map_delete_elem(&filter_pids, &pid);
 	state = bpf_task_storage_get(&tasks, task->group_leader, 0, 0);
 	s = scratch_get();
@@ -102,16 +103,15 @@ SEC("iter/bpf_sk_storage_map")
 int flush_tails(struct bpf_iter__bpf_sk_storage_map *ctx)
 {
 	struct connection_state *conn = ctx->value;
-	struct sock *sk = ctx->sk;
 	struct record_op op = {};
 
-	if (!sk || !conn || !conn->tail_off || conn->ignored)
+	if (!conn || !conn->tail_off || conn->ignored)
 		return 0;
 	if (bpf_ktime_get_ns() - conn->tail_ns < TAIL_MIN_AGE_NS)
 		return 0;
 	op.head.size = sizeof(op);
 	op.head.kind = RECORD_TAIL;
-	op.cookie = bpf_get_socket_cookie(sk);
+	op.cookie = conn->cookie;
 	op.time_ns = conn->tail_ns;
 	op.turn = conn->turn;
 	op.tail_off = conn->tail_off;

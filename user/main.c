@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The program's entry: reads the command line and starts the command. */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/utsname.h>
@@ -17,13 +18,21 @@ static int run_doctor(const struct options *options)
 {
 	struct examination examination;
 	struct utsname host;
-	bool colour = isatty(STDOUT_FILENO) && !options->no_color && !getenv("NO_COLOR");
 
 	uname(&host);
 	examine(&examination);
-	doctor_view(stdout, options->json ? VIEW_JSON : VIEW_TEXT, colour, host.release,
-		    host.machine, examination.capabilities, examination.cnt);
+	doctor_view(stdout, options->json ? VIEW_JSON : VIEW_TEXT, options__colour(options),
+		    host.release, host.machine, examination.capabilities, examination.cnt);
 	return examination.blocked ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+/* What was printed must have arrived: a full disk makes a failure of a success. */
+static int end_output(int code)
+{
+	if (!fflush(stdout) && !ferror(stdout))
+		return code;
+	log_error("cannot write to standard output");
+	return code ?: EXIT_FAILURE;
 }
 
 static int run(struct options *options)
@@ -36,20 +45,32 @@ static int run(struct options *options)
 	case COMMAND_REPLAY:
 		return run_replay(options);
 	case COMMAND_DOCTOR:
-		return run_doctor(options);
+		return end_output(run_doctor(options));
 	case COMMAND_CONFIG_CHECK:
 	case COMMAND_CONFIG_PRINT:
 	case COMMAND_CONFIG_DOC:
-		return cmd_config(options, stdout, stderr);
+		return end_output(cmd_config(options, stdout, stderr));
 	case COMMAND_VERSION:
 		printf("sonde %s\n", SONDE_VERSION);
-		return EXIT_SUCCESS;
+		return end_output(EXIT_SUCCESS);
 	case COMMAND_HELP:
 	case COMMAND_NONE:
 		break;
 	}
 	help_print(options->topic, stdout);
-	return EXIT_SUCCESS;
+	return end_output(EXIT_SUCCESS);
+}
+
+/* A file that is opened later must not become the standard output of who started without one. */
+static void open_standard_files(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd > STDERR_FILENO)
+		close(fd);
 }
 
 int main(int argc, char **argv)
@@ -58,6 +79,7 @@ int main(int argc, char **argv)
 	struct options options;
 	int code = EXIT_USAGE;
 
+	open_standard_files();
 	if (options__parse(&options, argc, argv, &errors)) {
 		config_errors__print(&errors, stderr);
 	} else {

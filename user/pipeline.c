@@ -3,16 +3,16 @@
 #include "user/pipeline.h"
 
 #include <errno.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "user/base/account.h"
 #include "user/base/clock.h"
 #include "user/base/log.h"
 #include "user/base/queue.h"
+#include "user/base/thread.h"
 #include "user/capture/capture.h"
 #include "user/capture/recording.h"
 #include "user/export/exporter.h"
@@ -21,28 +21,29 @@
 #include "user/ident/ident.h"
 #include "user/policy/redact.h"
 
-#define QUEUE_BATCHES 64
-#define SPARE_BATCHES_MAX 8
+#define QUEUE_BATCHES 256
+#define SPARE_BATCHES_MAX 16
 #define TAILS_EVERY_NS 50000000ull
 #define CLOCK_EVERY_NS 10000000000ull
-#define OPTIONS_ARENA_MAX (256u * 1024)
-#define RESOURCE_ATTRS_MAX 64
-#define HEADERS_MAX 64
+#define OPTIONS_ARENA_MAX (16u * 1024 * 1024) /* of all headers: more than a file may hold */
 #define DEFAULT_ENDPOINT "http://127.0.0.1:4318"
 
 struct pipeline {
 	struct pipeline_options options;
 	struct capture *capture;
 	struct recorder *recorder;
+	int record_err; /* after it nothing more is recorded */
 	struct flow *flow;
 	struct ident *ident;
 	struct exporter *exporter;
 	struct queue *queue;
+	pthread_mutex_t redact_lock; /* a reload comes from another thread */
 	struct redact_options redact;
-	struct arena arena; /* texts of the exporter's options */
+	uint64_t unix_offset_ns; /* when capture began */
+	struct arena arena;	 /* texts of the exporter's options */
 	pthread_t thread;
 	bool threaded;
-	atomic_bool stopping;
+	atomic_bool stopping, ended;
 	_Atomic uint32_t connection_cnt;
 	pthread_mutex_t spare_lock;
 	struct span_batch *spare;
@@ -85,9 +86,11 @@ static struct span_batch *empty_batch(struct pipeline *p)
 /* Redacts before anything else sees the spans. */
 static void deliver(struct pipeline *p, struct span_batch *batch)
 {
+	pthread_mutex_lock(&p->redact_lock);
 	for (uint32_t i = 0; i < batch->cnt; i++)
 		redact_span(&p->redact, &batch->spans[i], &batch->arena);
-	if (p->options.show)
+	pthread_mutex_unlock(&p->redact_lock);
+	if (p->options.show && batch->cnt)
 		p->options.show(p->options.show_ctx, batch);
 	if (p->exporter)
 		exporter__push(p->exporter, batch);
@@ -99,7 +102,7 @@ static struct span_batch *emit(void *ctx, struct span_batch *batch)
 {
 	struct pipeline *p = ctx;
 
-	if (!p->threaded) {
+	if (!p->threaded || !p->options.show) {
 		deliver(p, batch);
 	} else if (!queue__push(p->queue, batch)) {
 		account_add(ACCOUNT_LOST_QUEUE, batch->cnt);
@@ -134,12 +137,20 @@ static void own_connection(void *ctx, const char *local_ip, int local_port)
 		capture__own_end(p->capture, local_ip, local_port);
 }
 
+static void keep_record(struct pipeline *p, const struct record_head *record)
+{
+	p->record_err = recorder__write(p->recorder, record);
+	if (p->record_err)
+		log_error("cannot write %s: %s; the recording ends here", p->options.record_file,
+			  strerror(-p->record_err));
+}
+
 static void take_record(void *ctx, const struct record_head *record)
 {
 	struct pipeline *p = ctx;
 
-	if (p->recorder)
-		recorder__write(p->recorder, record);
+	if (p->recorder && !p->record_err)
+		keep_record(p, record);
 	switch (record->kind) {
 	case RECORD_PROCESS:
 		ident__process(p->ident, (const struct record_process *)record, record->size);
@@ -169,13 +180,14 @@ static bool is_set(const struct config *c, const char *path)
 	return c->source[setting_find(path) - settings] != SOURCE_DEFAULT;
 }
 
-static char *text(struct arena *arena, const char *format, const char *a, const char *b)
+/* NULL when the arena is full. */
+static char *join(struct arena *arena, const char *a, const char *between, const char *b)
 {
-	size_t sz = (size_t)snprintf(NULL, 0, "%s%s", a, b) + strlen(format) + 1;
+	size_t sz = strlen(a) + strlen(between) + strlen(b) + 1;
 	char *out = arena__alloc(arena, sz);
 
 	if (out)
-		snprintf(out, sz, "%s%s%s", a, format, b);
+		snprintf(out, sz, "%s%s%s", a, between, b);
 	return out;
 }
 
@@ -187,21 +199,53 @@ static const char *traces_url(struct arena *arena, const char *base)
 
 	if (len >= sizeof(path) - 1 && strcmp(base + len - (sizeof(path) - 1), path) == 0)
 		return base;
-	return text(arena, base[len - 1] == '/' ? "" : "/", base, path + 1);
+	return join(arena, base, base[len - 1] == '/' ? "" : "/", path + 1);
+}
+
+/* Does the configuration name the header of that line too? Then its value counts. */
+static bool overrides(const struct text_map *map, const char *line)
+{
+	struct slice name = slice_of(line, strcspn(line, ":"));
+
+	for (size_t i = 0; i < map->cnt; i++)
+		if (slice_eq_nocase(name, slice_str(map->v[i].key)))
+			return true;
+	return false;
+}
+
+/* The one configured, else the environment's or the usual one, where something must be exported. */
+static int export_endpoint(struct pipeline *p, struct exporter_options *o)
+{
+	const struct config *c = p->options.config;
+	const char *base = c->export.endpoint;
+
+	if (!p->options.export_by_default || o->disabled)
+		o->endpoint = NULL;
+	if (o->disabled && (base || p->options.export_by_default))
+		log_warn("OTEL_SDK_DISABLED is set: nothing is sent to an endpoint");
+	if (o->disabled)
+		return 0;
+	if (p->options.export_by_default && !o->endpoint && !c->export.file && !c->export.discard)
+		base = base ?: DEFAULT_ENDPOINT;
+	if (base)
+		o->endpoint = traces_url(&p->arena, base);
+	return base && !o->endpoint ? -ENOMEM : 0;
 }
 
 static int export_headers(struct pipeline *p, struct exporter_options *o)
 {
 	const struct text_map *map = &p->options.config->export.headers;
-	const char **headers = arena__alloc(&p->arena, HEADERS_MAX * sizeof(*headers));
+	const char **headers =
+		arena__alloc(&p->arena, (o->headers_cnt + map->cnt) * sizeof(*headers));
 	size_t cnt = 0;
 
 	if (!headers)
 		return -ENOMEM;
-	for (size_t i = 0; i < o->headers_cnt && cnt < HEADERS_MAX; i++)
-		headers[cnt++] = o->headers[i];
-	for (size_t i = 0; i < map->cnt && cnt < HEADERS_MAX; i++) {
-		headers[cnt] = text(&p->arena, ": ", map->v[i].key, map->v[i].value);
+	for (size_t i = 0; i < o->headers_cnt; i++)
+		if (!overrides(map, o->headers[i]))
+			headers[cnt++] = o->headers[i];
+	for (size_t i = 0; i < map->cnt; i++) {
+		headers[cnt] = join(&p->arena, map->v[i].key, ": ", map->v[i].value);
 		if (!headers[cnt++])
 			return -ENOMEM;
 	}
@@ -219,13 +263,7 @@ static int open_exporter(struct pipeline *p)
 	exporter_options__init(&o);
 	o.version = SONDE_VERSION;
 	err = otel_env_read(&o, &p->arena, getenv);
-	if (!p->options.export_by_default || o.disabled)
-		o.endpoint = NULL;
-	if (c->export.endpoint && !o.disabled)
-		o.endpoint = traces_url(&p->arena, c->export.endpoint);
-	else if (!o.endpoint && !o.disabled && p->options.export_by_default && !c->export.file &&
-		 !c->export.discard)
-		o.endpoint = traces_url(&p->arena, DEFAULT_ENDPOINT);
+	err = err ?: export_endpoint(p, &o);
 	err = err ?: export_headers(p, &o);
 	if (is_set(c, "export.timeout"))
 		o.timeout_ms = (unsigned int)(c->export.timeout_ns / 1000000);
@@ -238,13 +276,14 @@ static int open_exporter(struct pipeline *p)
 	if (c->export.client_key)
 		o.client_key = c->export.client_key;
 	if (is_set(c, "export.queue_size"))
-		o.queue_max_spans = c->export.queue_cnt;
+		o.queue_max_spans = (uint32_t)c->export.queue_cnt;
 	if (is_set(c, "export.batch_size"))
 		o.batch_max_spans = (uint32_t)c->export.batch_cnt;
 	if (is_set(c, "export.batch_delay"))
 		o.schedule_delay_ms = (unsigned int)(c->export.batch_delay_ns / 1000000);
 	o.json_path = c->export.file;
 	o.discard = c->export.discard;
+	o.wait = p->options.wait_for_export;
 	o.recycle = recycle;
 	o.connected = own_connection;
 	o.ctx = p;
@@ -257,14 +296,20 @@ static int open_exporter(struct pipeline *p)
 static int open_ident(struct pipeline *p)
 {
 	const struct text_map *map = &p->options.config->resource.attributes;
-	struct attr storage[RESOURCE_ATTRS_MAX];
-	struct attrs extra = {.v = storage, .cap = RESOURCE_ATTRS_MAX};
+	struct attrs extra = {.cap = (uint16_t)map->cnt}; /* at most CONFIG_ITEMS_MAX */
 	struct ident_options o = {.version = SONDE_VERSION, .extra = &extra};
+	int err = 0;
 
+	extra.v = calloc(map->cnt ?: 1, sizeof(*extra.v));
+	if (!extra.v)
+		return -ENOMEM;
 	for (size_t i = 0; i < map->cnt; i++)
 		attrs_add_str(&extra, slice_str(map->v[i].key), slice_str(map->v[i].value));
 	p->ident = ident__new(&o);
-	return p->ident ? 0 : -errno;
+	if (!p->ident)
+		err = -errno;
+	free(extra.v);
+	return err;
 }
 
 static int open_flow(struct pipeline *p)
@@ -286,9 +331,32 @@ static int open_flow(struct pipeline *p)
 	};
 
 	p->flow = first ? flow__new(&o, first) : NULL;
-	if (!p->flow)
-		span_batch__free(first);
-	return p->flow ? 0 : -ENOMEM;
+	if (p->flow)
+		return 0;
+	span_batch__free(first);
+	return -ENOMEM;
+}
+
+static struct targets targets_of(const struct pipeline *p)
+{
+	const struct config *c = p->options.config;
+	const uint64_t *only_pid = p->options.only_pid ? &p->options.only_pid : NULL;
+
+	return (struct targets){
+		.pids = only_pid ?: c->targets.pids.v,
+		.pids_cnt = only_pid ? 1 : c->targets.pids.cnt,
+		.names = (const char *const *)c->targets.names.v,
+		.names_cnt = c->targets.names.cnt,
+		.exes = (const char *const *)c->targets.executables.v,
+		.exes_cnt = c->targets.executables.cnt,
+		.ports = c->targets.ports.v,
+		.ports_cnt = c->targets.ports.cnt,
+		.cgroups = (const char *const *)c->targets.cgroups.v,
+		.cgroups_cnt = c->targets.cgroups.cnt,
+		.containers = (const char *const *)c->targets.containers.v,
+		.containers_cnt = c->targets.containers.cnt,
+		.descendants = c->targets.descendants || only_pid,
+	};
 }
 
 void pipeline__reconfigure(struct pipeline *p, const struct config *config)
@@ -299,12 +367,20 @@ void pipeline__reconfigure(struct pipeline *p, const struct config *config)
 		[CONFIG_QUERY_DROP] = QUERY_DROP,
 	};
 
-	p->options.config = config;
+	pthread_mutex_lock(&p->redact_lock);
 	p->redact = (struct redact_options){
 		.query_values = modes[config->http.query_values],
 		.keep_keys = (const char *const *)config->http.query_keep.v,
 		.keep_keys_cnt = config->http.query_keep.cnt,
 	};
+	pthread_mutex_unlock(&p->redact_lock);
+}
+
+int pipeline__retarget(struct pipeline *p, char why[PIPELINE_WHY_SZ])
+{
+	struct targets targets = targets_of(p);
+
+	return capture__retarget(p->capture, &targets, why);
 }
 
 struct pipeline *pipeline__new(const struct pipeline_options *options, char why[PIPELINE_WHY_SZ])
@@ -318,27 +394,43 @@ struct pipeline *pipeline__new(const struct pipeline_options *options, char why[
 	}
 	p->options = *options;
 	pthread_mutex_init(&p->spare_lock, NULL);
+	pthread_mutex_init(&p->redact_lock, NULL);
 	arena__init(&p->arena, OPTIONS_ARENA_MAX);
 	pipeline__reconfigure(p, options->config);
 	p->queue = queue__new(QUEUE_BATCHES);
 	err = p->queue ? open_ident(p) : -ENOMEM;
 	err = err ?: open_flow(p);
-	err = err ?: open_exporter(p);
-	if (err) {
+	if (err)
 		snprintf(why, PIPELINE_WHY_SZ, "cannot start: %s", strerror(-err));
-		pipeline__free(p);
-		return NULL;
-	}
-	return p;
+	else if (open_exporter(p)) /* has said why */
+		snprintf(why, PIPELINE_WHY_SZ, "cannot start to export");
+	else
+		return p;
+	pipeline__free(p);
+	return NULL;
 }
 
 /* --- capture ---------------------------------------------------------------------------------- */
+
+/* An error is nothing that the next call mends, so it must not become a busy loop. */
+static void drain(struct pipeline *p, int interval_ms)
+{
+	static struct log_limit limit;
+	int err = capture__drain(p->capture, interval_ms);
+	unsigned long missed;
+
+	if (!err)
+		return;
+	if (log_limit_pass(&limit, &missed))
+		log_error("cannot read the ring: %s", strerror(-err));
+	nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+}
 
 static void *capture_loop(void *arg)
 {
 	struct pipeline *p = arg;
 	int interval_ms = (int)(p->options.config->capture.drain_interval_ns / 1000000);
-	uint64_t offset_ns = clock_unix_offset_ns(), clock_ns = clock_mono_ns(), tails_ns = 0;
+	uint64_t offset_ns = p->unix_offset_ns, clock_ns = clock_mono_ns(), tails_ns = 0;
 	struct tracer_counts counts;
 	bool last = false;
 
@@ -347,8 +439,7 @@ static void *capture_loop(void *arg)
 		uint64_t now_ns;
 
 		last = atomic_load(&p->stopping);
-		if (capture__drain(p->capture, last ? 0 : interval_ms ?: 1))
-			log_error("cannot read the ring: %s", strerror(errno));
+		drain(p, last ? 0 : interval_ms ?: 1);
 		now_ns = clock_mono_ns();
 		if (now_ns - clock_ns > CLOCK_EVERY_NS) {
 			offset_ns = clock_unix_offset_ns();
@@ -366,7 +457,8 @@ static void *capture_loop(void *arg)
 		if (p->options.tick)
 			p->options.tick(p->options.tick_ctx);
 	}
-	capture__drain(p->capture, 0);
+	drain(p, 0);
+	atomic_store(&p->ended, true);
 	return NULL;
 }
 
@@ -374,57 +466,32 @@ int pipeline__start(struct pipeline *p, char why[PIPELINE_WHY_SZ])
 {
 	const struct config *c = p->options.config;
 	struct capture_options o = {
-		.targets =
-			{
-				.pids = p->options.only_pid ? &p->options.only_pid
-							    : c->targets.pids.v,
-				.pids_cnt = p->options.only_pid ? 1 : c->targets.pids.cnt,
-				.names = (const char *const *)c->targets.names.v,
-				.names_cnt = c->targets.names.cnt,
-				.exes = (const char *const *)c->targets.executables.v,
-				.exes_cnt = c->targets.executables.cnt,
-				.ports = c->targets.ports.v,
-				.ports_cnt = c->targets.ports.cnt,
-				.cgroups = (const char *const *)c->targets.cgroups.v,
-				.cgroups_cnt = c->targets.cgroups.cnt,
-				.containers = (const char *const *)c->targets.containers.v,
-				.containers_cnt = c->targets.containers.cnt,
-				.descendants = c->targets.descendants || p->options.only_pid,
-			},
+		.targets = targets_of(p),
 		.ring_sz = c->capture.ring_sz,
 		.copy_first_sz = (uint32_t)c->capture.copy_first_sz,
 		.copy_turn_sz = (uint32_t)c->capture.copy_turn_sz,
 		.record = take_record,
 		.ctx = p,
 	};
-	sigset_t all, before;
 	int err;
 
-	if (c->capture.variant != CONFIG_VARIANT_AUTO &&
-	    c->capture.variant != CONFIG_VARIANT_TP_BTF) {
-		snprintf(why, PIPELINE_WHY_SZ,
-			 "capture.variant: this version has only tp_btf (use auto)");
+	p->capture = capture__new(&o, why);
+	if (!p->capture)
 		return -1;
-	}
+	p->unix_offset_ns = clock_unix_offset_ns(); /* a replay gives the very same times */
 	if (p->options.record_file) {
-		p->recorder = recorder__new(p->options.record_file, clock_unix_offset_ns());
+		p->recorder = recorder__new(p->options.record_file, p->unix_offset_ns);
 		if (!p->recorder) {
 			snprintf(why, PIPELINE_WHY_SZ, "cannot write %s: %s",
 				 p->options.record_file, strerror(errno));
 			return -1;
 		}
 	}
-	p->capture = capture__new(&o, why);
-	if (!p->capture)
-		return -1;
-	p->threaded = true;
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	err = pthread_create(&p->thread, NULL, capture_loop, p);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	p->threaded = true; /* the thread reads it */
+	err = thread_start(&p->thread, "sonde-capture", capture_loop, p);
 	if (err) {
 		p->threaded = false;
-		snprintf(why, PIPELINE_WHY_SZ, "cannot start a thread: %s", strerror(err));
+		snprintf(why, PIPELINE_WHY_SZ, "cannot start a thread: %s", strerror(-err));
 	}
 	return err ? -1 : 0;
 }
@@ -482,38 +549,49 @@ int pipeline__replay(struct pipeline *p, const char *file, char why[PIPELINE_WHY
 	return 0;
 }
 
-void pipeline__stop(struct pipeline *p, unsigned int deadline_ms)
+/* What is left in the ring may be more batches than fit the queue. */
+static void end_capture(struct pipeline *p)
 {
-	if (p->threaded) {
-		atomic_store(&p->stopping, true);
-		pthread_join(p->thread, NULL);
-		p->threaded = false;
-		while (pipeline__poll(p, 0))
-			;
-	}
+	atomic_store(&p->stopping, true);
+	while (!atomic_load(&p->ended))
+		pipeline__poll(p, 1);
+	pthread_join(p->thread, NULL);
+	p->threaded = false;
+	while (pipeline__poll(p, 0))
+		;
+}
+
+static int end_recording(struct pipeline *p)
+{
+	int err = recorder__close(p->recorder);
+
+	p->recorder = NULL;
+	if (err && !p->record_err)
+		log_error("cannot write %s: %s; the recording is cut", p->options.record_file,
+			  strerror(-err));
+	return err;
+}
+
+int pipeline__stop(struct pipeline *p, unsigned int deadline_ms)
+{
+	if (p->threaded)
+		end_capture(p);
 	flow__free(p->flow);
 	p->flow = NULL;
 	if (p->exporter)
 		exporter__stop(p->exporter, deadline_ms);
-	if (p->recorder) {
-		int err = recorder__close(p->recorder);
-
-		if (err)
-			log_error("the recording is incomplete: %s", strerror(-err));
-		p->recorder = NULL;
-	}
+	return end_recording(p) ? -1 : 0;
 }
 
 void pipeline__free(struct pipeline *p)
 {
 	if (!p)
 		return;
-	flow__free(p->flow);
+	pipeline__stop(p, 0);
 	exporter__free(p->exporter);
 	capture__free(p->capture);
 	ident__free(p->ident);
 	queue__free(p->queue);
-	recorder__close(p->recorder);
 	while (p->spare) {
 		struct span_batch *next = p->spare->next;
 
@@ -521,6 +599,7 @@ void pipeline__free(struct pipeline *p)
 		p->spare = next;
 	}
 	arena__free(&p->arena);
+	pthread_mutex_destroy(&p->redact_lock);
 	pthread_mutex_destroy(&p->spare_lock);
 	free(p);
 }

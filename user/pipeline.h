@@ -2,9 +2,11 @@
 /*
  * The wiring: capture -> flow -> redaction -> view and export. No logic of its own.
  *
- * Threads. The capture thread owns capture, flow and ident; it hands batches of spans over through
- * a bounded queue to the thread that calls pipeline__poll (the main one), which redacts them, shows
- * them and passes them to the exporter's thread. A batch belongs to whoever holds it.
+ * Threads. The capture thread owns capture, flow and ident. Without a view it also redacts the
+ * spans and gives them to the exporter, which encodes them there and then, while they are in the
+ * core's cache. A view may block: then batches go through a bounded queue to the thread that calls
+ * pipeline__poll (the main one), which redacts, shows and exports them. A batch belongs to whoever
+ * holds it.
  */
 #ifndef SONDE_PIPELINE_H
 #define SONDE_PIPELINE_H
@@ -20,9 +22,10 @@
 struct pipeline_options {
 	const struct config *config; /* borrowed until pipeline__free */
 	bool export_by_default;	     /* without any sink configured: to the OTLP default endpoint */
+	bool wait_for_export;	     /* rather than to drop spans: for a replay */
 	const char *record_file;     /* also record the ring there; NULL: no */
 	uint64_t only_pid; /* trace this pid and its descendants instead of config's pids; 0: no */
-	/* Shows redacted spans, in the thread that polls; may be NULL. */
+	/* Shows redacted spans, at least one, in the thread that polls; may be NULL. */
 	void (*show)(void *ctx, const struct span_batch *batch);
 	void *show_ctx;
 	/* The capture thread ran; any thread. May be NULL. */
@@ -38,12 +41,20 @@ struct pipeline *pipeline__new(const struct pipeline_options *options, char why[
 int pipeline__start(struct pipeline *p, char why[PIPELINE_WHY_SZ]);
 /* Waits for one batch and passes it on. False when none came in time. */
 bool pipeline__poll(struct pipeline *p, int timeout_ms);
-/* Takes over the reloadable settings of another configuration, borrowed from now on. */
+/* Takes over the settings of redaction, which are borrowed until the next call. */
 void pipeline__reconfigure(struct pipeline *p, const struct config *config);
+/*
+ * Takes over the targets of the configuration that the pipeline has, after they have changed. 0, or
+ * -1 with why; capture__retarget says what is then traced.
+ */
+int pipeline__retarget(struct pipeline *p, char why[PIPELINE_WHY_SZ]);
 /* Runs a recording through instead of capturing. 0, or -1 with why. */
 int pipeline__replay(struct pipeline *p, const char *file, char why[PIPELINE_WHY_SZ]);
-/* Ends capture, passes on what is left, and gives the exporter that long to deliver. */
-void pipeline__stop(struct pipeline *p, unsigned int deadline_ms);
+/*
+ * Ends capture, passes on what is left, and gives the exporter that long to deliver. 0, or -1 when
+ * the recording is not whole, which has been logged. Twice is legal.
+ */
+int pipeline__stop(struct pipeline *p, unsigned int deadline_ms);
 void pipeline__free(struct pipeline *p);
 /* Connections in the table, for a gauge; any thread. */
 uint32_t pipeline__connection_cnt(const struct pipeline *p);

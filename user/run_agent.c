@@ -3,6 +3,7 @@
 #include "user/run.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "user/base/clock.h"
 #include "user/base/log.h"
@@ -16,7 +17,7 @@
 
 struct agent {
 	struct options *options;
-	struct pipeline *pipeline;
+	struct pipeline *_Atomic pipeline; /* the gauge is read in another thread */
 	struct health *health;
 	struct health_gauge gauge;
 };
@@ -24,8 +25,9 @@ struct agent {
 static double connections_open(void *arg)
 {
 	const struct agent *agent = arg;
+	const struct pipeline *pipeline = agent->pipeline;
 
-	return agent->pipeline ? pipeline__connection_cnt(agent->pipeline) : 0;
+	return pipeline ? pipeline__connection_cnt(pipeline) : 0;
 }
 
 static void tick(void *ctx)
@@ -69,6 +71,19 @@ static void log_account(const char *when)
 	log_info("%s: %s", when, text);
 }
 
+/* Only when they have changed: it is decided anew about every process. */
+static void reload_targets(struct agent *agent, const struct config_changes *changes)
+{
+	char why[PIPELINE_WHY_SZ];
+	bool changed = false;
+
+	for (size_t i = 0; i < changes->applied_cnt; i++)
+		if (strncmp(changes->applied[i]->path, "targets.", 8) == 0)
+			changed = true;
+	if (changed && pipeline__retarget(agent->pipeline, why))
+		log_error("the targets could not be reloaded: %s", why);
+}
+
 static void reload(struct agent *agent)
 {
 	struct config_changes changes = {0};
@@ -78,6 +93,8 @@ static void reload(struct agent *agent)
 	if (options__parse(&fresh, agent->options->argc, agent->options->argv, &errors)) {
 		for (unsigned int i = 0; i < errors.cnt; i++)
 			log_error("%s", errors.text[i]);
+		if (errors.more_cnt)
+			log_error("and %u more", errors.more_cnt);
 		log_error("the configuration is wrong and was not reloaded; the old one stays");
 		options__free(&fresh);
 		return;
@@ -89,6 +106,7 @@ static void reload(struct agent *agent)
 		log_warn("%s has changed and needs a restart", changes.restart[i]->path);
 	log_set_level(agent->options->config.log.level);
 	pipeline__reconfigure(agent->pipeline, &agent->options->config);
+	reload_targets(agent, &changes);
 	if (!changes.applied_cnt && !changes.restart_cnt)
 		log_info("reloaded; nothing has changed");
 	options__free(&fresh);

@@ -3,14 +3,14 @@
 #include "user/run.h"
 
 #include <errno.h>
-#include <locale.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
+#include "user/base/child.h"
 #include "user/base/clock.h"
 #include "user/base/log.h"
 #include "user/cli/account_line.h"
@@ -18,20 +18,20 @@
 #include "user/pipeline.h"
 
 #define POLL_MS 20
-#define LINGER_NS 200000000ull /* after the command ended, for what is still in the ring */
+#define LINGER_NS 200000000ull	   /* after the command ended, for what is still in the ring */
+#define CHILD_END_NS 5000000000ull /* for the command to end when it is asked to */
 #define DELIVER_MS 5000
-#define EXIT_NOT_STARTED 127
+#define REPLAY_DELIVER_MS 60000
+
+/* --- signals ---------------------------------------------------------------------------------- */
 
 static volatile sig_atomic_t signals;
 
 static void note_signal(int signal)
 {
-	if (signal == SIGHUP)
-		signals |= RUN_RELOAD;
-	else if (signal == SIGWINCH)
-		signals |= RUN_RESIZE;
-	else
-		signals |= RUN_STOP;
+	int bit = signal == SIGHUP ? RUN_RELOAD : signal == SIGWINCH ? RUN_RESIZE : RUN_STOP;
+
+	__atomic_fetch_or(&signals, bit, __ATOMIC_RELAXED);
 }
 
 void run_signals_catch(void)
@@ -42,71 +42,23 @@ void run_signals_catch(void)
 	sigaction(SIGTERM, &action, NULL);
 	sigaction(SIGHUP, &action, NULL);
 	sigaction(SIGWINCH, &action, NULL);
-	action.sa_handler = SIG_IGN;
-	sigaction(SIGPIPE, &action, NULL);
+	signal(SIGPIPE, SIG_IGN);
 }
 
 int run_signals_take(void)
 {
-	int taken = signals;
-
-	signals = 0;
-	return taken;
+	return __atomic_exchange_n(&signals, 0, __ATOMIC_RELAXED);
 }
 
-/* A command that waits for its start, so that it is traced from its first byte. */
-struct child {
-	pid_t pid;
-	int start_fd;
-	int status; /* exit code, once ended */
-	bool ended;
-	uint64_t ended_ns;
+/* --- what is shown ---------------------------------------------------------------------------- */
+
+struct tracing {
+	const struct options *options;
+	struct pipeline *pipeline;
+	struct trace_view *view; /* NULL: not open yet, or not wanted */
+	int view_err;
+	struct child child;
 };
-
-static int child_fork(struct child *child, char **argv)
-{
-	int fds[2];
-	char go;
-
-	if (pipe(fds))
-		return -errno;
-	child->pid = fork();
-	if (child->pid < 0)
-		return -errno;
-	if (child->pid > 0) {
-		close(fds[0]);
-		child->start_fd = fds[1];
-		return 0;
-	}
-	close(fds[1]);
-	if (read(fds[0], &go, 1) != 1)
-		_exit(EXIT_NOT_STARTED); /* sonde gave up */
-	close(fds[0]);
-	execvp(argv[0], argv);
-	log_error("cannot run %s: %s", argv[0], strerror(errno));
-	_exit(EXIT_NOT_STARTED);
-}
-
-static void child_start(struct child *child)
-{
-	if (child->start_fd > 0) {
-		if (write(child->start_fd, "g", 1) != 1)
-			log_error("cannot start the command: %s", strerror(errno));
-		close(child->start_fd);
-	}
-	child->start_fd = -1;
-}
-
-static void child_watch(struct child *child)
-{
-	int status;
-
-	if (child->pid <= 0 || child->ended || waitpid(child->pid, &status, WNOHANG) != child->pid)
-		return;
-	child->ended = true;
-	child->ended_ns = clock_mono_ns();
-	child->status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-}
 
 static unsigned int terminal_width(void)
 {
@@ -116,135 +68,174 @@ static unsigned int terminal_width(void)
 										     : 0;
 }
 
-/* ctx is the address of the view's pointer: the view opens when tracing has really begun. */
+/* Not before there is something to show, or tracing has really begun: it writes a header. */
+static void open_view(struct tracing *t)
+{
+	if (t->view || t->view_err || t->options->config.export.discard)
+		return;
+	t->view = trace_view__new(stdout, t->options->json ? VIEW_JSON : VIEW_TEXT,
+				  options__colour(t->options), terminal_width());
+	if (!t->view)
+		t->view_err = -errno;
+}
+
 static void show(void *ctx, const struct span_batch *batch)
 {
-	struct trace_view **view = ctx;
+	struct tracing *t = ctx;
 
-	if (*view)
-		trace_view__add(*view, batch);
+	open_view(t);
+	if (t->view)
+		t->view_err = trace_view__add(t->view, batch);
 }
 
-static struct trace_view *open_view(const struct options *options)
+/* Has whoever read standard output gone? It would show at the next span only. */
+static bool reader_gone(void)
 {
-	bool colour = isatty(STDOUT_FILENO) && !options->no_color && !getenv("NO_COLOR");
+	struct pollfd out = {.fd = STDOUT_FILENO};
 
-	setlocale(LC_CTYPE, "");
-	return trace_view__new(stdout, options->json ? VIEW_JSON : VIEW_TEXT, colour,
-			       terminal_width());
+	return poll(&out, 1, 0) == 1 && out.revents & (POLLERR | POLLHUP);
 }
 
-static void trace_until_done(const struct options *options, struct pipeline *pipeline,
-			     struct trace_view *view, struct child *child)
+/* Shows what is left and says how it went. code, or a failure. */
+static int finish(struct tracing *t, unsigned int deliver_ms, int code)
+{
+	if (pipeline__stop(t->pipeline, deliver_ms))
+		code = code ?: EXIT_FAILURE;
+	if (t->view)
+		t->view_err = trace_view__finish(t->view);
+	if (t->view_err && t->view_err != -EPIPE) { /* a reader that left has seen enough */
+		log_error("cannot write to standard output: %s", strerror(-t->view_err));
+		code = code ?: EXIT_FAILURE;
+	}
+	account_line(stderr, t->options->json);
+	return code;
+}
+
+/* --- trace ------------------------------------------------------------------------------------ */
+
+/* One turn of the loop; the signals that came, as bits of enum run_signal. */
+static int step(struct tracing *t)
+{
+	int taken;
+
+	pipeline__poll(t->pipeline, POLL_MS);
+	if (t->view)
+		t->view_err = trace_view__tick(t->view, clock_mono_ns());
+	taken = run_signals_take();
+	if (taken & RUN_RESIZE && t->view)
+		trace_view__set_width(t->view, terminal_width());
+	return taken;
+}
+
+static void trace_until_done(struct tracing *t)
+{
+	uint64_t begin_ns = clock_mono_ns(), ended_ns = 0;
+	bool with_child = t->child.pid;
+
+	for (;;) {
+		uint64_t now_ns;
+
+		if (step(t) & (RUN_STOP | RUN_RELOAD) || t->view_err || reader_gone())
+			return;
+		now_ns = clock_mono_ns();
+		if (t->options->duration_ns && now_ns - begin_ns >= t->options->duration_ns)
+			return;
+		if (with_child && !ended_ns && child__ended(&t->child))
+			ended_ns = now_ns;
+		if (ended_ns && now_ns - ended_ns > LINGER_NS)
+			return;
+	}
+}
+
+/* A command that still runs is asked to end, then made to; what it does meanwhile is traced. */
+static void end_child(struct tracing *t)
 {
 	uint64_t begin_ns = clock_mono_ns();
-	int view_err = 0;
 
-	while (!view_err) {
-		uint64_t now_ns;
-		int taken;
-
-		pipeline__poll(pipeline, POLL_MS);
-		now_ns = clock_mono_ns();
-		view_err = trace_view__tick(view, now_ns);
-		taken = run_signals_take();
-		if (taken & RUN_RESIZE)
-			trace_view__set_width(view, terminal_width());
-		child_watch(child);
-		if (taken & (RUN_STOP | RUN_RELOAD))
-			break;
-		if (options->duration_ns && now_ns - begin_ns >= options->duration_ns)
-			break;
-		if (child->ended && now_ns - child->ended_ns > LINGER_NS)
-			break;
+	child__signal(&t->child, SIGTERM);
+	while (!child__ended(&t->child)) {
+		if (step(t) & RUN_STOP || clock_mono_ns() - begin_ns > CHILD_END_NS) {
+			log_warn("%s does not end: killing it", t->options->child_argv[0]);
+			child__signal(&t->child, SIGKILL);
+			child__finish(&t->child);
+		}
 	}
 }
 
-/* Without a command of its own, sonde's success; else the command's. A command that still runs is ended. */
-static int child_finish(struct child *child)
+/* 0, or -1 when it has been logged why not. */
+static int start_tracing(struct tracing *t, const struct pipeline_options *po)
 {
-	int status;
+	char why[PIPELINE_WHY_SZ];
+	int err;
 
-	if (child->pid <= 0)
-		return EXIT_SUCCESS;
-	if (!child->ended) {
-		kill(child->pid, SIGTERM);
-		if (waitpid(child->pid, &status, 0) == child->pid)
-			child->status =
-				WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+	t->pipeline = pipeline__new(po, why);
+	if (!t->pipeline || pipeline__start(t->pipeline, why)) {
+		log_error("%s", why);
+		return -1;
 	}
-	return child->status;
+	if (t->child.pid)
+		log_info("tracing %s", t->options->child_argv[0]);
+	else
+		log_info("tracing; Ctrl-C ends it");
+	open_view(t);
+	err = t->child.pid ? child__start(&t->child) : 0;
+	if (err)
+		log_error("cannot start %s: %s", t->options->child_argv[0], strerror(-err));
+	return err;
 }
 
 int run_trace(const struct options *options)
 {
-	struct trace_view *view = NULL;
-	struct child child = {.start_fd = -1};
+	struct tracing t = {.options = options};
 	struct pipeline_options po = {
 		.config = &options->config,
 		.record_file = options->record_file,
 		.show = options->config.export.discard ? NULL : show,
-		.show_ctx = &view,
+		.show_ctx = &t,
 	};
-	struct pipeline *pipeline;
-	char why[PIPELINE_WHY_SZ];
-	int code = EXIT_FAILURE;
+	int err, code = EXIT_FAILURE;
 
-	if (options->child_argv && child_fork(&child, options->child_argv) == 0)
-		po.only_pid = (uint64_t)child.pid;
-	run_signals_catch();
-	pipeline = pipeline__new(&po, why);
-	if (!pipeline || pipeline__start(pipeline, why)) {
-		log_error("%s", why);
-		if (child.start_fd > 0)
-			close(child.start_fd);
-		if (child.pid > 0)
-			waitpid(child.pid, NULL, 0);
-		goto cleanup;
+	if (options->child_argv) {
+		err = child__fork(&t.child, options->child_argv);
+		if (err) {
+			log_error("cannot start %s: %s", options->child_argv[0], strerror(-err));
+			return EXIT_FAILURE;
+		}
+		po.only_pid = (uint64_t)t.child.pid;
 	}
-	if (options->child_argv)
-		log_info("tracing %s", options->child_argv[0]);
-	else
-		log_info("tracing; Ctrl-C ends it");
-	view = open_view(options);
-	if (!view)
-		goto cleanup;
-	child_start(&child);
-	trace_until_done(options, pipeline, view, &child);
-	code = child_finish(&child);
-	pipeline__stop(pipeline, DELIVER_MS);
-	trace_view__finish(view);
-	account_line(stderr, options->json);
-cleanup:
-	pipeline__free(pipeline);
-	trace_view__free(view);
+	run_signals_catch();
+	if (start_tracing(&t, &po) == 0) {
+		trace_until_done(&t);
+		end_child(&t);
+		code = finish(&t, DELIVER_MS, t.child.status);
+	}
+	child__finish(&t.child);
+	pipeline__free(t.pipeline);
+	trace_view__free(t.view);
 	return code;
 }
 
+/* --- replay ----------------------------------------------------------------------------------- */
+
 int run_replay(const struct options *options)
 {
-	struct trace_view *view = options->config.export.discard ? NULL : open_view(options);
+	struct tracing t = {.options = options};
 	struct pipeline_options po = {
 		.config = &options->config,
-		.show = view ? show : NULL,
-		.show_ctx = &view,
+		.wait_for_export = true,
+		.show = options->config.export.discard ? NULL : show,
+		.show_ctx = &t,
 	};
 	char why[PIPELINE_WHY_SZ];
-	struct pipeline *pipeline = pipeline__new(&po, why);
 	int code = EXIT_FAILURE;
 
-	run_signals_catch();
-	if (!pipeline || pipeline__replay(pipeline, options->file, why)) {
+	signal(SIGPIPE, SIG_IGN);
+	t.pipeline = pipeline__new(&po, why);
+	if (!t.pipeline || pipeline__replay(t.pipeline, options->file, why))
 		log_error("%s", why);
-		goto cleanup;
-	}
-	pipeline__stop(pipeline, DELIVER_MS);
-	if (view)
-		trace_view__finish(view);
-	account_line(stderr, options->json);
-	code = EXIT_SUCCESS;
-cleanup:
-	pipeline__free(pipeline);
-	trace_view__free(view);
+	else
+		code = finish(&t, REPLAY_DELIVER_MS, EXIT_SUCCESS);
+	pipeline__free(t.pipeline);
+	trace_view__free(t.view);
 	return code;
 }

@@ -16,20 +16,19 @@
 #define FILTER_NAMES_MAX 64
 #define VERDICTS_MAX 16384
 
-/* tracer_settings.filter: which kinds of target restrict; a process must pass each kind. */
+/* Kinds of target that restrict; a process must pass each kind. */
 #define FILTER_PIDS 0x01u
 #define FILTER_NAMES 0x02u
 #define FILTER_EXES 0x04u
 #define FILTER_CGROUPS 0x08u
 #define FILTER_PORTS 0x10u
+#define FILTER_DESCENDANTS 0x20u /* children of filtered pids are followed */
 
 struct tracer_settings {
-	__u32 filter;	   /* FILTER_ bits */
-	__u32 descendants; /* children of filtered pids are followed */
-	__u32 copy_first;  /* bytes copied per operation until a verdict comes */
-	__u32 copy_turn;   /* bytes copied at most per turn, until a verdict comes */
-	__u32 cpus;	   /* possible CPUs */
-	__u32 wakeup_at;   /* bytes waiting in the ring at which the reader is woken */
+	__u32 copy_first; /* bytes copied per operation until a verdict comes */
+	__u32 copy_turn;  /* bytes copied at most per turn, until a verdict comes */
+	__u32 cpus;	  /* possible CPUs */
+	__u32 wakeup_at;  /* bytes waiting in the ring at which the reader is woken */
 };
 
 struct exe_key {

@@ -30,17 +30,19 @@ class Namespaces:
     def __enter__(self):
         tag = f"e2e{os.getpid() % 100000}"
         self.server, self.client = f"{tag}s", f"{tag}c"
-        for name in (self.server, self.client):
-            ip("netns", "add", name)
-            ip("-n", name, "link", "set", "lo", "up")
-        ip("link", "add", "eth0", "netns", self.server, "type", "veth",
-           "peer", "name", "eth0", "netns", self.client)
-        for name, address in ((self.server, self.server_address),
-                              (self.client, self.client_address)):
-            ip("-n", name, "address", "add", f"{address}/24", "dev", "eth0")
-            ip("-n", name, "link", "set", "eth0", "up")
+        with contextlib.ExitStack() as undo:
+            for name in (self.server, self.client):
+                ip("netns", "add", name)
+                undo.callback(ip, "netns", "del", name)
+                ip("-n", name, "link", "set", "lo", "up")
+            ip("link", "add", "eth0", "netns", self.server, "type", "veth",
+               "peer", "name", "eth0", "netns", self.client)
+            for name, address in ((self.server, self.server_address),
+                                  (self.client, self.client_address)):
+                ip("-n", name, "address", "add", f"{address}/24", "dev", "eth0")
+                ip("-n", name, "link", "set", "eth0", "up")
+            self.undo = undo.pop_all()
         return self
 
     def __exit__(self, *exc):
-        for name in (self.server, self.client):
-            subprocess.run(["ip", "netns", "del", name], check=False)
+        self.undo.close()

@@ -37,11 +37,14 @@ http {
         location /fail { return 500; }
         location /empty { return 204; }
         location /unchanged { return 304; }
-        location /echo { return 200 "$content_length"; }
+        location /early { return 200 "$content_length"; }
+        # proxied, so that the body is read before the answer
+        location /echo { proxy_pass http://127.0.0.1:%(status_port)d; }
     }
     server {
         listen 127.0.0.1:%(status_port)d;
         location / { stub_status; }
+        location /echo { return 200 "$content_length"; }
     }
 }
 """

@@ -160,7 +160,7 @@ def test_big_bodies_both_ways(tracing, tmp_path, start):
 def test_response_before_the_request_is_read(tracing, nginx, size):
     """nginx answers and then throws the body away; later requests are found again."""
     trace = tracing("--port", nginx.port)
-    clients.go_client(nginx.url, [step("POST", "/echo", size), step(), step(path="/items/3")] * 3)
+    clients.go_client(nginx.url, [step("POST", "/early", size), step(), step(path="/items/3")] * 3)
     trace.stop()
     assert trace.account.lost == 0, trace.account
     for side in ("CLIENT", "SERVER"):

@@ -50,7 +50,7 @@ def test_full_speed(tmp_path, pair, script, targets, ends):
         script = path
     config = {"targets": {"ports": [pair.port]}, "export": {"discard": True}}
     if targets == "server":
-        config["targets"] = {"names": ["nginx"]}
+        config["targets"] = {"pids": [pair.pid]}  # and its workers
     with Agent(tmp_path, config) as agent:
         truth = blast(pair, script=script)
         metrics = agent.settled_metrics()

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #include "user/export/otlp_response.h"
-#include "user/export/utf8.h"
+#include "user/base/utf8.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

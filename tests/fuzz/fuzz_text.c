@@ -6,9 +6,10 @@
 #include <jansson.h>
 #include <stdlib.h>
 
-#include "user/cli/json.h"
+#include "user/base/json_writer.h"
+#include "user/base/utf8.h"
+#include "user/cli/columns.h"
 #include "user/cli/trace_view.h"
-#include "user/cli/utf8.h"
 #include "user/flow/route.h"
 #include "user/flow/trace_context.h"
 #include "user/policy/redact.h"
@@ -161,16 +162,16 @@ static void fuzz_redaction(struct slice text)
 
 static void fuzz_json(struct slice text)
 {
-	struct json json;
+	struct json_writer j;
 	json_t *value;
 
-	json__init(&json, 1 << 20);
-	json_put_string(&json, text);
-	must(!json.failed);
-	value = json_loadb(json.p, json.n, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+	json_writer__init(&j, 1 << 20);
+	jw_string(&j, text);
+	must(!j.failed);
+	value = json_loadb(j.buf, j.len, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
 	must(json_is_string(value));
 	json_decref(value);
-	json__free(&json);
+	json_writer__free(&j);
 }
 
 /* --- the live view: each line a span, its first bytes ids and kind ------------------------------ */
@@ -212,11 +213,11 @@ static void check_screen(struct slice text, unsigned int width, size_t lines_cnt
 
 		lines_cnt--;
 		while (line.n) {
-			uint32_t code;
+			int32_t code;
 			size_t n = utf8_decode(line, &code);
 
-			must(n && utf8_columns(code) >= 0);
-			columns += (unsigned int)utf8_columns(code);
+			must(columns_of(code) >= 0);
+			columns += (unsigned int)columns_of(code);
 			line = slice_after(line, n);
 		}
 		must(!width || columns <= width);

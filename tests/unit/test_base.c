@@ -238,6 +238,26 @@ static void test_account(void **state)
 	assert_int_equal(account_get(ACCOUNT_SPANS), 7);
 }
 
+static void test_percent_byte(void **state)
+{
+	static const struct {
+		const char *text;
+		int byte;
+	} cases[] = {
+		{"%2C", 0x2C}, {"%fFx", 0xFF}, {"%00", 0},  {"%e2%82", 0xE2}, {"", -1},
+		{"%", -1},     {"%2", -1},     {"%2g", -1}, {"%g2", -1},      {"%%20", -1},
+		{"2C%", -1},   {"%-1", -1},    {"%+1", -1}, {"% 1", -1},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct slice text = exact(cases[i].text);
+
+		assert_int_equal(slice_percent_byte(text), cases[i].byte);
+		drop(text);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -245,7 +265,7 @@ int main(void)
 		cmocka_unit_test(test_slice_cut),    cmocka_unit_test(test_arena_bound),
 		cmocka_unit_test(test_arena_copy),   cmocka_unit_test(test_arena_reset_reuses),
 		cmocka_unit_test(test_attrs),	     cmocka_unit_test(test_clock),
-		cmocka_unit_test(test_account),
+		cmocka_unit_test(test_account),	     cmocka_unit_test(test_percent_byte),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -96,11 +96,15 @@ static const struct {
 	 {"f.yaml:2:12: http.routes: 'users': a route begins with '/', for example "
 	  "/users/{id}"}},
 	{"http:\n  routes: ['/a/{b', '/a/x{b}', '/{a}b']\n",
-	 {"f.yaml:2:12: http.routes: '/a/{b': '{' without '}'",
+	 {"f.yaml:2:12: http.routes: '/a/{b': a parameter is a whole segment with a name, "
+	  "for example /users/{id}",
 	  "f.yaml:2:21: http.routes: '/a/x{b}': a parameter is a whole segment with a name, "
 	  "for example /users/{id}",
 	  "f.yaml:2:32: http.routes: '/{a}b': a parameter is a whole segment with a name, "
 	  "for example /users/{id}"}},
+	{"http:\n  routes: ['/a/**/b', '/a*']\n",
+	 {"f.yaml:2:12: http.routes: '/a/**/b': \"**\" must be the last segment",
+	  "f.yaml:2:23: http.routes: '/a*': '*' must be a whole segment"}},
 	{"export:\n  endpoint: localhost:4318\n",
 	 {"f.yaml:2:13: export.endpoint: 'localhost:4318': expected a URL that begins with "
 	  "http:// or https://"}},
@@ -181,7 +185,7 @@ static const char everything[] = "%YAML 1.1\n"
 				 "capture:\n"
 				 "  ring_size: 65536\n"
 				 "  drain_interval: 1.5ms\n"
-				 "  variant: kprobe\n"
+				 "  variant: tp_btf\n"
 				 "  max_connections: '17'\n"
 				 "  copy_first: 1KiB\n"
 				 "  copy_turn: 0.5MiB\n"
@@ -235,7 +239,7 @@ static void test_every_setting(void **state)
 	assert_false(c.targets.descendants);
 	assert_int_equal(c.capture.ring_sz, 65536);
 	assert_int_equal(c.capture.drain_interval_ns, 1500000);
-	assert_int_equal(c.capture.variant, CONFIG_VARIANT_KPROBE);
+	assert_int_equal(c.capture.variant, CONFIG_VARIANT_TP_BTF);
 	assert_int_equal(c.capture.max_connections, 17);
 	assert_int_equal(c.capture.copy_first_sz, 1024);
 	assert_int_equal(c.capture.copy_turn_sz, 524288);
@@ -642,27 +646,48 @@ static void test_print(void **state)
 	config__free(&c);
 }
 
+/* Those, and only those, that run_agent.c's reload and pipeline__reconfigure take over. */
+static void test_reloadable(void **state)
+{
+	static const char *const paths[] = {
+		"targets.pids",	   "targets.names",	 "targets.executables", "targets.ports",
+		"targets.cgroups", "targets.containers", "targets.descendants", "http.query_values",
+		"http.query_keep", "log.level",
+	};
+	size_t cnt = 0;
+
+	(void)state;
+	for (size_t i = 0; i < settings_cnt; i++)
+		cnt += settings[i].reloadable;
+	assert_int_equal(cnt, sizeof(paths) / sizeof(paths[0]));
+	for (size_t i = 0; i < cnt; i++)
+		assert_true(setting_find(paths[i])->reloadable);
+}
+
 static void test_reload(void **state)
 {
 	struct config running, fresh;
 	struct config_changes changes;
 
 	(void)state;
-	assert_int_equal(load(&running, "targets: {names: [a]}\nhttp: {max_routes: 5}"), 0);
-	assert_int_equal(load(&fresh, "targets: {names: [b, c]}\ncapture: {ring_size: 1MiB}\n"), 0);
+	assert_int_equal(load(&running, "http: {query_keep: [a]}\nlog: {level: debug}"), 0);
+	assert_int_equal(load(&fresh, "http: {query_keep: [b, c], routes: [/]}\n"
+				      "capture: {ring_size: 1MiB}\n"),
+			 0);
 	config__reload(&running, &fresh, &changes);
 	assert_int_equal(changes.applied_cnt, 2);
-	assert_string_equal(changes.applied[0]->path, "targets.names");
-	assert_string_equal(changes.applied[1]->path, "http.max_routes");
-	assert_int_equal(changes.restart_cnt, 1);
+	assert_string_equal(changes.applied[0]->path, "http.query_keep");
+	assert_string_equal(changes.applied[1]->path, "log.level");
+	assert_int_equal(changes.restart_cnt, 2);
 	assert_string_equal(changes.restart[0]->path, "capture.ring_size");
-	assert_int_equal(running.targets.names.cnt, 2);
-	assert_string_equal(running.targets.names.v[0], "b");
-	assert_int_equal(running.http.max_routes, 100);
-	assert_int_equal(running.source[setting_find("http.max_routes") - settings],
-			 SOURCE_DEFAULT);
+	assert_string_equal(changes.restart[1]->path, "http.routes");
+	assert_int_equal(running.http.query_keep.cnt, 2);
+	assert_string_equal(running.http.query_keep.v[0], "b");
+	assert_int_equal(running.log.level, LOG_INFO);
+	assert_int_equal(running.source[setting_find("log.level") - settings], SOURCE_DEFAULT);
 	assert_int_equal(running.capture.ring_sz, 8 << 20);
-	assert_string_equal(fresh.targets.names.v[0], "a");
+	assert_int_equal(running.http.routes.cnt, 0);
+	assert_string_equal(fresh.http.query_keep.v[0], "a");
 	config__free(&running);
 	config__free(&fresh);
 }
@@ -733,7 +758,8 @@ int main(void)
 		cmocka_unit_test(test_wrong_env),     cmocka_unit_test(test_check),
 		cmocka_unit_test(test_limits),	      cmocka_unit_test(test_file),
 		cmocka_unit_test(test_print),	      cmocka_unit_test(test_reload),
-		cmocka_unit_test(test_example),	      cmocka_unit_test(test_nearest),
+		cmocka_unit_test(test_reloadable),    cmocka_unit_test(test_example),
+		cmocka_unit_test(test_nearest),
 	};
 
 	clearenv();

@@ -11,6 +11,8 @@
 #include "user/base/account.h"
 #include "user/base/log.h"
 #include "user/export/exporter.h"
+#include "user/export/otlp_encode.h"
+#include "user/export/otlp_sender.h"
 
 #define STOP_MS 5000
 #define R(code, ...)                            \
@@ -91,6 +93,13 @@ static struct span_batch *small_batch(uint32_t cnt)
 	return b;
 }
 
+/* Each batch is a parcel: requests can be split between them. */
+static void push(struct harness *h, uint32_t batches_cnt, uint32_t spans_cnt)
+{
+	while (batches_cnt--)
+		exporter__push(h->exporter, small_batch(spans_cnt));
+}
+
 static void check_account(const char *what, enum account_entry entry, uint64_t want)
 {
 	uint64_t got = account_get(entry);
@@ -110,7 +119,7 @@ static size_t script_len(const struct reply *script, size_t max)
 	return n;
 }
 
-/* What becomes of eight spans in one batch after each script. */
+/* What becomes of eight spans in one request after each script. */
 static const struct {
 	const char *name;
 	struct reply script[6];
@@ -196,8 +205,9 @@ static void test_answers(void **state)
 
 		prepare(&h, answers[i].script,
 			script_len(answers[i].script, LEN(answers[i].script)));
+		h.options.schedule_delay_ms = 3600 * 1000;
 		start(&h);
-		exporter__push(h.exporter, small_batch(8));
+		push(&h, 8, 1);
 		exporter__stop(h.exporter, STOP_MS);
 		check_account(answers[i].name, ACCOUNT_SENT, answers[i].sent);
 		check_account(answers[i].name, ACCOUNT_REFUSED, answers[i].refused);
@@ -205,27 +215,57 @@ static void test_answers(void **state)
 		check_account(answers[i].name, ACCOUNT_EXPORT_REQUESTS, answers[i].requests);
 		check_account(answers[i].name, ACCOUNT_EXPORT_RETRIES, answers[i].retries);
 		assert_int_equal(h.server->seen_cnt, answers[i].requests + answers[i].retries);
-		assert_int_equal(h.recycled_cnt, 1);
+		assert_int_equal(h.server->seen[0].spans_cnt, 8);
+		assert_int_equal(h.recycled_cnt, 8);
 		finish(&h);
 	}
 }
 
-/* 413 to everything: split down to single spans, each refused. */
-static void test_never_small_enough(void **state)
+/* What is too large goes in halves, split between parcels only: each goes whole. */
+static void test_splitting(void **state)
 {
-	struct reply replies[20];
-	struct harness h;
+	static const struct {
+		const char *name;
+		uint32_t batches[8], requests[15]; /* spans in each */
+		int statuses[15];		   /* then 200 */
+		uint32_t sent, refused;
+	} cases[] = {
+		{.name = "unequal",
+		 .batches = {1, 1, 4},
+		 .requests = {6, 1, 5, 1, 4},
+		 .statuses = {413, 200, 413},
+		 .sent = 6},
+		{.name = "down to single parcels",
+		 .batches = {1, 1, 1, 1, 1, 1, 1, 1},
+		 .requests = {8, 4, 2, 1, 1, 2, 1, 1, 4, 2, 1, 1, 2, 1, 1},
+		 .statuses = {[0 ... 14] = 413},
+		 .refused = 8},
+		{.name = "one parcel",
+		 .batches = {8},
+		 .requests = {8},
+		 .statuses = {413},
+		 .refused = 8},
+	};
 
 	(void)state;
-	for (size_t i = 0; i < LEN(replies); i++)
-		replies[i] = (struct reply){.status = 413};
-	prepare(&h, replies, LEN(replies));
-	start(&h);
-	exporter__push(h.exporter, small_batch(8));
-	exporter__stop(h.exporter, STOP_MS);
-	check_account("413", ACCOUNT_REFUSED, 8);
-	assert_int_equal(h.server->seen_cnt, 8 + 4 + 2 + 1);
-	finish(&h);
+	for (size_t i = 0; i < LEN(cases); i++) {
+		struct reply replies[LEN(cases[i].statuses)];
+		struct harness h;
+
+		for (size_t k = 0; k < LEN(replies); k++)
+			replies[k] = (struct reply){.status = cases[i].statuses[k] ?: 200};
+		prepare(&h, replies, LEN(replies));
+		h.options.schedule_delay_ms = 3600 * 1000;
+		start(&h);
+		for (size_t k = 0; k < LEN(cases[i].batches); k++)
+			push(&h, 1, cases[i].batches[k]);
+		exporter__stop(h.exporter, STOP_MS);
+		check_account(cases[i].name, ACCOUNT_SENT, cases[i].sent);
+		check_account(cases[i].name, ACCOUNT_REFUSED, cases[i].refused);
+		for (size_t k = 0; k < LEN(cases[i].requests); k++)
+			assert_int_equal(h.server->seen[k].spans_cnt, cases[i].requests[k]);
+		finish(&h);
+	}
 }
 
 static void check_header(const struct seen_request *r, const char *line, bool present)
@@ -430,30 +470,46 @@ static void await_requests(struct harness *h, size_t cnt)
 	fail_msg("the server saw no request");
 }
 
-/* A slow endpoint: push returns at once, what does not fit is counted and given back. */
+/* What a small batch takes in the queue. */
+static size_t parcel_sz(uint32_t spans_cnt)
+{
+	struct span_batch *b = small_batch(spans_cnt);
+	struct span_groups groups;
+	struct pb_writer w;
+	size_t sz;
+
+	pb_writer__init(&w, OTLP_REQUEST_MAX_SZ);
+	group_batch(&groups, b);
+	assert_int_equal(otlp_encode(&w, &groups, "1.2.3"), 0);
+	sz = sizeof(struct parcel) + pb_writer__bytes(&w).n;
+	pb_writer__free(&w);
+	span_groups__free(&groups);
+	span_batch__free(b);
+	return sz;
+}
+
+/*
+ * A slow endpoint: push returns at once and gives the batch back; what does not fit is counted.
+ */
 static void test_queue_full(void **state)
 {
-	static const struct {
+	const size_t sz = parcel_sz(10);
+	const struct {
 		const char *name;
-		size_t max_spans, max_bytes;
-		uint64_t min_lost, max_lost;
+		uint32_t max_spans;
+		size_t max_bytes;
+		uint64_t lost;
 	} cases[] = {
-		{.name = "by spans",
-		 .max_spans = 100,
-		 .max_bytes = SIZE_MAX,
-		 .min_lost = 30,
-		 .max_lost = 30},
-		{.name = "by bytes", /* each has an arena, too */
-		 .max_spans = SIZE_MAX,
-		 .max_bytes = 10 * sizeof(struct span_batch),
-		 .min_lost = 40,
-		 .max_lost = 120},
+		{"by spans", 100, SIZE_MAX, 30},
+		{"by spans, just not", 99, SIZE_MAX, 40},
+		{"by bytes", UINT32_MAX, 10 * sz, 30},
+		{"by bytes, just not", UINT32_MAX, 10 * sz - 1, 40},
 	};
 	static const struct reply replies[] = {R(SILENCE)};
 
 	(void)state;
 	for (size_t i = 0; i < LEN(cases); i++) {
-		uint64_t started, lost;
+		uint64_t started;
 		struct harness h;
 
 		prepare(&h, replies, LEN(replies));
@@ -464,15 +520,39 @@ static void test_queue_full(void **state)
 		exporter__push(h.exporter, small_batch(10));
 		await_requests(&h, 1); /* stuck from here on */
 		started = clock_mono_ns();
-		for (int k = 0; k < 12; k++)
-			exporter__push(h.exporter, small_batch(10));
+		push(&h, 12, 10);
 		assert_true(clock_mono_ns() - started < 1000000000u);
-		assert_int_equal(exporter__flush(h.exporter, 50), -ETIMEDOUT);
-		lost = account_get(ACCOUNT_LOST_QUEUE);
-		assert_in_range(lost, cases[i].min_lost, cases[i].max_lost);
-		exporter__stop(h.exporter, 50);
-		check_account(cases[i].name, ACCOUNT_FAILED, 130 - lost);
 		assert_int_equal(h.recycled_cnt, 13);
+		assert_int_equal(exporter__flush(h.exporter, 50), -ETIMEDOUT);
+		check_account(cases[i].name, ACCOUNT_LOST_QUEUE, cases[i].lost);
+		exporter__stop(h.exporter, 50);
+		check_account(cases[i].name, ACCOUNT_FAILED, 130 - cases[i].lost);
+		finish(&h);
+	}
+}
+
+/* Told to wait, who pushes far more than the queue holds loses nothing, and no delay is kept. */
+static void test_wait(void **state)
+{
+	static const struct {
+		uint32_t max_spans;
+		size_t max_bytes;
+	} cases[] = {{20, SIZE_MAX}, {UINT32_MAX, 3000}, {1, 1}};
+
+	(void)state;
+	for (size_t i = 0; i < LEN(cases); i++) {
+		struct harness h;
+
+		prepare(&h, NULL, 0);
+		h.options.wait = true;
+		h.options.schedule_delay_ms = 3600 * 1000;
+		h.options.queue_max_spans = cases[i].max_spans;
+		h.options.queue_max_bytes = cases[i].max_bytes;
+		start(&h);
+		push(&h, 30, 10);
+		assert_int_equal(exporter__flush(h.exporter, STOP_MS), 0);
+		check_account("waiting", ACCOUNT_SENT, 300);
+		check_account("waiting", ACCOUNT_LOST_QUEUE, 0);
 		finish(&h);
 	}
 }
@@ -505,8 +585,7 @@ static void test_batching(void **state)
 	h.options.batch_max_spans = 100;
 	start(&h);
 	exporter__push(h.exporter, span_batch__new()); /* empty: given back, never sent */
-	for (int i = 0; i < 10; i++)
-		exporter__push(h.exporter, small_batch(9));
+	push(&h, 10, 9);
 	usleep(50000);
 	assert_int_equal(h.server->seen_cnt, 0);
 	exporter__push(h.exporter, small_batch(11)); /* 101: the first ten go */
@@ -517,6 +596,30 @@ static void test_batching(void **state)
 	assert_int_equal(h.server->seen[1].spans_cnt, 11);
 	assert_int_equal(h.recycled_cnt, 12);
 	finish(&h);
+}
+
+/* The delay is cut short when the queue would fill meanwhile: beyond half of it. */
+static void test_half_full(void **state)
+{
+	(void)state;
+	for (int by_bytes = 0; by_bytes < 2; by_bytes++) {
+		struct harness h;
+
+		prepare(&h, NULL, 0);
+		h.options.schedule_delay_ms = 3600 * 1000;
+		if (by_bytes)
+			h.options.queue_max_bytes = 20 * parcel_sz(1);
+		else
+			h.options.queue_max_spans = 20;
+		start(&h);
+		push(&h, 10, 1);
+		usleep(50000);
+		assert_int_equal(h.server->seen_cnt, 0);
+		push(&h, 1, 1);
+		await_requests(&h, 1);
+		assert_int_equal(h.server->seen[0].spans_cnt, 11);
+		finish(&h);
+	}
 }
 
 static void test_schedule_delay(void **state)
@@ -585,27 +688,42 @@ static void test_stop_deadline(void **state)
 	}
 }
 
-/* One span is too large for a request: the others still arrive. */
-static void test_too_large_for_us(void **state)
+static struct span_batch *big_batch(uint32_t cnt, struct slice last_name)
 {
-	enum {
-		BIG = 21 * 1024 * 1024
-	};
-	char *text = malloc(BIG);
-	struct span_batch *b = small_batch(8);
+	struct span_batch *b = small_batch(cnt);
+
+	b->spans[cnt - 1].name = last_name;
+	return b;
+}
+
+/*
+ * One span is too large for a request: the others still arrive. A request ends where the next
+ * parcel would make it too large.
+ */
+static void test_request_size(void **state)
+{
+	static const uint32_t requests[] = {7, 2, 2, 1};
+	const size_t mib = 1024 * 1024;
+	char *text = malloc(21 * mib);
 	struct harness h;
 
 	(void)state;
-	memset(text, 'x', BIG);
-	b->spans[5].name = slice_of(text, BIG);
+	memset(text, 'x', 21 * mib);
 	prepare(&h, NULL, 0);
 	h.options.queue_max_bytes = SIZE_MAX;
+	h.options.schedule_delay_ms = 3600 * 1000;
 	start(&h);
-	exporter__push(h.exporter, b);
-	exporter__stop(h.exporter, STOP_MS);
+	exporter__push(h.exporter, big_batch(8, slice_of(text, 21 * mib)));
+	assert_int_equal(exporter__flush(h.exporter, STOP_MS), 0);
 	check_account("too large", ACCOUNT_SENT, 7);
 	check_account("too large", ACCOUNT_FAILED, 1);
-	assert_int_equal(h.server->seen_cnt, 3); /* 0-3, 4, 6-7 */
+	for (int i = 0; i < 5; i++)
+		exporter__push(h.exporter, big_batch(1, slice_of(text, 8 * mib)));
+	exporter__stop(h.exporter, STOP_MS);
+	check_account("request size", ACCOUNT_SENT, 7 + 5);
+	assert_int_equal(h.server->seen_cnt, LEN(requests));
+	for (size_t i = 0; i < LEN(requests); i++)
+		assert_int_equal(h.server->seen[i].spans_cnt, requests[i]);
 	finish(&h);
 	free(text);
 }
@@ -638,16 +756,25 @@ static char *capture_stderr(void (*f)(void))
 	return text;
 }
 
-static void be_refused(void)
+static void push_three(const struct reply *reply)
 {
-	static const struct reply replies[] = {R(400, .body = STATUS_BODY)};
 	struct harness h;
 
-	prepare(&h, replies, 1);
+	prepare(&h, reply, 1);
 	start(&h);
 	exporter__push(h.exporter, small_batch(3));
 	exporter__stop(h.exporter, STOP_MS);
 	finish(&h);
+}
+
+static void be_refused(void)
+{
+	push_three(&(struct reply)R(400, .body = STATUS_BODY));
+}
+
+static void be_too_large(void)
+{
+	push_three(&(struct reply)R(413));
 }
 
 static void reach_nobody(void)
@@ -671,6 +798,10 @@ static void test_log(void **state)
 	(void)state;
 	assert_non_null(strstr(text, "refused 3 spans: HTTP status 400: bad  [1m"));
 	free(text);
+	text = capture_stderr(be_too_large);
+	assert_non_null(strstr(text, "refused 3 spans: HTTP status 413; no fewer go at a time: "
+				     "raise its limit on the size of requests\n"));
+	free(text);
 	text = capture_stderr(reach_nobody);
 	assert_non_null(strstr(
 		text,
@@ -681,7 +812,7 @@ static void test_log(void **state)
 	free(text);
 }
 
-/* The file is truncated at the start, then gets a line per request; both sinks count. */
+/* The file is truncated at the start, then gets a line per batch; both sinks count. */
 static void test_file(void **state)
 {
 	char path[] = "/tmp/sonde-test-XXXXXX";
@@ -695,10 +826,8 @@ static void test_file(void **state)
 	prepare(&h, NULL, 0);
 	h.options.json_path = path;
 	start(&h);
-	for (int i = 0; i < 2; i++) {
-		exporter__push(h.exporter, small_batch(4));
-		assert_int_equal(exporter__flush(h.exporter, STOP_MS), 0);
-	}
+	push(&h, 2, 4);
+	assert_int_equal(exporter__flush(h.exporter, STOP_MS), 0);
 	check_account("file", ACCOUNT_WRITTEN, 8);
 	check_account("file", ACCOUNT_SENT, 8);
 	text = read_file(path);
@@ -774,10 +903,13 @@ static void test_discard(void **state)
 	h.options.discard = true;
 	start(&h);
 	exporter__push(h.exporter, small_batch(4));
+	check_account("discard", ACCOUNT_WRITTEN, 4); /* at once */
 	exporter__stop(h.exporter, STOP_MS);
+	exporter__push(h.exporter, small_batch(2)); /* too late */
 	check_account("discard", ACCOUNT_WRITTEN, 4);
+	check_account("discard", ACCOUNT_FAILED, 2);
 	assert_int_equal(h.server->seen_cnt, 0);
-	assert_int_equal(h.recycled_cnt, 1);
+	assert_int_equal(h.recycled_cnt, 2);
 	finish(&h);
 }
 
@@ -843,28 +975,18 @@ static void test_many_threads(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_answers),
-		cmocka_unit_test(test_never_small_enough),
-		cmocka_unit_test(test_request),
-		cmocka_unit_test(test_kept_alive),
-		cmocka_unit_test(test_retry_after),
-		cmocka_unit_test(test_backoff),
-		cmocka_unit_test(test_give_up),
-		cmocka_unit_test(test_time_out),
-		cmocka_unit_test(test_queue_full),
-		cmocka_unit_test(test_tiny_queue),
-		cmocka_unit_test(test_batching),
-		cmocka_unit_test(test_schedule_delay),
-		cmocka_unit_test(test_stop_flushes),
-		cmocka_unit_test(test_stop_deadline),
-		cmocka_unit_test(test_too_large_for_us),
-		cmocka_unit_test(test_log),
-		cmocka_unit_test(test_file),
-		cmocka_unit_test(test_file_full),
-		cmocka_unit_test(test_file_cut),
-		cmocka_unit_test(test_discard),
-		cmocka_unit_test(test_bad_options),
-		cmocka_unit_test(test_many_threads),
+		cmocka_unit_test(test_answers),	     cmocka_unit_test(test_splitting),
+		cmocka_unit_test(test_request),	     cmocka_unit_test(test_kept_alive),
+		cmocka_unit_test(test_retry_after),  cmocka_unit_test(test_backoff),
+		cmocka_unit_test(test_give_up),	     cmocka_unit_test(test_time_out),
+		cmocka_unit_test(test_queue_full),   cmocka_unit_test(test_wait),
+		cmocka_unit_test(test_tiny_queue),   cmocka_unit_test(test_batching),
+		cmocka_unit_test(test_half_full),    cmocka_unit_test(test_schedule_delay),
+		cmocka_unit_test(test_stop_flushes), cmocka_unit_test(test_stop_deadline),
+		cmocka_unit_test(test_request_size), cmocka_unit_test(test_log),
+		cmocka_unit_test(test_file),	     cmocka_unit_test(test_file_full),
+		cmocka_unit_test(test_file_cut),     cmocka_unit_test(test_discard),
+		cmocka_unit_test(test_bad_options),  cmocka_unit_test(test_many_threads),
 	};
 
 	setenv("no_proxy", "*", 1); /* loopback only, whatever the environment says */

@@ -347,6 +347,8 @@ static void test_config_doc(void **state)
 	assert_non_null(strstr(run.out_text, "| size, 64KiB to 512MiB | `8MiB` | "
 					     "`SONDE_CAPTURE_RING_SIZE` |  | restart |\n"));
 	assert_non_null(strstr(run.out_text, "`-p`, `--pid`"));
+	assert_non_null(strstr(run.out_text, "`SONDE_HTTP_QUERY_KEEP` |  | reload |\n"));
+	assert_int_equal(strncmp(run.out_text, "# Configuration\n", 16), 0);
 	for (size_t i = 0; i < settings_cnt; i++) {
 		char env[SETTING_ENV_MAX + 2], name[SETTING_ENV_MAX];
 

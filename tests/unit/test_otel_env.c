@@ -36,7 +36,7 @@ static char *describe(const struct exporter_options *o)
 
 	fprintf(f, "%s%s gzip=%d timeout=%u", o->disabled ? "disabled " : "",
 		o->endpoint ? o->endpoint : "-", o->gzip_level, o->timeout_ms);
-	fprintf(f, " delay=%u up=%u queue=%zu batch=%u", o->schedule_delay_ms, o->retry_give_up_ms,
+	fprintf(f, " delay=%u up=%u queue=%u batch=%u", o->schedule_delay_ms, o->retry_give_up_ms,
 		o->queue_max_spans, o->batch_max_spans);
 	fprintf(f, "%s%s%s%s%s%s", o->ca_file ? " ca=" : "", o->ca_file ? o->ca_file : "",
 		o->client_cert ? " cert=" : "", o->client_cert ? o->client_cert : "",
@@ -49,7 +49,7 @@ static char *describe(const struct exporter_options *o)
 
 #define E "OTEL_EXPORTER_OTLP_"
 #define T "OTEL_EXPORTER_OTLP_TRACES_"
-#define TAIL " delay=1000 up=300000 queue=65536 batch=8192"
+#define TAIL " delay=1000 up=300000 queue=16384 batch=8192"
 #define NOTHING "- gzip=1 timeout=10000" TAIL
 
 static const struct {
@@ -113,7 +113,7 @@ static const struct {
 	{{{"OTEL_SDK_DISABLED", "false"}}, NOTHING},
 	{{{"OTEL_SDK_DISABLED", "1"}}, NOTHING},
 	{{{"OTEL_BSP_SCHEDULE_DELAY", "50"}, {"OTEL_BSP_EXPORT_TIMEOUT", "30000"}},
-	 "- gzip=1 timeout=10000 delay=50 up=30000 queue=65536 batch=8192"},
+	 "- gzip=1 timeout=10000 delay=50 up=30000 queue=16384 batch=8192"},
 	{{{"OTEL_BSP_MAX_QUEUE_SIZE", "2048"}, {"OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "512"}},
 	 "- gzip=1 timeout=10000 delay=1000 up=300000 queue=2048 batch=512"},
 	{{{"OTEL_BSP_MAX_QUEUE_SIZE", "100"}},

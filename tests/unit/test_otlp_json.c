@@ -2,7 +2,6 @@
 /* Spans as OTLP/JSON, read back by jansson and compared; one line as the Collector writes it. */
 #include <errno.h>
 #include <jansson.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -22,11 +21,6 @@ static json_t *parse(struct slice line)
 	if (!root)
 		fail_msg("%s at %d", error.text, error.position);
 	return root;
-}
-
-static struct slice written(const struct json_writer *j)
-{
-	return slice_of(j->buf, j->len);
 }
 
 static void check_text(const json_t *got, struct slice raw)
@@ -188,7 +182,7 @@ static void test_read_back(void **state)
 		json_t *root;
 
 		assert_int_equal(otlp_json_encode(&j, &groups, "1.2.3"), 0);
-		root = parse(written(&j));
+		root = parse(json_writer__text(&j));
 		list = json_object_get(root, "resourceSpans");
 		assert_int_equal(json_object_size(root), 1);
 		assert_int_equal(json_array_size(list), groups.cnt);
@@ -254,36 +248,6 @@ static void test_as_the_collector(void **state)
 	resource__release(r);
 }
 
-static void test_numbers(void **state)
-{
-	static const struct {
-		double real;
-		const char *text;
-	} cases[] = {
-		{0, "0"},
-		{1, "1"},
-		{-1.5, "-1.5"},
-		{0.1, "0.1"},
-		{1e15, "1e+15"},
-		{1.0 / 3, "0.3333333333333333"},
-		{NAN, "\"NaN\""},
-		{INFINITY, "\"Infinity\""},
-		{-INFINITY, "\"-Infinity\""},
-	};
-
-	(void)state;
-	for (size_t i = 0; i < LEN(cases); i++) {
-		struct json_writer j;
-
-		json_writer__init(&j, 100);
-		jw_double(&j, cases[i].real);
-		assert_false(j.failed);
-		assert_int_equal(j.len, strlen(cases[i].text));
-		assert_memory_equal(j.buf, cases[i].text, j.len);
-		json_writer__free(&j);
-	}
-}
-
 /* Every maximum below what the line needs is refused; the exact one is enough. */
 static void test_maximum(void **state)
 {
@@ -317,7 +281,6 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_read_back),
 		cmocka_unit_test(test_as_the_collector),
-		cmocka_unit_test(test_numbers),
 		cmocka_unit_test(test_maximum),
 	};
 

@@ -447,7 +447,7 @@ static void overflow(void **state)
 		uint64_t n = 0;
 
 		open_screen(&s, VIEW_TEXT, 0);
-		while (n < 20 * SPAN_BATCH_MAX) {
+		while (n < 2 * TRACE_VIEW_HELD_MAX) {
 			span_batch__reset(batch);
 			for (int i = 0; i < SPAN_BATCH_MAX; i++, n++) {
 				struct span *span = span_batch__add(batch, 0, resource);

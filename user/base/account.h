@@ -35,7 +35,7 @@
 	X(LOST_UNPARSED, "lost", "unparsed", "Exchanges lost: malformed message")                  \
 	X(LOST_OPEN, "lost", "unfinished", "Exchanges unfinished when the tracer stopped")         \
 	X(LOST_MEMORY, "lost", "memory", "Exchanges lost: out of memory")                          \
-	X(LOST_QUEUE, "lost", "queue_full", "Spans dropped: export queue full")                    \
+	X(LOST_QUEUE, "export_lost", "queue_full", "Spans dropped: export queue full")             \
 	X(SENT, "exported", "sent", "Spans that the endpoint accepted")                            \
 	X(WRITTEN, "exported", "written", "Spans written to a file")                               \
 	X(REFUSED, "export_lost", "refused", "Spans that the endpoint refused")                    \

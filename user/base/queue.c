@@ -3,9 +3,10 @@
 #include "user/base/queue.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
+
+#include "user/base/clock.h"
+#include "user/base/thread.h"
 
 struct queue {
 	pthread_mutex_t lock;
@@ -17,7 +18,6 @@ struct queue {
 struct queue *queue__new(uint32_t max_cnt)
 {
 	struct queue *queue = calloc(1, sizeof(*queue) + max_cnt * sizeof(void *));
-	pthread_condattr_t attr;
 
 	if (!queue) {
 		errno = ENOMEM;
@@ -25,10 +25,7 @@ struct queue *queue__new(uint32_t max_cnt)
 	}
 	queue->max_cnt = max_cnt;
 	pthread_mutex_init(&queue->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&queue->changed, &attr);
-	pthread_condattr_destroy(&attr);
+	thread_cond_init(&queue->changed);
 	return queue;
 }
 
@@ -58,17 +55,12 @@ bool queue__push(struct queue *queue, void *item)
 
 void *queue__pop(struct queue *queue, int timeout_ms)
 {
-	struct timespec until;
+	uint64_t until_ns = clock_mono_ns() + (uint64_t)timeout_ms * 1000000;
 	void *item = NULL;
-	int err = 0;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
-	until.tv_sec += timeout_ms / 1000 + until.tv_nsec / 1000000000;
-	until.tv_nsec %= 1000000000;
 	pthread_mutex_lock(&queue->lock);
-	while (!queue->cnt && !err)
-		err = pthread_cond_timedwait(&queue->changed, &queue->lock, &until);
+	while (!queue->cnt && thread_wait_until(&queue->changed, &queue->lock, until_ns))
+		;
 	if (queue->cnt) {
 		item = queue->items[queue->first];
 		queue->first = (queue->first + 1) % queue->max_cnt;

@@ -33,6 +33,22 @@ struct slice slice_trim(struct slice s)
 	return s;
 }
 
+static int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c = lower(c);
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+int slice_percent_byte(struct slice s)
+{
+	int high = s.n >= 3 && s.p[0] == '%' ? hex_digit(s.p[1]) : -1;
+	int low = high >= 0 ? hex_digit(s.p[2]) : -1;
+
+	return low >= 0 ? high << 4 | low : -1;
+}
+
 bool slice_to_u64(struct slice s, uint64_t *out)
 {
 	uint64_t value = 0;

@@ -57,6 +57,8 @@ bool slice_eq_nocase(struct slice a, struct slice b);
 ptrdiff_t slice_find(struct slice s, char c);
 /* Without leading and trailing spaces and tabs. */
 struct slice slice_trim(struct slice s);
+/* The byte that "%XX" at the start of s stands for; -1 if s does not start so. */
+int slice_percent_byte(struct slice s);
 /* Parses all of s as a decimal number; false if it is empty, has another byte, or overflows. */
 bool slice_to_u64(struct slice s, uint64_t *out);
 

@@ -53,8 +53,6 @@ static void set_up(struct capture *capture)
 	const struct capture_options *o = &capture->options;
 	struct tracer_settings *settings = &capture->bpf->rodata->settings;
 
-	settings->filter = filter_bits(&o->targets);
-	settings->descendants = o->targets.descendants;
 	settings->copy_first = o->copy_first_sz < COPY_MAX ? o->copy_first_sz : COPY_MAX;
 	settings->copy_turn = o->copy_turn_sz;
 	settings->cpus = (uint32_t)capture->cpus;
@@ -115,20 +113,6 @@ static int load_what_works(struct capture *capture, char *why)
 	return err;
 }
 
-static int attach_iterator(struct capture *capture)
-{
-	LIBBPF_OPTS(bpf_iter_attach_opts, opts);
-	union bpf_iter_link_info info = {0};
-
-	if (!bpf_program__autoload(capture->bpf->progs.flush_tails))
-		return 0;
-	info.map.map_fd = (__u32)bpf_map__fd(capture->bpf->maps.connections);
-	opts.link_info = &info;
-	opts.link_info_len = sizeof(info);
-	capture->tails = bpf_program__attach_iter(capture->bpf->progs.flush_tails, &opts);
-	return capture->tails ? 0 : -errno;
-}
-
 static void identify_self(struct capture *capture)
 {
 	struct bpf_program *prog = capture->bpf->progs.identify_self;
@@ -150,12 +134,17 @@ static int attach(struct capture *capture)
 		if (!bpf_program__autoload(prog) || prog == capture->bpf->progs.flush_tails ||
 		    prog == capture->bpf->progs.identify_self)
 			continue;
+		if (capture->links_cnt == LINKS_MAX)
+			return -E2BIG;
 		link = bpf_program__attach(prog);
 		if (!link)
 			return -errno;
 		capture->links[capture->links_cnt++] = link;
 	}
-	return attach_iterator(capture);
+	if (!bpf_program__autoload(capture->bpf->progs.flush_tails))
+		return 0;
+	capture->tails = attach_tails(capture->bpf);
+	return capture->tails ? 0 : -errno;
 }
 
 static int open_ring(struct capture *capture)
@@ -178,10 +167,31 @@ static int open_ring(struct capture *capture)
 	return 0;
 }
 
+int capture__retarget(struct capture *capture, const struct targets *targets,
+		      char why[CAPTURE_WHY_SZ])
+{
+	const struct filter_maps none = {-1, -1, -1, -1, -1};
+	const struct filter_maps maps = {
+		.pids = bpf_map__fd(capture->bpf->maps.filter_pids),
+		.names = bpf_map__fd(capture->bpf->maps.filter_names),
+		.exes = bpf_map__fd(capture->bpf->maps.filter_exes),
+		.cgroups = bpf_map__fd(capture->bpf->maps.filter_cgroups),
+		.ports = bpf_map__fd(capture->bpf->maps.filter_ports),
+	};
+
+	if (filter_fill(targets, &none, why, CAPTURE_WHY_SZ))
+		return -1;
+	filter_clear(&maps);
+	if (filter_fill(targets, &maps, why, CAPTURE_WHY_SZ))
+		return -1;
+	capture->bpf->bss->filter_kinds = filter_bits(targets);
+	__atomic_fetch_add(&capture->bpf->bss->filter_generation, 1, __ATOMIC_RELEASE);
+	return 0;
+}
+
 struct capture *capture__new(const struct capture_options *options, char why[CAPTURE_WHY_SZ])
 {
 	struct capture *capture;
-	struct filter_maps maps;
 	int err;
 
 	if (host_lacks(why, CAPTURE_WHY_SZ))
@@ -193,17 +203,14 @@ struct capture *capture__new(const struct capture_options *options, char why[CAP
 	}
 	capture->options = *options;
 	capture->cpus = libbpf_num_possible_cpus();
-	snprintf(why, CAPTURE_WHY_SZ, "cannot start tracing");
+	if (capture->cpus < 1) {
+		snprintf(why, CAPTURE_WHY_SZ, "cannot tell the number of CPUs: %s",
+			 strerror(-capture->cpus));
+		goto fail;
+	}
 	if (load_what_works(capture, why))
 		goto fail;
-	maps = (struct filter_maps){
-		.pids = bpf_map__fd(capture->bpf->maps.filter_pids),
-		.names = bpf_map__fd(capture->bpf->maps.filter_names),
-		.exes = bpf_map__fd(capture->bpf->maps.filter_exes),
-		.cgroups = bpf_map__fd(capture->bpf->maps.filter_cgroups),
-		.ports = bpf_map__fd(capture->bpf->maps.filter_ports),
-	};
-	if (filter_fill(&options->targets, &maps, why, CAPTURE_WHY_SZ))
+	if (capture__retarget(capture, &options->targets, why))
 		goto fail;
 	err = open_ring(capture);
 	err = err ?: attach(capture);
@@ -246,6 +253,7 @@ int capture__drain(struct capture *capture, int timeout_ms)
 void capture__flush_tails(struct capture *capture)
 {
 	char nothing[64];
+	ssize_t n;
 	int fd;
 
 	if (!capture->tails)
@@ -253,8 +261,9 @@ void capture__flush_tails(struct capture *capture)
 	fd = bpf_iter_create(bpf_link__fd(capture->tails));
 	if (fd < 0)
 		return;
-	while (read(fd, nothing, sizeof(nothing)) > 0)
-		;
+	do
+		n = read(fd, nothing, sizeof(nothing));
+	while (n > 0 || (n < 0 && errno == EAGAIN)); /* EAGAIN: many sockets, and not yet all */
 	close(fd);
 }
 

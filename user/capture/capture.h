@@ -27,6 +27,13 @@ struct capture;
 struct capture *capture__new(const struct capture_options *options, char why[CAPTURE_WHY_SZ]);
 void capture__free(struct capture *capture);
 
+/*
+ * Changes what is traced, at once. On failure, -1 with a sentence in why: what could be checked
+ * before has then left the old targets as they were. Any thread, one at a time.
+ */
+int capture__retarget(struct capture *capture, const struct targets *targets,
+		      char why[CAPTURE_WHY_SZ]);
+
 /* Waits until the ring fills or the time is over, then delivers all records. 0 or negative errno. */
 int capture__drain(struct capture *capture, int timeout_ms);
 /* Has the kernel write records for tails that it kept silent about. */

@@ -3,6 +3,7 @@
 #include "user/capture/filter.h"
 
 #include <bpf/bpf.h>
+#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
@@ -13,9 +14,11 @@
 #include <unistd.h>
 
 #include "include/abi/tracer.h"
+#include "user/base/procfs.h"
 
 #define CGROUP_DEPTH_MAX 16
 #define CONTAINER_DIGITS_MIN 6
+#define HEX_DIGITS "0123456789abcdef"
 
 static const uint8_t present = 1;
 
@@ -24,36 +27,32 @@ unsigned int filter_bits(const struct targets *t)
 	return (t->pids_cnt ? FILTER_PIDS : 0) | (t->names_cnt ? FILTER_NAMES : 0) |
 	       (t->exes_cnt ? FILTER_EXES : 0) |
 	       (t->cgroups_cnt || t->containers_cnt ? FILTER_CGROUPS : 0) |
-	       (t->ports_cnt ? FILTER_PORTS : 0);
+	       (t->ports_cnt ? FILTER_PORTS : 0) | (t->descendants ? FILTER_DESCENDANTS : 0);
 }
 
 static int add(int map_fd, const void *key, char *why, size_t why_sz)
 {
-	if (bpf_map_update_elem(map_fd, key, &present, BPF_ANY) == 0)
+	if (map_fd < 0 || bpf_map_update_elem(map_fd, key, &present, BPF_ANY) == 0)
 		return 0;
 	snprintf(why, why_sz, "cannot set a filter: %s", strerror(errno));
 	return -1;
 }
 
 /* The parent of a process, 0 if it cannot be read. */
-static uint32_t parent_of(const char *pid)
+static uint32_t parent_of(uint32_t pid)
 {
-	char path[300], line[512];
-	unsigned int parent = 0;
-	const char *after;
-	FILE *file;
+	int dir_fd = procfs_open("/proc", pid);
+	struct procfs_stat stat;
+	char text[1024];
+	ssize_t len;
 
-	snprintf(path, sizeof(path), "/proc/%s/stat", pid);
-	file = fopen(path, "re");
-	if (!file)
+	if (dir_fd < 0)
 		return 0;
-	if (fgets(line, sizeof(line), file)) {
-		after = strrchr(line, ')');
-		if (!after || sscanf(after + 1, " %*c %u", &parent) != 1)
-			parent = 0;
-	}
-	fclose(file);
-	return parent;
+	len = procfs_read(dir_fd, "stat", text, sizeof(text));
+	close(dir_fd);
+	if (len <= 0 || !procfs_parse_stat(slice_of(text, (size_t)len), &stat))
+		return 0;
+	return stat.parent_pid;
 }
 
 /* Adds every process whose parent is in the map; the number added. */
@@ -71,7 +70,7 @@ static int add_children(int map_fd)
 
 		if (!pid || bpf_map_lookup_elem(map_fd, &pid, &value) == 0)
 			continue;
-		parent = parent_of(entry->d_name);
+		parent = parent_of(pid);
 		if (parent && bpf_map_lookup_elem(map_fd, &parent, &value) == 0 &&
 		    bpf_map_update_elem(map_fd, &pid, &present, BPF_ANY) == 0)
 			added_cnt++;
@@ -95,7 +94,7 @@ static int fill_pids(const struct targets *t, int map_fd, char *why, size_t why_
 		if (add(map_fd, &pid, why, why_sz))
 			return -1;
 	}
-	while (t->descendants && t->pids_cnt && add_children(map_fd))
+	while (t->descendants && t->pids_cnt && map_fd >= 0 && add_children(map_fd))
 		;
 	return 0;
 }
@@ -163,17 +162,26 @@ static int add_cgroup(const char *path, int map_fd, char *why, size_t why_sz)
 {
 	struct stat st;
 	uint64_t id;
+	int err = stat(path, &st) ? errno : S_ISDIR(st.st_mode) ? 0 : ENOTDIR;
 
-	if (stat(path, &st) || !S_ISDIR(st.st_mode)) {
-		snprintf(why, why_sz, "cannot find the cgroup %s: %s", path,
-			 errno ? strerror(errno) : "not a directory");
+	if (err) {
+		snprintf(why, why_sz, "cannot find the cgroup %s: %s", path, strerror(err));
 		return -1;
 	}
 	id = st.st_ino;
 	return add(map_fd, &id, why, why_sz);
 }
 
-/* Adds every cgroup below path whose name holds the container's id; the number found, or -1. */
+/* docker-ID.scope, cri-containerd-ID.scope, ID and the like, of which id may be the beginning. */
+static bool names_container(const char *name, const char *id)
+{
+	for (const char *at = strstr(name, id); at; at = strstr(at + 1, id))
+		if (at == name || !isalnum((unsigned char)at[-1]))
+			return true;
+	return false;
+}
+
+/* Adds every cgroup below path that is named after the container; the number found, or -1. */
 static int add_container(const char *path, const char *id, int depth, int map_fd, char *why,
 			 size_t why_sz)
 {
@@ -190,7 +198,7 @@ static int add_container(const char *path, const char *id, int depth, int map_fd
 		if (snprintf(below, sizeof(below), "%s/%s", path, entry->d_name) >=
 		    (int)sizeof(below))
 			continue;
-		if (strstr(entry->d_name, id))
+		if (names_container(entry->d_name, id))
 			n = add_cgroup(below, map_fd, why, why_sz) ? -1 : 1;
 		else
 			n = add_container(below, id, depth + 1, map_fd, why, why_sz);
@@ -223,15 +231,20 @@ static int fill_cgroups(const struct targets *t, int map_fd, char *why, size_t w
 			return -1;
 	}
 	for (size_t i = 0; i < t->containers_cnt; i++) {
-		int n = strlen(t->containers[i]) < CONTAINER_DIGITS_MIN
-				? 0
-				: add_container(root, t->containers[i], 0, map_fd, why, why_sz);
+		const char *id = t->containers[i];
+		int n;
 
+		if (strlen(id) < CONTAINER_DIGITS_MIN || id[strspn(id, HEX_DIGITS)]) {
+			snprintf(
+				why, why_sz,
+				"%s is no container id: give at least %d of its hexadecimal digits",
+				id, CONTAINER_DIGITS_MIN);
+			return -1;
+		}
+		n = add_container(root, id, 0, map_fd, why, why_sz);
 		if (n == 0)
-			snprintf(why, why_sz,
-				 "no cgroup below %s is named after the container %s (give at "
-				 "least %d digits of its id)",
-				 root, t->containers[i], CONTAINER_DIGITS_MIN);
+			snprintf(why, why_sz, "no cgroup below %s is named after the container %s",
+				 root, id);
 		if (n <= 0)
 			return -1;
 	}
@@ -246,4 +259,22 @@ int filter_fill(const struct targets *t, const struct filter_maps *maps, char *w
 	err = err ?: fill_exes(t, maps->exes, why, why_sz);
 	err = err ?: fill_ports(t, maps->ports, why, why_sz);
 	return err ?: fill_cgroups(t, maps->cgroups, why, why_sz);
+}
+
+static void clear(int map_fd)
+{
+	char key[64];
+
+	while (bpf_map_get_next_key(map_fd, NULL, key) == 0)
+		if (bpf_map_delete_elem(map_fd, key))
+			break;
+}
+
+void filter_clear(const struct filter_maps *maps)
+{
+	clear(maps->pids);
+	clear(maps->names);
+	clear(maps->exes);
+	clear(maps->cgroups);
+	clear(maps->ports);
 }

@@ -12,9 +12,15 @@ struct filter_maps {
 
 /* FILTER_ bits that the targets call for. */
 unsigned int filter_bits(const struct targets *targets);
-/* Fills the maps. 0, or -1 with a sentence in why. */
+/*
+ * Fills the maps; those of a negative descriptor are only checked for. 0, or -1 with a sentence in
+ * why.
+ */
 int filter_fill(const struct targets *targets, const struct filter_maps *maps, char *why,
 		size_t why_sz);
+
+/* Empties the maps. */
+void filter_clear(const struct filter_maps *maps);
 
 /* Where cgroup v2 is mounted; false if it is not. */
 bool find_cgroup2(char *path, size_t path_sz);

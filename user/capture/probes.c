@@ -118,25 +118,27 @@ static bool variant_has(const struct probe_variant *variant, const char *program
 	return false;
 }
 
+struct bpf_link *attach_tails(struct tracer_bpf *bpf)
+{
+	LIBBPF_OPTS(bpf_iter_attach_opts, opts);
+	union bpf_iter_link_info info = {.map.map_fd = (__u32)bpf_map__fd(bpf->maps.connections)};
+
+	opts.link_info = &info;
+	opts.link_info_len = sizeof(info);
+	return bpf_program__attach_iter(bpf->progs.flush_tails, &opts);
+}
+
 static int attach_all(struct tracer_bpf *bpf, const struct probe_variant *variant)
 {
 	for (int i = 0; i < PROBE_PROGRAMS_MAX && variant->programs[i]; i++) {
 		struct bpf_program *prog =
 			bpf_object__find_program_by_name(bpf->obj, variant->programs[i]);
-		LIBBPF_OPTS(bpf_iter_attach_opts, opts);
-		union bpf_iter_link_info info = {0};
 		struct bpf_link *link;
 
 		if (prog == bpf->progs.identify_self)
 			continue;
-		if (prog == bpf->progs.flush_tails) {
-			info.map.map_fd = (__u32)bpf_map__fd(bpf->maps.connections);
-			opts.link_info = &info;
-			opts.link_info_len = sizeof(info);
-			link = bpf_program__attach_iter(prog, &opts);
-		} else {
-			link = bpf_program__attach(prog);
-		}
+		link = prog == bpf->progs.flush_tails ? attach_tails(bpf)
+						      : bpf_program__attach(prog);
 		if (!link)
 			return -errno;
 		bpf_link__destroy(link);
@@ -202,6 +204,9 @@ void probes_select(struct tracer_bpf *bpf, const struct probe_result *results)
 
 bool host_lacks(char *why, size_t why_sz)
 {
+	char words[PROBE_WHY_SZ];
+	bool allowed;
+
 	if (access("/sys/kernel/btf/vmlinux", R_OK)) {
 		snprintf(why, why_sz,
 			 "this kernel has no BTF (/sys/kernel/btf/vmlinux: %s): use one built with "
@@ -213,5 +218,13 @@ bool host_lacks(char *why, size_t why_sz)
 		snprintf(why, why_sz, "tracing needs root: run it with sudo");
 		return true;
 	}
-	return false;
+	libbpf_messages_to(words, sizeof(words));
+	allowed = libbpf_probe_bpf_prog_type(BPF_PROG_TYPE_RAW_TRACEPOINT, NULL) == 1;
+	libbpf_messages_to(NULL, 0);
+	if (!allowed)
+		snprintf(
+			why, why_sz,
+			"the kernel lets this process load no BPF programs: in a container, make it "
+			"privileged; elsewhere, give it CAP_BPF and CAP_PERFMON");
+	return !allowed;
 }

@@ -13,6 +13,7 @@
 #define PROBE_VARIANTS_MAX 3
 #define PROBE_WHY_SZ 512
 
+struct bpf_link;
 struct tracer_bpf;
 
 struct probe_variant {
@@ -43,6 +44,8 @@ struct probe_result {
  * return.
  */
 void probe_try(const struct probe *probe, struct probe_result *result);
+/* Attaches the iterator over the connections of a loaded object; NULL with errno. */
+struct bpf_link *attach_tails(struct tracer_bpf *bpf);
 /* Leaves only the chosen variants of all probes to be loaded. */
 void probes_select(struct tracer_bpf *bpf, const struct probe_result *results);
 /* What this host lacks before any probe is tried, as a sentence; false if nothing. */

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "user/base/account.h"
@@ -34,22 +35,23 @@ struct recorder *recorder__new(const char *path, uint64_t unix_offset_ns)
 {
 	struct recording_head head = {.version = RECORD_VERSION, .unix_offset_ns = unix_offset_ns};
 	struct recorder *recorder = calloc(1, sizeof(*recorder));
-	int fd;
+	struct stat st;
+	int fd, err;
 
 	if (!recorder)
 		return NULL;
 	memcpy(head.magic, RECORDING_MAGIC, sizeof(head.magic));
 	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	if (fd >= 0)
+	if (fd >= 0 && fstat(fd, &st) == 0 && (!S_ISREG(st.st_mode) || fchmod(fd, 0600) == 0))
 		recorder->file = fdopen(fd, "w");
-	if (!recorder->file || fwrite(&head, sizeof(head), 1, recorder->file) != 1) {
-		int err = errno;
-
-		recorder__close(recorder);
-		errno = err;
-		return NULL;
-	}
-	return recorder;
+	if (recorder->file && fwrite(&head, sizeof(head), 1, recorder->file) == 1)
+		return recorder;
+	err = errno;
+	if (fd >= 0 && !recorder->file)
+		close(fd);
+	recorder__close(recorder);
+	errno = err;
+	return NULL;
 }
 
 int recorder__write(struct recorder *recorder, const struct record_head *record)

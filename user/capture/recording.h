@@ -24,7 +24,7 @@ struct recording_head {
 
 struct recorder;
 
-/* Creates or truncates path, mode 0600. NULL with errno. */
+/* Creates or truncates path; a regular file gets mode 0600. NULL with errno. */
 struct recorder *recorder__new(const char *path, uint64_t unix_offset_ns);
 /* Buffers one record. 0 or a negative errno, the first one again on every later call. */
 int recorder__write(struct recorder *recorder, const struct record_head *record);

@@ -67,10 +67,28 @@ static void doc_row(const struct setting *row, FILE *out)
 	fprintf(out, " | %s |\n", row->reloadable ? "reload" : "restart");
 }
 
+static const char introduction[] =
+	"# Configuration\n\n"
+	"This page is what `sonde config doc` prints of the table in `user/control/settings.c`, which\n"
+	"also serves the file, the environment, the command line and `--help`.\n\n"
+	"A setting is given in a YAML file (`-c FILE`; `sonde agent` reads\n"
+	"`" CONFIG_FILE_DEFAULT
+	"` if there is one), as a variable of the environment, or as a flag.\n"
+	"A flag wins over the environment, that over the file, that over the default.\n"
+	"[deploy/sonde.yaml](../deploy/sonde.yaml) shows every setting. `sonde config check FILE` says\n"
+	"what is wrong with a file, by line and column; `sonde config print` shows the values in force\n"
+	"and where each came from.\n\n"
+	"Sizes are written `512KiB` or `8MiB`, durations `20ms`, `1.5s` or `10m`. In a variable, commas\n"
+	"separate the items of a list, and names with texts are `NAME=TEXT`. On SIGHUP the agent takes\n"
+	"over changes of the settings marked \"reload\"; the others need a restart.\n\n"
+	"Of export, OpenTelemetry's own variables (`OTEL_EXPORTER_OTLP_*`, `OTEL_BSP_*`) are read too;\n"
+	"the settings here win over them.\n\n";
+
 static void doc(FILE *out)
 {
 	struct slice section = SLICE("");
 
+	fprintf(out, "%s", introduction);
 	for (size_t i = 0; i < settings_cnt; i++) {
 		const struct setting *row = &settings[i];
 		struct slice of = slice_of(row->path, strcspn(row->path, "."));

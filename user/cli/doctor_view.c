@@ -4,8 +4,8 @@
 
 #include <errno.h>
 
-#include "user/cli/json.h"
-#include "user/cli/utf8.h"
+#include "user/base/json_writer.h"
+#include "user/cli/columns.h"
 
 #define JSON_MAX (1u << 20)
 #define NAME_COLUMNS_MAX 40u
@@ -20,43 +20,43 @@ static const struct {
 	[CAPABILITY_MISSING] = {.name = SLICE("missing"), .style = STYLE_RED},
 };
 
-static void put_member(struct json *json, struct slice before, const char *text)
+static void put_member(struct json_writer *json, struct slice before, const char *text)
 {
-	json_put(json, before);
+	jw_raw(json, before);
 	if (text)
-		json_put_string(json, slice_str(text));
+		jw_string(json, slice_str(text));
 	else
-		json_put(json, SLICE("null"));
+		jw_lit(json, "null");
 }
 
 static int write_json(FILE *out, const char *kernel, const char *arch,
 		      const struct capability *capabilities, size_t cnt)
 {
-	struct json json;
+	struct json_writer json;
 	int err = 0;
 
-	json__init(&json, JSON_MAX);
+	json_writer__init(&json, JSON_MAX);
 	put_member(&json, SLICE("{\"kernel\":"), kernel);
 	put_member(&json, SLICE(",\"arch\":"), arch);
-	json_put(&json, SLICE(",\"capabilities\":["));
+	jw_lit(&json, ",\"capabilities\":[");
 	for (const struct capability *c = capabilities; c < capabilities + cnt; c++) {
 		put_member(&json, c == capabilities ? SLICE("{\"name\":") : SLICE(",{\"name\":"),
 			   c->name);
-		json_put(&json, SLICE(",\"state\":"));
-		json_put_string(&json, states[c->state].name);
+		jw_lit(&json, ",\"state\":");
+		jw_string(&json, states[c->state].name);
 		put_member(&json, SLICE(",\"hook\":"), c->hook);
 		put_member(&json, SLICE(",\"why\":"), c->why);
 		put_member(&json, SLICE(",\"todo\":"), c->todo);
 		put_member(&json, SLICE(",\"tried\":"), c->tried);
-		json_put(&json, SLICE("}"));
+		jw_lit(&json, "}");
 	}
-	json_put(&json, SLICE("]}\n"));
+	jw_lit(&json, "]}\n");
 	errno = 0;
 	if (json.failed)
 		err = -ENOMEM;
-	else if (fwrite(json.p, 1, json.n, out) != json.n)
+	else if (fwrite(json.buf, 1, json.len, out) != json.len)
 		err = -(errno ?: EIO);
-	json__free(&json);
+	json_writer__free(&json);
 	return err;
 }
 
@@ -100,7 +100,7 @@ static int write_row(struct line *line, FILE *out, unsigned int name_end,
 static int write_text(FILE *out, bool colour, const char *kernel, const char *arch,
 		      const struct capability *capabilities, size_t cnt)
 {
-	struct line line = {.colour = colour, .utf8 = utf8_locale()};
+	struct line line = {.colour = colour, .utf8 = locale_is_utf8()};
 	unsigned int name_end = name_columns(capabilities, cnt);
 	int err;
 

@@ -24,8 +24,7 @@ static const struct command_row commands[] = {
 			.summary = "Show the requests that programs serve and make",
 			.text = "Watches the chosen processes, or runs COMMAND and watches it. With "
 				"no choice it\n"
-				"watches every process. Needs root or CAP_BPF, CAP_PERFMON and "
-				"CAP_SYS_PTRACE.\n"
+				"watches every process. Needs root.\n"
 				"Stops at Ctrl-C, at the end of COMMAND, or after --duration.\n",
 			.examples =
 				"  sonde trace -p 4242                      # one process and its "

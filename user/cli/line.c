@@ -4,7 +4,8 @@
 
 #include <errno.h>
 
-#include "user/cli/utf8.h"
+#include "user/base/utf8.h"
+#include "user/cli/columns.h"
 
 #define STYLE_END SLICE("\033[0m")
 #define TAIL_SZ 16 /* kept free for the ellipsis, the end of the style and the newline */
@@ -102,19 +103,21 @@ static void spell(struct glyph *glyph, const char *format, unsigned int code)
 /* Reads one character of s, which is not empty; returns its length. */
 static size_t read_glyph(const struct line *line, struct slice s, struct glyph *glyph)
 {
-	uint32_t code;
+	int32_t code;
 	size_t n = utf8_decode(s, &code);
-	int columns = n ? utf8_columns(code) : -1;
+	int columns = columns_of(code);
 
 	glyph->text = slice_first(s, n);
 	glyph->columns = (unsigned int)columns;
-	if (!n)
+	if (code < 0) {
 		spell(glyph, "\\x%02x", (unsigned char)s.p[0]);
-	else if (columns < 0)
-		spell(glyph, code < 0x100 ? "\\x%02x" : "\\u%04x", code);
+		return 1; /* each byte of what is ill-formed is spelt out */
+	}
+	if (columns < 0)
+		spell(glyph, code < 0x100 ? "\\x%02x" : "\\u%04x", (unsigned int)code);
 	else if (code >= 0x80 && !line->utf8)
-		spell(glyph, "?", code);
-	return n ? n : 1;
+		spell(glyph, "?", 0);
+	return n;
 }
 
 /* Columns of all of the text, or more than max. */

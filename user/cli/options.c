@@ -6,6 +6,7 @@
 #include "user/cli/options.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "user/cli/help.h"
@@ -365,4 +366,9 @@ int options__parse(struct options *o, int argc, char **argv, struct config_error
 void options__free(struct options *o)
 {
 	config__free(&o->config);
+}
+
+bool options__colour(const struct options *o)
+{
+	return isatty(STDOUT_FILENO) && !o->no_color && !getenv("NO_COLOR");
 }

@@ -29,6 +29,8 @@ struct options {
  */
 int options__parse(struct options *o, int argc, char **argv, struct config_errors *errors);
 void options__free(struct options *o);
+/* May standard output be coloured? */
+bool options__colour(const struct options *o);
 
 /* An option of the command line that is not a setting. */
 struct plain_option {

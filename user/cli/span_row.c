@@ -7,6 +7,8 @@
 
 #include <time.h>
 
+#include "user/base/utf8.h"
+
 #define NS_PER_S 1000000000u
 #define NARROW 100u
 #define WIDE 140u
@@ -39,15 +41,11 @@ static struct layout lay_out(unsigned int width)
 /* Copies at most max bytes, whole characters if the text is UTF-8; returns how many. */
 static uint8_t keep(struct span_row *row, size_t *used, struct slice s, size_t max)
 {
-	size_t n = s.n < max ? s.n : max;
-
-	if (n < s.n)
-		for (int i = 0; i < 3 && n && (s.p[n] & 0xc0) == 0x80; i++)
-			n--;
-	if (n)
-		memcpy(row->text + *used, s.p, n);
-	*used += n;
-	return (uint8_t)n;
+	s = utf8_first(s, max);
+	if (s.n)
+		memcpy(row->text + *used, s.p, s.n);
+	*used += s.n;
+	return (uint8_t)s.n;
 }
 
 static struct slice get_str(const struct span *span, struct slice key)

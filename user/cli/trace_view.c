@@ -10,17 +10,15 @@
 #include <stdlib.h>
 
 #include "user/base/clock.h"
-#include "user/cli/json.h"
+#include "user/cli/columns.h"
+#include "user/cli/span_json.h"
 #include "user/cli/span_row.h"
-#include "user/cli/utf8.h"
 
 #define NONE 0xffffu
 #define BUCKETS_CNT 4096u
 #define DEPTH_MAX 12 /* levels that are indented */
 #define BRANCH_COLUMNS 3
-#define BRANCH_SZ 8	     /* bytes of a level's branch, at most */
-#define RESOURCES_CNT 256u   /* texts of resources kept, by id */
-#define JSON_MAX (64u << 20) /* far more than a batch can become */
+#define BRANCH_SZ 8 /* bytes of a level's branch, at most */
 #define JSON_FLUSH_SZ (256u << 10)
 
 struct held {
@@ -39,12 +37,6 @@ struct held_trace {
 	uint16_t next; /* in its bucket, or free */
 };
 
-struct resource_text {
-	uint64_t id; /* 0: free */
-	char *p;
-	size_t n;
-};
-
 struct trace_view {
 	FILE *out;
 	enum view_format format;
@@ -58,9 +50,7 @@ struct trace_view {
 	uint16_t buckets[BUCKETS_CNT];
 	uint16_t free_held, free_trace;
 	uint16_t by_start[TRACE_VIEW_HELD_MAX], by_id[TRACE_VIEW_HELD_MAX]; /* one trace's */
-	/* JSON */
-	struct json json, scratch;
-	struct resource_text resources[RESOURCES_CNT];
+	struct span_json json;
 };
 
 static int flush(struct trace_view *view)
@@ -310,50 +300,27 @@ static void free_all(struct trace_view *view)
 
 /* --- JSON ------------------------------------------------------------------------------------- */
 
-/* Ids of resources count up, so the low bits rarely collide. */
-static struct slice resource_text(struct trace_view *view, const struct resource *resource)
-{
-	struct resource_text *text = &view->resources[resource->id % RESOURCES_CNT];
-
-	if (text->id == resource->id)
-		return slice_of(text->p, text->n);
-	json__reset(&view->scratch);
-	json_put_attrs(&view->scratch, &resource->attrs);
-	free(text->p);
-	*text = (struct resource_text){.p = malloc(view->scratch.n)};
-	if (!text->p || view->scratch.failed) {
-		view->err = -ENOMEM;
-		return SLICE("{}");
-	}
-	memcpy(text->p, view->scratch.p, view->scratch.n);
-	text->n = view->scratch.n;
-	text->id = resource->id;
-	return slice_of(text->p, text->n);
-}
-
 static void write_json(struct trace_view *view)
 {
-	struct json *json = &view->json;
+	struct json_writer *json = &view->json.out;
 
 	errno = 0;
 	if (json->failed)
 		view->err = view->err ?: -ENOMEM;
-	else if (!view->err && json->n && fwrite(json->p, 1, json->n, view->out) != json->n)
+	else if (!view->err && fwrite(json->buf, 1, json->len, view->out) != json->len)
 		view->err = -(errno ?: EIO);
-	json__reset(json);
+	json_writer__reset(json);
 }
 
 static void add_json(struct trace_view *view, const struct span_batch *batch)
 {
 	for (uint32_t i = 0; i < batch->cnt; i++) {
-		const struct span *span = &batch->spans[i];
-
-		json_put_span(&view->json, span, resource_text(view, span->resource));
-		json_put(&view->json, SLICE("\n"));
-		if (view->json.n >= JSON_FLUSH_SZ)
+		span_json__put(&view->json, &batch->spans[i]);
+		if (view->json.out.len >= JSON_FLUSH_SZ)
 			write_json(view);
 	}
-	write_json(view);
+	if (view->json.out.len)
+		write_json(view);
 }
 
 /* --- all together ----------------------------------------------------------------------------- */
@@ -371,9 +338,8 @@ struct trace_view *trace_view__new(FILE *out, enum view_format format, bool colo
 	view->format = format;
 	view->line.width = width;
 	view->line.colour = colour;
-	view->line.utf8 = utf8_locale();
-	json__init(&view->json, JSON_MAX);
-	json__init(&view->scratch, JSON_MAX);
+	view->line.utf8 = locale_is_utf8();
+	span_json__init(&view->json);
 	if (format == VIEW_TEXT) {
 		free_all(view);
 		span_row__show_header(&view->line);
@@ -387,10 +353,7 @@ void trace_view__free(struct trace_view *view)
 {
 	if (!view)
 		return;
-	for (size_t i = 0; i < RESOURCES_CNT; i++)
-		free(view->resources[i].p);
-	json__free(&view->json);
-	json__free(&view->scratch);
+	span_json__free(&view->json);
 	free(view);
 }
 

@@ -42,8 +42,6 @@ struct text_map {
 enum config_variant {
 	CONFIG_VARIANT_AUTO,
 	CONFIG_VARIANT_TP_BTF,
-	CONFIG_VARIANT_FEXIT,
-	CONFIG_VARIANT_KPROBE,
 };
 
 enum config_query {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The table of settings. Everything else about a setting follows from its row. */
-#include <stddef.h>
-
+#include "user/base/field.h"
+#include "user/base/route_pattern.h"
 #include "user/control/config.h"
 #include "user/control/listen.h"
 
@@ -17,14 +17,7 @@
 #define OUTPUT (TRACE | ON(REPLAY))
 #define ANY (OUTPUT | ON(AGENT) | ON(DOCTOR))
 
-/* The offset of a field whose size is that of the type; the struct is never made. */
-#define AT(field, ctype)                                                              \
-	(offsetof(struct config, field) +                                             \
-	 0 * sizeof(struct {                                                          \
-		 _Static_assert(sizeof(((struct config *)0)->field) == sizeof(ctype), \
-				"the field is not of the row's type");                \
-		 int unused;                                                          \
-	 }))
+#define AT(field, ctype) FIELD_AT(struct config, field, ctype)
 #define BOOL(field) .type = SETTING_BOOL, .offset = AT(field, bool)
 #define INT(field) .type = SETTING_INT, .offset = AT(field, uint64_t)
 #define SIZE(field) .type = SETTING_SIZE, .offset = AT(field, uint64_t)
@@ -38,8 +31,6 @@
 static const char *const variants[] = {
 	[CONFIG_VARIANT_AUTO] = "auto",
 	[CONFIG_VARIANT_TP_BTF] = "tp_btf",
-	[CONFIG_VARIANT_FEXIT] = "fexit",
-	[CONFIG_VARIANT_KPROBE] = "kprobe",
 	NULL,
 };
 static const char *const query_modes[] = {
@@ -63,22 +54,7 @@ static const char *const levels[] = {
 
 static const char *check_route(const char *text)
 {
-	bool open = false;
-
-	if (*text != '/')
-		return "a route begins with '/', for example /users/{id}";
-	for (const char *p = text; *p; p++) {
-		if (*p == '{' && (open || p[-1] != '/' || p[1] == '}'))
-			return "a parameter is a whole segment with a name, for example "
-			       "/users/{id}";
-		if (*p == '}' && (!open || (p[1] && p[1] != '/')))
-			return "a parameter is a whole segment with a name, for example "
-			       "/users/{id}";
-		if (*p == '/' && open)
-			return "'{' without '}'";
-		open = *p == '{' || (open && *p != '}');
-	}
-	return open ? "'{' without '}'" : NULL;
+	return route_pattern_error(slice_str(text));
 }
 
 static const char *check_url(const char *text)
@@ -259,7 +235,6 @@ const struct setting settings[] = {
 		TEXTS(http.routes),
 		.fallback = "",
 		.check = check_route,
-		.reloadable = true,
 	},
 	{
 		.path = "http.max_routes",
@@ -268,7 +243,6 @@ const struct setting settings[] = {
 		.fallback = "100",
 		.min = 1,
 		.max = 10000,
-		.reloadable = true,
 	},
 	{
 		.path = "http.query_values",
@@ -364,7 +338,7 @@ const struct setting settings[] = {
 		.path = "export.queue_size",
 		.help = "Spans that may wait for export",
 		INT(export.queue_cnt),
-		.fallback = "65536",
+		.fallback = "16384",
 		.min = 512,
 		.max = 4194304,
 	},

@@ -6,6 +6,8 @@
 #include <stdarg.h>
 #include <stdlib.h>
 
+#include "user/base/utf8.h"
+
 #define SHOWN_MAX 64	     /* bytes of a wrong value that a message repeats */
 #define FRACTION_MAX 1000000 /* six digits: a value of milliseconds is exact to the ns */
 
@@ -119,43 +121,24 @@ const char *setting_type_text(const struct setting *row)
 	return names[row->type];
 }
 
-/* Bytes of the UTF-8 character at p that is fit to be shown on a terminal, or 0. */
-static size_t printable_len(const unsigned char *p)
+/* May it stand in a file of settings, and be shown? -1 may not. */
+static bool is_printable(int32_t code)
 {
-	static const uint32_t least[] = {0, 0x20, 0x80, 0x800, 0x10000};
-	size_t len = *p < 0x80	 ? 1
-		     : *p < 0xc0 ? 0
-		     : *p < 0xe0 ? 2
-		     : *p < 0xf0 ? 3
-		     : *p < 0xf8 ? 4
-				 : 0;
-	uint32_t c = len == 1 ? *p : len ? *p & (0x7fu >> len) : 0;
-
-	for (size_t i = 1; i < len; i++) {
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-		c = c << 6 | (p[i] & 0x3f);
-	}
-	if (!len || c < least[len] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000))
-		return 0;
-	if ((c >= 0x7f && c < 0xa0) || c == 0x2028 || c == 0x2029 || c == 0xfeff ||
-	    (c & 0xfffe) == 0xfffe)
-		return 0;
-	return len;
+	return code >= 0 && !utf8_is_control(code) && code != 0x2028 && code != 0x2029 &&
+	       code != 0xfeff && (code & 0xfffe) != 0xfffe;
 }
 
 static int check_text(const char *text, size_t max, struct reason *why)
 {
-	const unsigned char *p = (const unsigned char *)text;
+	struct slice rest = slice_str(text);
+	int32_t code;
 
-	if (strlen(text) > max)
+	if (rest.n > max)
 		return refuse(why, "longer than %zu bytes", max);
-	while (*p) {
-		size_t len = printable_len(p);
-
-		if (!len)
+	while (rest.n) {
+		rest = slice_after(rest, utf8_decode(rest, &code));
+		if (!is_printable(code))
 			return refuse(why, "contains a control character or is not UTF-8");
-		p += len;
 	}
 	return 0;
 }
@@ -329,33 +312,19 @@ int value_add_pair(const struct setting *row, const char *key, const char *text,
 	return 0;
 }
 
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if ((c | 0x20) >= 'a' && (c | 0x20) <= 'f')
-		return (c | 0x20) - 'a' + 10;
-	return -1;
-}
-
 /* %2C and the like, in place. %00 is refused. */
 static int percent_decode(char *text)
 {
 	char *out = text;
 
-	for (const char *p = text; *p; p++) {
-		int high, low;
+	for (const char *p = text; *p; out++) {
+		bool coded = *p == '%';
+		int byte = coded ? slice_percent_byte(slice_of(p, strnlen(p, 3))) : (uint8_t)*p;
 
-		if (*p != '%') {
-			*out++ = *p;
-			continue;
-		}
-		high = hex_digit(p[1]);
-		low = high < 0 ? -1 : hex_digit(p[2]);
-		if (low < 0 || (high == 0 && low == 0))
+		if (byte <= 0)
 			return -EINVAL;
-		*out++ = (char)(high << 4 | low);
-		p += 2;
+		*out = (char)byte;
+		p += coded ? 3 : 1;
 	}
 	*out = '\0';
 	return 0;

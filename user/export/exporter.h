@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The last stage: batches of spans go in from any thread, a thread of its own writes them to a
- * file, posts them to an OTLP/HTTP endpoint, or both. Between them stands a bounded queue; who
- * pushes never waits. Every span that goes in comes out in the account: LOST_QUEUE, SENT, REFUSED,
- * FAILED, or WRITTEN (a file's and the endpoint's counts are apart).
+ * The last stage: batches of spans go in from any thread and are encoded there; a thread of its own
+ * writes them to a file, posts them to an OTLP/HTTP endpoint, or both. Between them stands a
+ * bounded queue; who pushes waits for neither, unless told to. Every span that goes in comes out in
+ * the account: LOST_QUEUE, SENT, REFUSED, FAILED, or WRITTEN (a file's and the endpoint's counts
+ * are apart).
  */
 #ifndef SONDE_EXPORT_EXPORTER_H
 #define SONDE_EXPORT_EXPORTER_H
@@ -26,25 +27,30 @@ struct exporter_options {
 	const char *json_path; /* OTLP/JSON lines, truncated at the start; NULL: none */
 	bool discard;	       /* encode as for the endpoint, then throw away: WRITTEN */
 
-	size_t queue_max_spans, queue_max_bytes; /* bound what waits or is being sent */
-	uint32_t batch_max_spans;		 /* in one request */
-	unsigned int schedule_delay_ms;		 /* a batch waits for others that long at most */
+	uint32_t queue_max_spans;	/* this and the next bound what waits or is being sent */
+	size_t queue_max_bytes;		/* encoded */
+	bool wait;			/* who pushes waits for room: nothing is dropped */
+	uint32_t batch_max_spans;	/* in one request */
+	unsigned int schedule_delay_ms; /* spans wait for others that long at most */
 
-	/* Takes a delivered batch back, in the exporter's or the pushing thread; NULL: freed. */
+	/* Takes a batch back, in the pushing thread before exporter__push returns; NULL: freed. */
 	void (*recycle)(void *ctx, struct span_batch *batch);
 	/* See struct http_options; in the exporter's thread. */
 	void (*connected)(void *ctx, const char *local_ip, int local_port);
 	void *ctx;
 };
 
-/* The defaults: no sink, gzip 1, 8192 spans a request, a queue of 65536 spans and 64 MiB. */
+/* The defaults: no sink, gzip 1, 8192 spans a request, a queue of 16384 spans and 16 MiB. */
 void exporter_options__init(struct exporter_options *o);
 
 struct exporter;
 
 /* Opens the sinks and starts the thread. NULL with errno; the reason has been logged. */
 struct exporter *exporter__new(const struct exporter_options *options);
-/* Takes ownership of the batch; drops and counts it when the queue is full. Any thread. */
+/*
+ * Encodes the spans and gives the batch back; drops and counts them when the queue is full. Any
+ * thread, but their spans are encoded one at a time.
+ */
 void exporter__push(struct exporter *e, struct span_batch *batch);
 /* Delivers all that was pushed, without schedule delay. -ETIMEDOUT after timeout_ms. */
 int exporter__flush(struct exporter *e, unsigned int timeout_ms);

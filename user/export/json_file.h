@@ -5,19 +5,14 @@
 #ifndef SONDE_EXPORT_JSON_FILE_H
 #define SONDE_EXPORT_JSON_FILE_H
 
-#include "user/export/json_writer.h"
-#include "user/export/span_groups.h"
+#include "user/base/slice.h"
 
 struct json_file;
 
 /* Truncates or makes the file (mode 0600: spans are private). NULL with errno, logged. */
-struct json_file *json_file__new(const char *path, const char *version);
+struct json_file *json_file__new(const char *path);
 void json_file__free(struct json_file *f);
-/*
- * Writes the spans as a line (several if they are too many for one); counts them WRITTEN or
- * FAILED. groups is scratch.
- */
-void json_file__write(struct json_file *f, struct span_groups *groups,
-		      const struct span *const *spans, uint32_t cnt);
+/* Appends a line, newline included; counts the spans in it WRITTEN or FAILED. One thread. */
+void json_file__write(struct json_file *f, struct slice line, uint32_t spans_cnt);
 
 #endif

@@ -9,10 +9,13 @@
 #include <limits.h>
 #include <stdio.h>
 
+#include "user/base/field.h"
 #include "user/base/log.h"
 
 #define HEADERS_MAX 64
 #define NAME_SZ 64
+
+struct row;
 
 /* What a row's function works on. */
 struct setting {
@@ -21,13 +24,21 @@ struct setting {
 	const char *name; /* of the variable, for warnings */
 	const char *value;
 	bool of_signal; /* the TRACES_ form */
-	bool secret;	/* the value must not be logged */
+	const struct row *row;
+};
+
+struct row {
+	const char *name; /* what follows the prefix */
+	int (*set)(const struct setting *s);
+	size_t offset;	   /* set_path, set_number: in the options */
+	uint32_t min, max; /* set_number */
+	bool secret;	   /* the value must not be logged */
 };
 
 /* Each returns 0, -EINVAL after a warning, or -ENOMEM. */
 static int ignore(const struct setting *s, const char *why)
 {
-	log_warn("%s=%s: %s; ignored", s->name, s->secret ? "..." : s->value, why);
+	log_warn("%s=%s: %s; ignored", s->name, s->row->secret ? "..." : s->value, why);
 	return -EINVAL;
 }
 
@@ -65,14 +76,6 @@ static int set_protocol(const struct setting *s)
 	return ignore(s, "only http/protobuf is spoken (usually port 4318)");
 }
 
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* Undoes %XX from s to `to`, which has room for s.n; its length, or -1 if s is malformed. */
 static ptrdiff_t percent_decode(char *to, struct slice s)
 {
@@ -82,12 +85,11 @@ static ptrdiff_t percent_decode(char *to, struct slice s)
 		char c = s.p[i];
 
 		if (c == '%') {
-			int high = i + 2 < s.n ? hex_digit(s.p[i + 1]) : -1;
-			int low = i + 2 < s.n ? hex_digit(s.p[i + 2]) : -1;
+			int byte = slice_percent_byte(slice_after(s, i));
 
-			if (high < 0 || low < 0)
+			if (byte < 0)
 				return -1;
-			c = (char)(high << 4 | low);
+			c = (char)byte;
 			i += 2;
 		}
 		if ((uint8_t)c < 0x20 || c == 0x7F) /* no header splits in two */
@@ -159,23 +161,6 @@ static int set_headers(const struct setting *s)
 	return 0;
 }
 
-static int parse_number(const struct setting *s, uint64_t min, uint64_t *out)
-{
-	if (!slice_to_u64(slice_trim(slice_str(s->value)), out) || *out < min || *out > INT_MAX)
-		return ignore(s, min ? "not a positive number" : "not a number");
-	return 0;
-}
-
-static int set_timeout(const struct setting *s)
-{
-	uint64_t ms;
-	int err = parse_number(s, 0, &ms);
-
-	if (!err)
-		s->options->timeout_ms = (unsigned int)ms;
-	return err;
-}
-
 static int set_compression(const struct setting *s)
 {
 	bool gzip = strcmp(s->value, "gzip") == 0;
@@ -186,24 +171,6 @@ static int set_compression(const struct setting *s)
 		s->options->gzip_level = 0;
 	else if (!s->options->gzip_level)
 		s->options->gzip_level = 1;
-	return 0;
-}
-
-static int set_ca_file(const struct setting *s)
-{
-	s->options->ca_file = s->value;
-	return 0;
-}
-
-static int set_client_key(const struct setting *s)
-{
-	s->options->client_key = s->value;
-	return 0;
-}
-
-static int set_client_cert(const struct setting *s)
-{
-	s->options->client_cert = s->value;
 	return 0;
 }
 
@@ -218,70 +185,47 @@ static int set_disabled(const struct setting *s)
 	return 0;
 }
 
-static int set_schedule_delay(const struct setting *s)
+/* The two kinds of rows whose value goes to the options as it is. */
+static int set_path(const struct setting *s)
 {
-	uint64_t ms;
-	int err = parse_number(s, 0, &ms);
-
-	if (!err)
-		s->options->schedule_delay_ms = (unsigned int)ms;
-	return err;
+	*(const char **)((char *)s->options + s->row->offset) = s->value;
+	return 0;
 }
 
-/* The time that an export may take with all its retries. */
-static int set_export_timeout(const struct setting *s)
+static int set_number(const struct setting *s)
 {
-	uint64_t ms;
-	int err = parse_number(s, 1, &ms);
+	uint64_t number, min = s->row->min;
 
-	if (!err)
-		s->options->retry_give_up_ms = (unsigned int)ms;
-	return err;
+	if (!slice_to_u64(slice_trim(slice_str(s->value)), &number) || number < min)
+		return ignore(s, min ? "not a positive number" : "not a number");
+	if (number > s->row->max)
+		return ignore(s, "too large");
+	*(uint32_t *)((char *)s->options + s->row->offset) = (uint32_t)number;
+	return 0;
 }
 
-static int set_queue_size(const struct setting *s)
-{
-	uint64_t cnt;
-	int err = parse_number(s, 1, &cnt);
+#define AT(field, ctype) FIELD_AT(struct exporter_options, field, ctype)
+#define PATH(field) .set = set_path, .offset = AT(field, const char *)
+#define NUMBER(field) .set = set_number, .offset = AT(field, uint32_t)
 
-	if (!err)
-		s->options->queue_max_spans = cnt;
-	return err;
-}
+static const struct row exporter_rows[] = {
+	{.name = "ENDPOINT", .set = set_endpoint},
+	{.name = "PROTOCOL", .set = set_protocol},
+	{.name = "HEADERS", .set = set_headers, .secret = true},
+	{.name = "TIMEOUT", NUMBER(timeout_ms), .max = INT_MAX},
+	{.name = "COMPRESSION", .set = set_compression},
+	{.name = "CERTIFICATE", PATH(ca_file)},
+	{.name = "CLIENT_KEY", PATH(client_key)},
+	{.name = "CLIENT_CERTIFICATE", PATH(client_cert)},
+};
 
-static int set_batch_size(const struct setting *s)
-{
-	uint64_t cnt;
-	int err = parse_number(s, 1, &cnt);
-
-	if (!err && cnt > 1u << 20)
-		return ignore(s, "more than 1048576");
-	if (!err)
-		s->options->batch_max_spans = (uint32_t)cnt;
-	return err;
-}
-
-static const struct row {
-	const char *name; /* what follows the prefix */
-	int (*set)(const struct setting *s);
-	bool secret;
-} exporter_rows[] =
-	{
-		{.name = "ENDPOINT", .set = set_endpoint},
-		{.name = "PROTOCOL", .set = set_protocol},
-		{.name = "HEADERS", .set = set_headers, .secret = true},
-		{.name = "TIMEOUT", .set = set_timeout},
-		{.name = "COMPRESSION", .set = set_compression},
-		{.name = "CERTIFICATE", .set = set_ca_file},
-		{.name = "CLIENT_KEY", .set = set_client_key},
-		{.name = "CLIENT_CERTIFICATE", .set = set_client_cert},
-},
-  general_rows[] = {
-	  {.name = "SDK_DISABLED", .set = set_disabled},
-	  {.name = "BSP_SCHEDULE_DELAY", .set = set_schedule_delay},
-	  {.name = "BSP_EXPORT_TIMEOUT", .set = set_export_timeout},
-	  {.name = "BSP_MAX_QUEUE_SIZE", .set = set_queue_size},
-	  {.name = "BSP_MAX_EXPORT_BATCH_SIZE", .set = set_batch_size},
+static const struct row general_rows[] = {
+	{.name = "SDK_DISABLED", .set = set_disabled},
+	{.name = "BSP_SCHEDULE_DELAY", NUMBER(schedule_delay_ms), .max = INT_MAX},
+	/* The time that an export may take with all its retries. */
+	{.name = "BSP_EXPORT_TIMEOUT", NUMBER(retry_give_up_ms), .min = 1, .max = INT_MAX},
+	{.name = "BSP_MAX_QUEUE_SIZE", NUMBER(queue_max_spans), .min = 1, .max = INT_MAX},
+	{.name = "BSP_MAX_EXPORT_BATCH_SIZE", NUMBER(batch_max_spans), .min = 1, .max = 1 << 20},
 };
 
 /* Where the values come from and go to. */
@@ -300,7 +244,7 @@ static int apply(const struct reading *r, const struct row *row, const char *pre
 		.arena = r->arena,
 		.name = name,
 		.of_signal = of_signal,
-		.secret = row->secret,
+		.row = row,
 	};
 	int err;
 
@@ -331,6 +275,6 @@ int otel_env_read(struct exporter_options *o, struct arena *arena, char *(*get)(
 			return done;
 	}
 	if (o->batch_max_spans > o->queue_max_spans)
-		o->batch_max_spans = (uint32_t)o->queue_max_spans;
+		o->batch_max_spans = o->queue_max_spans;
 	return 0;
 }

@@ -53,11 +53,6 @@ static void put_attrs(struct pb_writer *w, unsigned int field, const struct attr
 	}
 }
 
-static bool is_root(const struct span *span)
-{
-	return memcmp(&span->parent_id, &(struct span_id){0}, sizeof(struct span_id)) == 0;
-}
-
 static void put_span(struct pb_writer *w, const struct span *span)
 {
 	size_t end = pb_len(w);
@@ -77,7 +72,7 @@ static void put_span(struct pb_writer *w, const struct span *span)
 	pb_fixed64(w, 7, span->start_ns);
 	pb_varint(w, 6, span->kind);
 	pb_string(w, 5, span->name);
-	if (!is_root(span))
+	if (!span_is_root(span))
 		pb_bytes(w, 4, &span->parent_id, sizeof(span->parent_id));
 	if (span->trace_state.n)
 		pb_string(w, 3, span->trace_state);

@@ -87,14 +87,12 @@ static void put_time(struct json_writer *j, struct slice member, uint64_t ns)
 
 static void put_span(struct json_writer *j, const struct span *span)
 {
-	static const struct span_id none;
-
 	jw_lit(j, "{\"traceId\":");
 	jw_hex(j, span->trace_id.bytes, sizeof(span->trace_id.bytes));
 	jw_lit(j, ",\"spanId\":");
 	jw_hex(j, span->span_id.bytes, sizeof(span->span_id.bytes));
 	put_text(j, SLICE(",\"traceState\":"), span->trace_state);
-	if (memcmp(&span->parent_id, &none, sizeof(none)) != 0) {
+	if (!span_is_root(span)) {
 		jw_lit(j, ",\"parentSpanId\":");
 		jw_hex(j, span->parent_id.bytes, sizeof(span->parent_id.bytes));
 	}

@@ -6,7 +6,7 @@
 #ifndef SONDE_EXPORT_OTLP_JSON_H
 #define SONDE_EXPORT_OTLP_JSON_H
 
-#include "user/export/json_writer.h"
+#include "user/base/json_writer.h"
 #include "user/export/span_groups.h"
 
 /* The longest line. JSON takes about twice the room of protobuf. */

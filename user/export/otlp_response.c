@@ -6,7 +6,7 @@
 
 #include "build/proto/rpc_status.pb-c.h"
 #include "build/proto/trace_service.pb-c.h"
-#include "user/export/utf8.h"
+#include "user/base/utf8.h"
 
 /*
  * The peer's words end up in a log on a terminal: control characters (C0, DEL, C1) become spaces,
@@ -18,11 +18,11 @@ static void set_message(struct otlp_response *out, const char *text)
 	size_t len = 0;
 
 	while (s.n) {
-		bool valid;
-		size_t n = utf8_next(s, &valid);
-		uint8_t c = (uint8_t)s.p[0];
-		bool control = c < 0x20 || c == 0x7F || (c == 0xC2 && (uint8_t)s.p[n - 1] < 0xA0);
-		struct slice put = !valid ? SLICE("?") : control ? SLICE(" ") : slice_first(s, n);
+		int32_t code;
+		size_t n = utf8_decode(s, &code);
+		struct slice put = code < 0		   ? SLICE("?")
+				   : utf8_is_control(code) ? SLICE(" ")
+							   : slice_first(s, n);
 
 		if (len + put.n >= sizeof(out->message))
 			break;

@@ -1,22 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * One request after the other; while one is retried the queue behind it fills, which is the
- * back-pressure. A request is split in halves when it is too large for us or for the receiver.
+ * back-pressure. A request is the bytes of its parcels one after the other (its only field is
+ * repeated), so when it is too large for the receiver each half of the parcels is one again.
  */
 #include "user/export/otlp_sender.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
-#include <time.h>
 
 #include "user/base/account.h"
 #include "user/base/clock.h"
 #include "user/base/log.h"
+#include "user/base/thread.h"
 #include "user/export/http_client.h"
-#include "user/export/otlp_encode.h"
 #include "user/export/otlp_response.h"
 
 #define NS_PER_MS 1000000ull
@@ -29,10 +28,17 @@ enum verdict {
 	VERDICT_RETRY,
 };
 
+/* What one request carries. */
+struct shipment {
+	const struct parcel *first;
+	uint32_t parcels_cnt, spans_cnt;
+	struct slice body; /* in the sender's buffer */
+};
+
 struct otlp_sender {
 	struct http_client *http;
-	struct pb_writer writer;
-	char *version;
+	char *body; /* the parcels' bytes, gathered */
+	size_t body_cap;
 	const char *url; /* of the http client; without secrets */
 	uint64_t retry_first_ns, retry_longest_ns, give_up_ns;
 	uint64_t not_before_ns; /* Retry-After binds the next request, too */
@@ -45,21 +51,16 @@ struct otlp_sender {
 
 static void init_wait(struct otlp_sender *s)
 {
-	pthread_condattr_t attr;
-
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_mutex_init(&s->lock, NULL);
-	pthread_cond_init(&s->woken, &attr);
-	pthread_condattr_destroy(&attr);
+	thread_cond_init(&s->woken);
 }
 
-static struct http_client *open_http(struct otlp_sender *s, const struct exporter_options *o)
+static struct http_client *open_http(const struct exporter_options *o)
 {
 	char user_agent[128];
 
-	snprintf(user_agent, sizeof(user_agent), "sonde/%s OTel-OTLP-Exporter-C/%s", s->version,
-		 s->version);
+	snprintf(user_agent, sizeof(user_agent), "sonde/%s OTel-OTLP-Exporter-C/%s", o->version,
+		 o->version);
 	return http_client__new(&(struct http_options){
 		.url = o->endpoint,
 		.user_agent = user_agent,
@@ -84,12 +85,10 @@ struct otlp_sender *otlp_sender__new(const struct exporter_options *o)
 	if (!s)
 		return NULL;
 	init_wait(s);
-	pb_writer__init(&s->writer, OTLP_REQUEST_MAX_SZ);
 	s->retry_first_ns = o->retry_first_ms * NS_PER_MS;
 	s->retry_longest_ns = o->retry_longest_ms * NS_PER_MS;
 	s->give_up_ns = o->retry_give_up_ms * NS_PER_MS;
-	s->version = strdup(o->version);
-	s->http = s->version ? open_http(s, o) : NULL;
+	s->http = open_http(o);
 	if (!s->http) {
 		otlp_sender__free(s);
 		return NULL;
@@ -103,10 +102,9 @@ void otlp_sender__free(struct otlp_sender *s)
 	if (!s)
 		return;
 	http_client__free(s->http);
-	pb_writer__free(&s->writer);
 	pthread_cond_destroy(&s->woken);
 	pthread_mutex_destroy(&s->lock);
-	free(s->version);
+	free(s->body);
 	free(s);
 }
 
@@ -122,16 +120,11 @@ void otlp_sender__abort(struct otlp_sender *s)
 /* Sleeps until then, CLOCK_MONOTONIC; false when aborted. */
 static bool wait_until(struct otlp_sender *s, uint64_t ns)
 {
-	struct timespec ts = {
-		.tv_sec = (time_t)(ns / 1000000000u),
-		.tv_nsec = (long)(ns % 1000000000u),
-	};
 	bool aborted;
-	int err = 0;
 
 	pthread_mutex_lock(&s->lock);
-	while (!s->aborted && !err)
-		err = pthread_cond_timedwait(&s->woken, &s->lock, &ts);
+	while (!s->aborted && thread_wait_until(&s->woken, &s->lock, ns))
+		;
 	aborted = s->aborted;
 	pthread_mutex_unlock(&s->lock);
 	return !aborted;
@@ -159,7 +152,8 @@ static const char *hint(long status)
 		{.status = 403, .text = "; check the credentials in the headers"},
 		{.status = 404, .text = "; is the path right? OTLP/HTTP receivers use /v1/traces"},
 		{.status = 405, .text = "; is the path right? OTLP/HTTP receivers use /v1/traces"},
-		{.status = 413, .text = "; one span alone is too large for it"},
+		{.status = 413,
+		 .text = "; no fewer go at a time: raise its limit on the size of requests"},
 		{.status = 415, .text = "; does it speak OTLP/HTTP with protobuf?"},
 	};
 
@@ -236,19 +230,19 @@ static enum verdict judge(long status)
 	return VERDICT_REFUSED;
 }
 
-/* One request and its response. Never VERDICT_TOO_LARGE for a single span. */
-static enum verdict post(struct otlp_sender *s, struct slice body, uint32_t cnt)
+/* One request and its response. Never VERDICT_TOO_LARGE for a single parcel. */
+static enum verdict post(struct otlp_sender *s, const struct shipment *x)
 {
 	struct http_response response;
 	enum verdict verdict;
-	int err = http_client__post(s->http, body, &response);
+	int err = http_client__post(s->http, x->body, &response);
 
 	if (err == -ENOMEM)
-		log_error("cannot send %u spans: out of memory", cnt);
+		log_error("cannot send %u spans: out of memory", x->spans_cnt);
 	if (err == -ECANCELED || err == -ENOMEM)
 		return VERDICT_FAILED;
 	verdict = err ? VERDICT_RETRY : judge(response.status);
-	if (verdict == VERDICT_TOO_LARGE && cnt == 1)
+	if (verdict == VERDICT_TOO_LARGE && x->parcels_cnt == 1)
 		verdict = VERDICT_REFUSED;
 	if (verdict == VERDICT_RETRY) {
 		log_outage(s, err, response.status);
@@ -259,14 +253,14 @@ static enum verdict post(struct otlp_sender *s, struct slice body, uint32_t cnt)
 	}
 	log_recovery(s);
 	if (verdict == VERDICT_ACCEPTED)
-		count_accepted(s, response.body, cnt);
+		count_accepted(s, response.body, x->spans_cnt);
 	if (verdict == VERDICT_REFUSED)
-		log_refused(s, response.status, response.body, cnt);
+		log_refused(s, response.status, response.body, x->spans_cnt);
 	return verdict;
 }
 
 /* Posts again until there is an answer or time is up; never VERDICT_RETRY. */
-static enum verdict post_with_retry(struct otlp_sender *s, struct slice body, uint32_t cnt)
+static enum verdict post_with_retry(struct otlp_sender *s, const struct shipment *x)
 {
 	uint64_t give_up = clock_mono_ns() + s->give_up_ns;
 
@@ -281,49 +275,78 @@ static enum verdict post_with_retry(struct otlp_sender *s, struct slice body, ui
 		if (clock_mono_ns() >= give_up)
 			break;
 		account_add(n ? ACCOUNT_EXPORT_RETRIES : ACCOUNT_EXPORT_REQUESTS, 1);
-		verdict = post(s, body, cnt);
+		verdict = post(s, x);
 		if (verdict != VERDICT_RETRY)
 			return verdict;
 	}
-	log_error("gave up on %u spans: %s has taken nothing for %g s", cnt, s->url,
+	log_error("gave up on %u spans: %s has taken nothing for %g s", x->spans_cnt, s->url,
 		  (double)s->give_up_ns / 1e9);
 	return VERDICT_FAILED;
 }
 
-static enum verdict try_send(struct otlp_sender *s, struct span_groups *groups,
-			     const struct span *const *spans, uint32_t cnt)
+/* Takes the first parcels_cnt parcels off x. */
+static struct shipment cut(struct shipment *x, uint32_t parcels_cnt)
 {
-	unsigned long missed;
-	int err;
+	struct shipment head = {.first = x->first, .parcels_cnt = parcels_cnt, .body = x->body};
 
-	span_groups__set(groups, spans, cnt);
-	err = otlp_encode(&s->writer, groups, s->version);
-	if (err == -EMSGSIZE && cnt > 1)
-		return VERDICT_TOO_LARGE;
-	if (err) {
-		if (log_limit_pass(&s->refused_limit, &missed))
-			log_error("cannot encode %u spans: %s", cnt, strerror(-err));
-		return VERDICT_FAILED;
+	head.body.n = 0;
+	for (uint32_t i = 0; i < parcels_cnt; i++, x->first = x->first->next) {
+		head.spans_cnt += x->first->spans_cnt;
+		head.body.n += x->first->request.n;
 	}
-	return post_with_retry(s, pb_writer__bytes(&s->writer), cnt);
+	x->parcels_cnt -= parcels_cnt;
+	x->spans_cnt -= head.spans_cnt;
+	x->body = slice_after(x->body, head.body.n);
+	return head;
 }
 
-void otlp_sender__send(struct otlp_sender *s, struct span_groups *groups,
-		       const struct span *const *spans, uint32_t cnt)
+static void ship(struct otlp_sender *s, struct shipment x)
 {
-	switch (try_send(s, groups, spans, cnt)) {
+	switch (post_with_retry(s, &x)) {
 	case VERDICT_TOO_LARGE:
-		otlp_sender__send(s, groups, spans, cnt / 2);
-		otlp_sender__send(s, groups, spans + cnt / 2, cnt - cnt / 2);
+		ship(s, cut(&x, x.parcels_cnt / 2));
+		ship(s, x);
 		break;
 	case VERDICT_REFUSED:
-		account_add(ACCOUNT_REFUSED, cnt);
+		account_add(ACCOUNT_REFUSED, x.spans_cnt);
 		break;
 	case VERDICT_FAILED:
 	case VERDICT_RETRY:
-		account_add(ACCOUNT_FAILED, cnt);
+		account_add(ACCOUNT_FAILED, x.spans_cnt);
 		break;
 	case VERDICT_ACCEPTED: /* counted with the response */
 		break;
 	}
+}
+
+/* Room for n bytes; what was in the buffer is lost. */
+static bool reserve(struct otlp_sender *s, size_t n)
+{
+	if (n <= s->body_cap)
+		return true;
+	free(s->body);
+	s->body = malloc(n);
+	s->body_cap = s->body ? n : 0;
+	return s->body;
+}
+
+void otlp_sender__send(struct otlp_sender *s, const struct parcel *first)
+{
+	struct shipment x = {.first = first};
+	char *at;
+
+	for (const struct parcel *p = first; p; p = p->next) {
+		x.parcels_cnt++;
+		x.spans_cnt += p->spans_cnt;
+		x.body.n += p->request.n;
+	}
+	if (!reserve(s, x.body.n)) {
+		log_error("cannot send %u spans: out of memory", x.spans_cnt);
+		account_add(ACCOUNT_FAILED, x.spans_cnt);
+		return;
+	}
+	x.body.p = at = s->body;
+	for (const struct parcel *p = first; p; p = p->next)
+		at = mempcpy(at, p->request.p, p->request.n);
+	ship(s, x);
 }

@@ -7,7 +7,15 @@
 #define SONDE_EXPORT_OTLP_SENDER_H
 
 #include "user/export/exporter.h"
-#include "user/export/span_groups.h"
+
+/* Spans that were encoded together and stay together. One allocation, freed with free. */
+struct parcel {
+	struct parcel *next;
+	uint32_t spans_cnt;
+	struct slice request; /* OTLP protobuf; empty when it is not for the endpoint */
+	struct slice line;    /* OTLP/JSON, newline included; empty when it is not for the file */
+	char bytes[];	      /* of both */
+};
 
 struct otlp_sender;
 
@@ -15,11 +23,11 @@ struct otlp_sender;
 struct otlp_sender *otlp_sender__new(const struct exporter_options *options);
 void otlp_sender__free(struct otlp_sender *s);
 /*
- * Sends the spans and waits until their fate is known; retries meanwhile. Each span is added to
- * the account once: SENT, REFUSED or FAILED. groups is scratch. One thread.
+ * Sends the parcels, at least one, in one request and waits until their fate is known; retries
+ * meanwhile, and splits between parcels what is too large for the receiver. Each span is added to
+ * the account once: SENT, REFUSED or FAILED. Borrows the parcels. One thread.
  */
-void otlp_sender__send(struct otlp_sender *s, struct span_groups *groups,
-		       const struct span *const *spans, uint32_t cnt);
+void otlp_sender__send(struct otlp_sender *s, const struct parcel *first);
 /* Ends the sending that is under way, and all later, at once: FAILED. Any thread. */
 void otlp_sender__abort(struct otlp_sender *s);
 

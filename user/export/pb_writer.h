@@ -11,7 +11,7 @@
 
 #include <endian.h>
 
-#include "user/export/utf8.h"
+#include "user/base/utf8.h"
 
 enum pb_wire_type {
 	PB_VARINT,

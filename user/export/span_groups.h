@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Spans put in order by resource, as one OTLP request wants them: a group per resource, groups and
- * spans in the order in which they came. Made once per request, read by every encoder.
+ * spans in the order in which they came. Made once per parcel, read by every encoder.
  */
 #ifndef SONDE_EXPORT_SPAN_GROUPS_H
 #define SONDE_EXPORT_SPAN_GROUPS_H

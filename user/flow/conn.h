@@ -21,15 +21,25 @@ struct stream {
 	uint64_t last_ns;	    /* when the last byte passed */
 	uint64_t head_ns, head_off; /* of the first byte of the message that is waited for */
 	uint32_t head_seq, head_peer_seq;
+	uint32_t turn;		  /* of the last operation */
 	struct exchange *current; /* whose message is in progress; NULL between messages */
 	char *head;
 	uint32_t head_len, head_cap;
-	bool started;	  /* next_off is known */
-	bool lost;	  /* framing unknown until this sender begins a turn */
-	bool more;	  /* parts of the current message follow */
-	bool until_turn;  /* the current message ends with the turn */
-	bool until_close; /* or with the stream */
+	uint32_t start_seq; /* what is known instead of next_off where started is false */
+	bool started;	    /* next_off is known */
+	bool placed;	    /* start_seq is */
+	bool lost;	    /* framing unknown until this sender begins a turn */
+	bool more;	    /* parts of the current message follow */
+	bool until_turn;    /* the current message ends with the turn */
+	bool until_close;   /* or with the stream */
 	bool in_message;
+};
+
+/* What is known of the client's last turn: to whom a response without a request belongs. */
+enum asked {
+	ASKED_BEFORE,  /* requests from before the start */
+	ASKED_UNSEEN,  /* no request of that turn was seen */
+	ASKED_COUNTED, /* one was, or is counted as lost */
 };
 
 struct conn {
@@ -42,8 +52,9 @@ struct conn {
 	struct stream streams[2];      /* by enum sender */
 	struct exchange *first, *last; /* in order of request */
 	uint32_t exchange_cnt;
-	uint32_t done_cnt;    /* exchanges completed */
-	uint32_t turn;	      /* last seen */
+	uint32_t done_cnt; /* exchanges completed */
+	uint32_t turn;	   /* last seen */
+	enum asked asked;
 	uint32_t process_id;  /* of the last operation */
 	uint32_t copy_op;     /* verdict in force, 0 = none sent */
 	uint32_t head_max;    /* longest head seen */

@@ -32,8 +32,6 @@ static void give_up(struct flow *flow, struct conn *conn)
 	struct verdict ignore = {.ignore = 1};
 
 	conn->unknown = true;
-	account_add(ACCOUNT_CONNECTIONS_UNKNOWN, 1);
-	account_add(ACCOUNT_UNPARSED_BYTES, conn->unknown_bytes);
 	flow->options.verdict(flow->options.ctx, conn->about.cookie, &ignore);
 }
 
@@ -42,10 +40,37 @@ static bool is_certain(enum role role)
 	return role == ROLE_CLIENT || role == ROLE_SERVER;
 }
 
-static bool accept_as(struct conn *conn, const struct protocol *protocol, enum role role)
+/* What waits in the stream is no beginning of a message. */
+static void forget(struct stream *stream)
+{
+	stream->head_len = 0;
+	stream->started = false;
+}
+
+static void accept_as(struct conn *conn, const struct protocol *protocol, enum role role,
+		      uint32_t turn)
 {
 	conn->protocol = protocol;
+	if (!is_certain(conn->role) && role == ROLE_CLIENT) {
+		/* What waits was put where a server's end has it. */
+		struct stream from_client = conn->streams[FROM_SERVER];
+
+		conn->streams[FROM_SERVER] = conn->streams[FROM_CLIENT];
+		conn->streams[FROM_CLIENT] = from_client;
+	}
 	conn->role = role;
+	conn->asked = conn->about.fresh && turn == 2 ? ASKED_UNSEEN : ASKED_BEFORE;
+	conn->streams[FROM_CLIENT].lost = conn->streams[FROM_SERVER].lost = false;
+}
+
+/* Lets the bytes wait for more. False if none will come, or there is no room. */
+static bool wait_for_more(struct stream *stream, struct slice bytes, const struct record_op *op)
+{
+	if (op->head.size - sizeof(*op) < op->len ||
+	    (!stream->head_len && !stream_stash(stream, bytes)))
+		return false;
+	stream->started = true;
+	stream->next_off = op->off + op->len;
 	return true;
 }
 
@@ -55,37 +80,37 @@ bool detect_protocol(struct flow *flow, struct conn *conn, struct slice bytes,
 	enum role role = is_certain(conn->role) ? conn->role : ROLE_SERVER;
 	bool send = op->head.flags & OP_SEND, more = false;
 	struct stream *stream = &conn->streams[sender_if(role, send)];
-	const struct protocol *protocol;
-	size_t new_len = bytes.n;
+	uint32_t waited;
+	const struct protocol *protocol = NULL;
 
 	conn->unknown_bytes += op->len;
-	if ((op->turn == conn->turn && !stream->head_len) || !bytes.n)
+	if (op->off != stream->next_off || op->turn != stream->turn)
+		forget(stream);
+	waited = stream->head_len;
+	stream->turn = op->turn;
+	if (!bytes.n || (op->turn == conn->turn && !waited))
 		return false;
-	if (!stream->head_len)
+	if (!waited)
 		stream_mark_head(stream, op, bytes.p);
-	if (stream->head_len) {
-		if (!stream_stash(stream, bytes))
-			return false;
-		bytes = slice_of(stream->head, stream->head_len);
+	if (!waited || stream_stash(stream, bytes)) {
+		if (waited)
+			bytes = slice_of(stream->head, stream->head_len);
+		protocol = ask_all(sender_if(role, send), bytes, &more);
+		if (!protocol && !is_certain(conn->role)) {
+			role = ROLE_CLIENT;
+			protocol = ask_all(sender_if(role, send), bytes, &more);
+		}
 	}
-	protocol = ask_all(sender_if(role, send), bytes, &more);
 	if (protocol) {
 		/* The stash keeps what came before; the stream takes the new bytes itself. */
-		if (stream->head_len)
-			stream->head_len -= (uint32_t)new_len;
-		return accept_as(conn, protocol, role);
+		stream->head_len = waited;
+		forget(&conn->streams[stream == conn->streams]);
+		accept_as(conn, protocol, role, op->turn);
+		return true;
 	}
-	if (!is_certain(conn->role)) {
-		bool ignored;
-
-		stream->head_len = 0;
-		protocol = ask_all(sender_if(ROLE_CLIENT, send), bytes, &ignored);
-		if (protocol)
-			return accept_as(conn, protocol, ROLE_CLIENT);
-	} else if (more && (stream->head_len || stream_stash(stream, bytes))) {
+	if (more && wait_for_more(stream, bytes, op))
 		return false;
-	}
-	stream->head_len = 0;
+	forget(stream);
 	if (++conn->detect_tries >= (conn->about.fresh ? TRIES_FRESH : TRIES_OLD))
 		give_up(flow, conn);
 	return false;

@@ -24,6 +24,29 @@ void exchange_pool__free(struct exchange_pool *pool)
 	}
 }
 
+static void append(struct exchange_pool *pool, struct exchange *x)
+{
+	x->newer = NULL;
+	x->older = pool->newest;
+	if (pool->newest)
+		pool->newest->newer = x;
+	else
+		pool->oldest = x;
+	pool->newest = x;
+}
+
+static void unlink_exchange(struct exchange_pool *pool, struct exchange *x)
+{
+	if (x->older)
+		x->older->newer = x->newer;
+	else
+		pool->oldest = x->newer;
+	if (x->newer)
+		x->newer->older = x->older;
+	else
+		pool->newest = x->older;
+}
+
 struct exchange *exchange_pool__take(struct exchange_pool *pool)
 {
 	struct exchange *x = pool->free;
@@ -43,35 +66,33 @@ struct exchange *exchange_pool__take(struct exchange_pool *pool)
 	x->text_len = x->more_len = 0;
 	x->request = (struct attrs){.v = x->request_attrs, .cap = EXCHANGE_REQUEST_ATTRS};
 	x->response = (struct attrs){.v = x->response_attrs, .cap = EXCHANGE_RESPONSE_ATTRS};
-	x->older = pool->newest;
-	if (pool->newest)
-		pool->newest->newer = x;
-	else
-		pool->oldest = x;
-	pool->newest = x;
+	append(pool, x);
 	pool->used_cnt++;
 	return x;
 }
 
 void exchange_pool__put(struct exchange_pool *pool, struct exchange *x)
 {
-	if (x->older)
-		x->older->newer = x->newer;
-	else
-		pool->oldest = x->newer;
-	if (x->newer)
-		x->newer->older = x->older;
-	else
-		pool->newest = x->older;
+	unlink_exchange(pool, x);
 	free(x->more_text);
 	x->next = pool->free;
 	pool->free = x;
 	pool->used_cnt--;
 }
 
+struct exchange *exchange_pool__next(struct exchange_pool *pool)
+{
+	struct exchange *x = pool->oldest;
+
+	unlink_exchange(pool, x);
+	append(pool, x);
+	return x;
+}
+
 /* A copy of s in the exchange's own text; cut to what there is room for. */
 static struct slice keep(struct exchange *x, struct slice s)
 {
+	size_t n = s.n;
 	char *to;
 
 	if (s.n <= EXCHANGE_TEXT_SZ - x->text_len) {
@@ -80,12 +101,11 @@ static struct slice keep(struct exchange *x, struct slice s)
 	} else {
 		if (!x->more_text)
 			x->more_text = malloc(EXCHANGE_TEXT_MAX);
-		if (!x->more_text)
-			return SLICE("");
-		s = slice_first(s, EXCHANGE_TEXT_MAX - x->more_len);
-		to = x->more_text + x->more_len;
+		to = x->more_text ? x->more_text + x->more_len : NULL;
+		s = slice_first(s, to ? EXCHANGE_TEXT_MAX - x->more_len : 0);
 		x->more_len += (uint32_t)s.n;
 	}
+	x->text_cut |= s.n < n;
 	if (s.n)
 		memcpy(to, s.p, s.n);
 	return slice_of(to, s.n);
@@ -109,6 +129,7 @@ static void keep_attrs(struct exchange *x, struct attrs *to, const struct attrs 
 void exchange__keep_request(struct exchange *x, const struct msg *msg)
 {
 	struct traceparent parent;
+	struct slice state;
 
 	x->id = msg->id;
 	x->tag = msg->tag;
@@ -118,7 +139,10 @@ void exchange__keep_request(struct exchange *x, const struct msg *msg)
 		x->trace_id = parent.trace_id;
 		x->parent_id = parent.parent_id;
 		x->trace_flags = parent.flags;
-		x->trace_state = keep(x, tracestate_parse(msg->tracestate));
+		state = tracestate_parse(msg->tracestate);
+		x->trace_state = keep(x, state);
+		if (x->trace_state.n < state.n) /* a part of one is none */
+			x->trace_state = SLICE("");
 	}
 }
 

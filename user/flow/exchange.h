@@ -26,7 +26,7 @@ enum parent_method {
 
 struct exchange {
 	struct exchange *next;		/* in its connection's queue, or in the pool's free list */
-	struct exchange *older, *newer; /* all exchanges of the pool in use, by age */
+	struct exchange *older, *newer; /* all exchanges of the pool in use */
 	struct exchange *bucket_next, **bucket_link; /* in the join table */
 	struct exchange *held_next;		     /* in the join's queue of those that wait */
 	struct conn *conn;
@@ -43,6 +43,7 @@ struct exchange {
 	uint32_t process_id;
 	uint32_t tag;
 	bool request_done, responded, abandoned, held;
+	bool text_cut;	     /* not all of the messages' text could be kept */
 	const char *failure; /* error.type when there is no whole response */
 
 	struct trace_id trace_id;
@@ -70,8 +71,10 @@ void exchange_pool__free(struct exchange_pool *pool);
 /* A cleared exchange, or NULL when max_cnt are in use or memory is out. */
 struct exchange *exchange_pool__take(struct exchange_pool *pool);
 void exchange_pool__put(struct exchange_pool *pool, struct exchange *x);
+/* Of those in use, the one that this returned longest ago, else the oldest. There must be one. */
+struct exchange *exchange_pool__next(struct exchange_pool *pool);
 
-/* Copies a message's attributes into the exchange; what does not fit is dropped and counted there. */
+/* Copies a message's attributes into the exchange; where they do not fit they are cut, see text_cut. */
 void exchange__keep_request(struct exchange *x, const struct msg *msg);
 void exchange__keep_response(struct exchange *x, const struct msg *msg);
 

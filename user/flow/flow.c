@@ -8,7 +8,8 @@
 #define SWEEP_NS 100000000ull
 #define QUIET_NS 1000000000ull	    /* after which a quarantined connection is believed again */
 #define UNFINISHED_NS 2000000000ull /* a cut message whose end cannot be seen ends after this */
-#define SWEEP_MAX 256
+#define SWEEP_EXCHANGES_MAX 4096
+#define SWEEP_CONNECTIONS_MAX 256
 
 struct flow *flow__new(const struct flow_options *options, struct span_batch *first_batch)
 {
@@ -33,6 +34,10 @@ struct flow *flow__new(const struct flow_options *options, struct span_batch *fi
 
 static void remove_conn(struct flow *flow, struct conn *conn)
 {
+	if (!conn->protocol && !conn->closed && conn->unknown_bytes) {
+		account_add(ACCOUNT_CONNECTIONS_UNKNOWN, 1);
+		account_add(ACCOUNT_UNPARSED_BYTES, conn->unknown_bytes);
+	}
 	stream_lose(flow, conn, FROM_CLIENT);
 	stream_lose(flow, conn, FROM_SERVER);
 	conn->closed = true;
@@ -71,7 +76,7 @@ void flow__free(struct flow *flow)
 	if (!flow)
 		return;
 	if (flow->conns.buckets) {
-		release_held(flow, UINT64_MAX);
+		release_held(flow, JOIN_RELEASE_ALL);
 		for (struct conn *conn = flow->conns.lru_first; conn; conn = conn->lru_next)
 			pair_broken(flow, conn, ACCOUNT_LOST_OPEN);
 		conn_table__free(&flow->conns);
@@ -88,25 +93,20 @@ void flow__connection(struct flow *flow, const struct record_connection *record)
 	struct conn *conn = conn_table__get(&flow->conns, record->cookie);
 
 	account_add(ACCOUNT_CONNECTIONS, 1);
-	if (conn) {
+	if (conn) { /* if spans of it are still held, it stays behind the new one, closed */
 		pair_broken(flow, conn, ACCOUNT_LOST_GAP);
-		release_held(flow, UINT64_MAX);
 		remove_conn(flow, conn);
 	}
 	while (flow->conns.cnt >= flow->conns.max_cnt) {
 		conn = flow->conns.lru_first;
 		pair_broken(flow, conn, ACCOUNT_LOST_EVICTED);
 		if (conn->held_cnt)
-			release_held(flow, UINT64_MAX);
+			release_held(flow, JOIN_RELEASE_ALL);
 		if (flow->conns.lru_first == conn)
 			let_go(flow, conn);
 	}
-	conn = conn_table__add(&flow->conns, record);
-	if (!conn) {
+	if (!conn_table__add(&flow->conns, record))
 		account_add(ACCOUNT_LOST_MEMORY, 1);
-		return;
-	}
-	conn->peer_cookie = 0;
 }
 
 static enum sender sender_of(const struct conn *conn, bool send)
@@ -121,14 +121,25 @@ static void take_tail(struct flow *flow, struct conn *conn, uint64_t tail_off, u
 	enum sender sender = sender_of(conn, send);
 	struct stream *stream = &conn->streams[sender];
 
-	if (!tail_off || !conn->protocol)
+	if (!tail_off)
 		return;
-	if (stream->started && tail_off > stream->next_off) {
+	if (tail_ns > conn->last_ns)
+		conn->last_ns = tail_ns;
+	if (conn->protocol && stream->started && tail_off > stream->next_off) {
 		uint64_t n = tail_off - stream->next_off;
 
 		stream->next_off = tail_off;
 		stream_unseen(flow, conn, sender, n, tail_ns);
 	}
+}
+
+/* What there is of a request, if no whole one came in the client's turn, will not be completed. */
+static void end_client_turn(struct flow *flow, struct conn *conn)
+{
+	if (conn->asked != ASKED_UNSEEN)
+		return;
+	pair_request_missed(conn, ACCOUNT_LOST_GAP);
+	stream_lose(flow, conn, FROM_CLIENT);
 }
 
 /* Whole turns are missing: their records did not fit the ring. */
@@ -139,14 +150,27 @@ static void take_missed_turns(struct flow *flow, struct conn *conn, const struct
 
 	if (!conn->turn || !conn->protocol || op->turn <= conn->turn + 1)
 		return;
+	end_client_turn(flow, conn);
 	/* Turns alternate; of the missed ones, those of the client's parity were requests. */
 	account_add(ACCOUNT_LOST_RING, by_client ? missed_cnt / 2 : (missed_cnt + 1) / 2);
+	conn->asked = ASKED_COUNTED;
 	pair_broken(flow, conn, ACCOUNT_LOST_RING);
 	for (int i = FROM_CLIENT; i <= FROM_SERVER; i++) {
 		stream_lose(flow, conn, (enum sender)i);
 		conn->streams[i].lost = false;
-		conn->streams[i].started = false;
+		conn->streams[i].started = conn->streams[i].placed = false;
 	}
+}
+
+/*
+ * When bytes passed that were missed before the operation: by its own time, and, where a response
+ * misses its end, before the client asked again.
+ */
+static uint64_t missed_ns(const struct conn *conn, const struct stream *stream, uint64_t time_ns)
+{
+	const struct exchange *next = stream->current ? stream->current->next : NULL;
+
+	return next && !conn->pipelined && next->start_ns < time_ns ? next->start_ns : time_ns;
 }
 
 /* Lines the stream up with the operation's offset. */
@@ -156,21 +180,41 @@ static void align(struct flow *flow, struct conn *conn, enum sender sender,
 	struct stream *stream = &conn->streams[sender];
 
 	if (!stream->started) {
+		int32_t missed = stream->placed ? (int32_t)(op->seq - stream->start_seq) : 0;
+
 		stream->started = true;
-		stream->next_off = op->off;
+		stream->next_off = missed > 0 ? op->off - (uint32_t)missed : op->off;
 	}
 	if (op->off > stream->next_off) {
 		uint64_t n = op->off - stream->next_off;
 
 		stream->next_off = op->off;
-		stream_unseen(flow, conn, sender, n, op->time_ns);
+		stream_missed(flow, conn, sender, n, missed_ns(conn, stream, op->time_ns));
 	} else if (op->off < stream->next_off) {
 		/* Two threads on one socket: their order in the ring is not that of the bytes. */
 		account_add(ACCOUNT_GAPS, 1);
 		pair_broken(flow, conn, ACCOUNT_LOST_GAP);
 		stream_lose(flow, conn, sender);
 	}
-	stream->next_off = op->off + op->len;
+	if (op->off + op->len > stream->next_off)
+		stream->next_off = op->off + op->len;
+	stream->turn = op->turn;
+}
+
+/*
+ * Where the other direction stands, if none of its bytes were seen so far: at its beginning as long
+ * as nobody answered, else where TCP says.
+ */
+static void place_other(struct conn *conn, enum sender sender, const struct record_op *op)
+{
+	struct stream *other = &conn->streams[sender == FROM_CLIENT ? FROM_SERVER : FROM_CLIENT];
+
+	if (other->started || other->placed)
+		return;
+	other->started = op->turn == 1;
+	other->placed = !other->started && op->peer_seq;
+	other->next_off = 0;
+	other->start_seq = op->peer_seq;
 }
 
 static void begin_turn(struct flow *flow, struct conn *conn, enum sender sender, uint32_t turn)
@@ -181,8 +225,29 @@ static void begin_turn(struct flow *flow, struct conn *conn, enum sender sender,
 		return;
 	stream_turn_ended(flow, conn, other);
 	conn->turn = turn;
+	if (sender == FROM_CLIENT) {
+		conn->asked = conn->streams[sender].in_message ? ASKED_COUNTED : ASKED_UNSEEN;
+	} else if (!conn->first) { /* else it may be the rest of an earlier response */
+		end_client_turn(flow, conn);
+	}
 	if (!conn->streams[sender].until_turn)
 		conn->streams[sender].lost = false;
+}
+
+/*
+ * A quarantined connection is believed again when the client begins after the server, and no turn
+ * between is missing: without pipelining at once, else after both were quiet.
+ */
+static void end_quarantine(struct flow *flow, struct conn *conn, const struct record_op *op)
+{
+	bool by_client = sender_of(conn, op->head.flags & OP_SEND) == FROM_CLIENT;
+
+	if (!conn->quarantined || !by_client || op->turn != conn->turn + 1 ||
+	    conn->streams[FROM_CLIENT].in_message ||
+	    (conn->pipelined && op->time_ns <= conn->last_ns + QUIET_NS))
+		return;
+	conn->quarantined = false;
+	stream_lose(flow, conn, FROM_SERVER);
 }
 
 void flow__op(struct flow *flow, const struct record_op *op)
@@ -198,11 +263,7 @@ void flow__op(struct flow *flow, const struct record_op *op)
 	conn->process_id = op->process_id;
 	take_missed_turns(flow, conn, op);
 	take_tail(flow, conn, op->tail_off, op->tail_ns, op->tail_direction);
-	if (conn->quarantined && op->time_ns > conn->last_ns + QUIET_NS) {
-		conn->quarantined = false;
-		stream_lose(flow, conn, FROM_CLIENT);
-		stream_lose(flow, conn, FROM_SERVER);
-	}
+	end_quarantine(flow, conn, op);
 	if (op->time_ns > conn->last_ns)
 		conn->last_ns = op->time_ns;
 	if (!conn->protocol && !detect_protocol(flow, conn, bytes, op)) {
@@ -214,6 +275,7 @@ void flow__op(struct flow *flow, const struct record_op *op)
 	sender = sender_of(conn, op->head.flags & OP_SEND);
 	begin_turn(flow, conn, sender, op->turn);
 	align(flow, conn, sender, op);
+	place_other(conn, sender, op);
 	stream_bytes(flow, conn, sender, bytes, op);
 	stream_unseen(flow, conn, sender, op->len - bytes.n, op->time_ns);
 }
@@ -222,8 +284,26 @@ void flow__tail(struct flow *flow, const struct record_op *record)
 {
 	struct conn *conn = conn_table__get(&flow->conns, record->cookie);
 
-	if (conn && !conn->closed)
+	/* In a turn of which nothing was seen, the next operation tells what is missing. */
+	if (conn && !conn->closed && record->turn == conn->turn)
 		take_tail(flow, conn, record->tail_off, record->tail_ns, record->tail_direction);
+}
+
+/* Bytes that passed before the end but in no record: those records did not fit the ring. */
+static void take_rest(struct flow *flow, struct conn *conn, const struct record_end *record)
+{
+	for (int send = 0; send <= 1; send++) {
+		enum sender sender = sender_of(conn, send);
+		struct stream *stream = &conn->streams[sender];
+		uint64_t off = send ? record->tx_off : record->rx_off;
+
+		if (conn->protocol && stream->started && off > stream->next_off) {
+			uint64_t n = off - stream->next_off;
+
+			stream->next_off = off;
+			stream_missed(flow, conn, sender, n, record->time_ns);
+		}
+	}
 }
 
 static const char *errno_name(uint16_t error)
@@ -239,13 +319,28 @@ static const char *errno_name(uint16_t error)
 	return "connection_closed";
 }
 
-/* A unix socket's end tells nobody when it is closed; when one end reads its last, both go. */
-static void let_unix_pair_go(struct flow *flow, struct conn *conn)
+/* Neither the server nor what comes from it is to be expected any more. */
+static void end_responses(struct flow *flow, struct conn *conn, const char *failure,
+			  uint64_t time_ns)
+{
+	stream_closed(flow, conn, FROM_SERVER);
+	pair_ended(flow, conn, failure, time_ns);
+}
+
+/*
+ * A unix socket's end tells nobody when it is closed: what the other end read last, or failed to
+ * write, tells it. Both go, unless a response may still come.
+ */
+static void end_unix_pair(struct flow *flow, struct conn *conn, const struct record_end *record)
 {
 	struct conn *peer = conn_table__peek(&flow->conns, conn->about.peer_cookie);
 
-	if (peer && !peer->first)
-		let_go(flow, peer);
+	if (peer && peer != conn && !peer->closed) {
+		if (record->reason == END_ERROR || peer->role != ROLE_CLIENT)
+			end_responses(flow, peer, "connection_closed", record->time_ns);
+		if (!peer->first)
+			let_go(flow, peer);
+	}
 	if (!conn->first)
 		let_go(flow, conn);
 }
@@ -258,26 +353,25 @@ void flow__end(struct flow *flow, const struct record_end *record)
 	if (!conn || conn->closed)
 		return;
 	take_tail(flow, conn, record->tail_off, record->tail_ns, record->tail_direction);
+	take_rest(flow, conn, record);
 	conn->last_ns = record->time_ns;
 	server_done = sender_of(conn, mine) == FROM_SERVER;
 	if (record->reason == END_ERROR)
 		pair_ended(flow, conn, errno_name(record->error), record->time_ns);
-	if (record->reason == END_CLOSED || server_done) {
-		stream_closed(flow, conn, FROM_SERVER);
-		pair_ended(flow, conn, "connection_closed", record->time_ns);
-	}
+	if (record->reason == END_CLOSED || server_done)
+		end_responses(flow, conn, "connection_closed", record->time_ns);
 	if (record->reason == END_CLOSED)
 		remove_conn(flow, conn);
-	else if (conn_is_unix(conn) && record->reason == END_EOF)
-		let_unix_pair_go(flow, conn);
+	else if (conn_is_unix(conn) && record->reason != END_SHUTDOWN)
+		end_unix_pair(flow, conn, record);
 }
 
 static void end_overdue_exchanges(struct flow *flow, uint64_t now_ns)
 {
-	struct exchange *x = flow->exchanges.oldest;
+	uint32_t left = flow->exchanges.used_cnt;
 
-	for (int i = 0; x && i < SWEEP_MAX; i++) {
-		struct exchange *newer = x->newer;
+	for (left = left < SWEEP_EXCHANGES_MAX ? left : SWEEP_EXCHANGES_MAX; left; left--) {
+		struct exchange *x = exchange_pool__next(&flow->exchanges);
 		uint64_t idle_ns = now_ns > x->conn->last_ns ? now_ns - x->conn->last_ns : 0;
 		const struct stream *from_server = &x->conn->streams[FROM_SERVER];
 
@@ -288,7 +382,6 @@ static void end_overdue_exchanges(struct flow *flow, uint64_t now_ns)
 			else if (idle_ns > flow->options.exchange_timeout_ns)
 				pair_abandon(flow, x, "timeout", now_ns);
 		}
-		x = newer;
 	}
 }
 
@@ -296,7 +389,7 @@ static void let_idle_connections_go(struct flow *flow, uint64_t now_ns)
 {
 	struct conn *conn = flow->conns.lru_first;
 
-	for (int i = 0; conn && i < SWEEP_MAX; i++) {
+	for (int i = 0; conn && i < SWEEP_CONNECTIONS_MAX; i++) {
 		struct conn *next = conn->lru_next;
 
 		if (conn->last_ns + flow->options.idle_timeout_ns > now_ns)

@@ -36,8 +36,11 @@ struct flow {
 /* stream.c: bytes to messages. */
 void stream_bytes(struct flow *flow, struct conn *conn, enum sender sender, struct slice bytes,
 		  const struct record_op *op);
-/* n bytes passed that were not copied. */
+/* n bytes passed that were not copied. A pending head is taken as far as it goes. */
 void stream_unseen(struct flow *flow, struct conn *conn, enum sender sender, uint64_t n,
+		   uint64_t time_ns);
+/* n bytes passed whose records are missing. A pending head may lack anything: it is lost. */
+void stream_missed(struct flow *flow, struct conn *conn, enum sender sender, uint64_t n,
 		   uint64_t time_ns);
 /* The sender's turn is over: the other one acts. */
 void stream_turn_ended(struct flow *flow, struct conn *conn, enum sender sender);
@@ -54,6 +57,8 @@ void stream_lose(struct flow *flow, struct conn *conn, enum sender sender);
 void pair_message(struct flow *flow, struct conn *conn, const struct msg *msg, uint64_t time_ns);
 /* The message in progress of that sender is whole. */
 void pair_message_done(struct flow *flow, struct conn *conn, enum sender sender, uint64_t time_ns);
+/* Bytes of the client's turn were missed, and a request with them: counted as cause. */
+void pair_request_missed(struct conn *conn, enum account_entry cause);
 /* Responses can no longer be told apart: drops the exchanges of the connection, counted as cause. */
 void pair_broken(struct flow *flow, struct conn *conn, enum account_entry cause);
 /* Ends all exchanges of the connection that have no whole response. */

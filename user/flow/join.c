@@ -32,11 +32,15 @@ static bool addresses_mirror(const struct record_connection *a, const struct rec
 	       memcmp(a->remote_addr, b->local_addr, sizeof(a->local_addr)) == 0;
 }
 
+/*
+ * Where a connection is older than the tracer, its ends may count from different bytes: a request
+ * that was sent after the server had answered is another one.
+ */
 static bool same_unix_request(const struct exchange *client, const struct exchange *server)
 {
 	return client->conn->about.cookie == server->conn->about.peer_cookie &&
 	       server->conn->about.cookie == client->conn->about.peer_cookie &&
-	       client->off == server->off;
+	       client->off == server->off && (!server->end_ns || client->start_ns < server->end_ns);
 }
 
 static bool are_two_ends(const struct exchange *client, const struct exchange *server)
@@ -50,7 +54,8 @@ static bool are_two_ends(const struct exchange *client, const struct exchange *s
 	if (c->peer_cookie || s->peer_cookie) {
 		if (c->peer_cookie != s->about.cookie || s->peer_cookie != c->about.cookie)
 			return false;
-		return conn_is_unix(c) ? client->off == server->off : client->seq == server->seq;
+		return conn_is_unix(c) ? same_unix_request(client, server)
+				       : client->seq == server->seq;
 	}
 	if (apart > NEAR_NS)
 		return false;
@@ -66,6 +71,7 @@ static void link_ends(struct exchange *client, struct exchange *server)
 	server->peer = client;
 	client->conn->peer_cookie = server->conn->about.cookie;
 	server->conn->peer_cookie = client->conn->about.cookie;
+	server->conn->peer_absent = false;
 	/* What the server has read must have left the client by then. */
 	if (client->start_ns > server->start_ns)
 		client->start_ns = server->start_ns;
@@ -97,6 +103,16 @@ void join__enter(struct join *join, struct exchange *x)
 	if (*bucket)
 		(*bucket)->bucket_link = &x->bucket_next;
 	*bucket = x;
+}
+
+void join__disown(struct exchange *x)
+{
+	struct exchange *server = x->peer;
+
+	if (!server || !is_client(x) || server->parent_method != PARENT_SOCKET)
+		return;
+	server->parent_method = PARENT_NONE;
+	server->parent_id = (struct span_id){{0}};
 }
 
 void join__leave(struct join *join, struct exchange *x)
@@ -147,7 +163,7 @@ struct exchange *join__release(struct join *join, uint64_t now_ns)
 	join->held_cnt--;
 	x->held = false;
 	/* Nobody came for a first request: later ones need not wait. */
-	if (x->parent_method == PARENT_NONE && !x->conn->peer_cookie)
+	if (x->parent_method == PARENT_NONE && !x->conn->peer_cookie && now_ns != JOIN_RELEASE_ALL)
 		x->conn->peer_absent = true;
 	return x;
 }

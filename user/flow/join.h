@@ -20,6 +20,7 @@
 #define JOIN_BUCKETS 4096
 #define JOIN_HOLD_NS 50000000ull
 #define JOIN_HELD_MAX 2048
+#define JOIN_RELEASE_ALL UINT64_MAX /* for join__release: none shall wait any longer */
 
 struct join {
 	struct exchange *buckets[JOIN_BUCKETS];
@@ -29,12 +30,14 @@ struct join {
 
 /* Enters an exchange whose request was just seen; pairs it with its other end if that is there. */
 void join__enter(struct join *join, struct exchange *x);
+/* x will have no span: what is the child of a client's request becomes a root. */
+void join__disown(struct exchange *x);
 /* Takes it out, in whatever state. */
 void join__leave(struct join *join, struct exchange *x);
 /* True if x, a completed server exchange, should wait for its client's record. */
 bool join__should_hold(const struct join *join, const struct exchange *x);
 void join__hold(struct join *join, struct exchange *x);
-/* The next held exchange that need not wait any longer, or NULL; it has left the join. */
+/* The next held exchange that need not wait any longer, or NULL; it has left the queue. */
 struct exchange *join__release(struct join *join, uint64_t now_ns);
 
 #endif

@@ -4,6 +4,10 @@
  * protocol answers in order, to the oldest one without a response. When bytes were missed while
  * several requests were outstanding, order proves nothing any more: the connection is quarantined,
  * its requests counted as lost, until it was quiet.
+ *
+ * A request that was missed altogether is known by what surrounds it: turns that are missing, bytes
+ * that are missing where a request begins, or else an answer to a turn in which no request was seen.
+ * conn.asked sees to it that each is counted once.
  */
 #include "user/flow/internal.h"
 
@@ -36,6 +40,14 @@ static void adapt_copying(struct flow *flow, struct conn *conn)
 		want *= 2;
 	if (want > conn->copy_op)
 		tell_copy(flow, conn, want, want * 4);
+}
+
+static void note_pipelining(struct flow *flow, struct conn *conn)
+{
+	if (conn->pipelined)
+		return;
+	conn->pipelined = true;
+	adapt_copying(flow, conn);
 }
 
 static void append(struct conn *conn, struct exchange *x)
@@ -73,6 +85,7 @@ static void unlink_exchange(struct exchange *x)
 static void drop(struct flow *flow, struct exchange *x)
 {
 	unlink_exchange(x);
+	join__disown(x);
 	join__leave(&flow->join, x);
 	exchange_pool__put(&flow->exchanges, x);
 }
@@ -108,6 +121,12 @@ static struct exchange *find_unanswered(struct conn *conn, uint64_t id)
 	return x;
 }
 
+void pair_request_missed(struct conn *conn, enum account_entry cause)
+{
+	account_add(cause, 1);
+	conn->asked = ASKED_COUNTED;
+}
+
 static void begin_request(struct flow *flow, struct conn *conn, const struct msg *msg,
 			  uint64_t time_ns)
 {
@@ -116,6 +135,9 @@ static void begin_request(struct flow *flow, struct conn *conn, const struct msg
 
 	account_add(ACCOUNT_REQUESTS, 1);
 	stream->current = NULL;
+	conn->asked = ASKED_COUNTED;
+	if (conn->quarantined || (conn->last && !conn->last->responded))
+		note_pipelining(flow, conn);
 	if (conn->quarantined) {
 		account_add(ACCOUNT_LOST_GAP, 1);
 		return;
@@ -140,11 +162,6 @@ static void begin_request(struct flow *flow, struct conn *conn, const struct msg
 		x->trace_flags = SPAN_FLAG_SAMPLED | SPAN_FLAG_RANDOM;
 	}
 	join__enter(&flow->join, x);
-	if (conn->exchange_cnt > 1 && conn->first != x && !conn->first->responded &&
-	    !conn->pipelined) {
-		conn->pipelined = true;
-		adapt_copying(flow, conn);
-	}
 }
 
 static void begin_response(struct conn *conn, const struct msg *msg)
@@ -153,12 +170,10 @@ static void begin_response(struct conn *conn, const struct msg *msg)
 
 	conn->streams[FROM_SERVER].current = x;
 	account_add(ACCOUNT_RESPONSES, 1);
-	if (!x) {
-		if (!conn->quarantined)
-			account_add(ACCOUNT_RESPONSES_EARLY, 1);
-		return;
-	}
-	exchange__keep_response(x, msg);
+	if (x)
+		exchange__keep_response(x, msg);
+	else if (conn->asked == ASKED_BEFORE)
+		account_add(ACCOUNT_RESPONSES_EARLY, 1);
 }
 
 /* The connection speaks another protocol from here on. */
@@ -174,7 +189,10 @@ static void upgrade(struct flow *flow, struct conn *conn, uint64_t time_ns)
 	}
 	pair_ended(flow, conn, "connection_closed", time_ns);
 	conn->protocol = NULL;
+	for (int sender = FROM_CLIENT; sender <= FROM_SERVER; sender++)
+		conn->streams[sender].started = conn->streams[sender].placed = false;
 	conn->detect_tries = 0;
+	conn->unknown_bytes = 0;
 }
 
 void pair_message(struct flow *flow, struct conn *conn, const struct msg *msg, uint64_t time_ns)

@@ -11,10 +11,10 @@
 #include <stdlib.h>
 
 #include "user/base/log.h"
+#include "user/base/route_pattern.h"
 #include "user/flow/route_shape.h"
 
 #define CATCH_ALL SLICE("/**")
-#define REST SLICE("**")
 
 #define CACHE_CNT 2048u /* a power of two */
 #define CACHE_TEXT_SZ 172
@@ -56,56 +56,17 @@ struct routes {
 	struct service services[SETS_CNT][WAYS_CNT];
 };
 
-/* The next segment that is not empty; false at the end. */
-static bool next_segment(struct slice *path, struct slice *segment)
-{
-	size_t n = 0;
-
-	while (path->n && path->p[0] == '/')
-		*path = slice_after(*path, 1);
-	while (n < path->n && path->p[n] != '/')
-		n++;
-	*segment = slice_first(*path, n);
-	*path = slice_after(*path, n);
-	return n > 0;
-}
-
 /* --- the user's patterns ---------------------------------------------------------------------- */
-
-/* NULL, or what is wrong with it. */
-static const char *pattern_error(struct slice pattern)
-{
-	struct slice segment;
-
-	if (pattern.n == 0 || pattern.p[0] != '/')
-		return "it must begin with '/'";
-	if (pattern.n > ROUTE_TEXT_MAX)
-		return "it is too long";
-	while (next_segment(&pattern, &segment)) {
-		bool rest = slice_eq(segment, REST);
-
-		if (rest && pattern.n)
-			return "\"**\" must be the last segment";
-		if (!rest && segment.n > 1 && slice_find(segment, '*') >= 0)
-			return "'*' must be a whole segment";
-		if (slice_find(segment, '{') < 0 && slice_find(segment, '}') < 0)
-			continue;
-		if (segment.n < 3 || slice_find(segment, '{') != 0 ||
-		    slice_find(segment, '}') != (ptrdiff_t)segment.n - 1)
-			return "a parameter is a whole segment with a name, such as {id}";
-	}
-	return NULL;
-}
 
 static bool matches(struct slice pattern, struct slice path)
 {
 	struct slice want, have;
 	ptrdiff_t semicolon;
 
-	while (next_segment(&pattern, &want)) {
-		if (slice_eq(want, REST))
+	while (route_next_segment(&pattern, &want)) {
+		if (slice_eq(want, ROUTE_REST))
 			return true;
-		if (!next_segment(&path, &have))
+		if (!route_next_segment(&path, &have))
 			return false;
 		semicolon = slice_find(have, ';');
 		if (semicolon >= 0) /* parameters of the segment */
@@ -113,16 +74,17 @@ static bool matches(struct slice pattern, struct slice path)
 		if (want.p[0] != '{' && !slice_eq(want, SLICE("*")) && !slice_eq(want, have))
 			return false;
 	}
-	return !next_segment(&path, &have);
+	return !route_next_segment(&path, &have);
 }
 
 static int copy_patterns(struct routes *r, const char *const *patterns, size_t cnt)
 {
+	_Static_assert(ROUTE_PATTERN_MAX <= ROUTE_TEXT_MAX, "a pattern is a route");
 	r->patterns = calloc(cnt ? cnt : 1, sizeof(*r->patterns));
 	if (!r->patterns)
 		return -ENOMEM;
 	for (size_t i = 0; i < cnt; i++) {
-		const char *wrong = pattern_error(slice_str(patterns[i]));
+		const char *wrong = route_pattern_error(slice_str(patterns[i]));
 		char *copy;
 
 		if (wrong) {
@@ -266,10 +228,10 @@ static struct slice learn(struct routes *r, uint64_t service_key, struct slice p
 	service = get_service(r, service_key);
 	if (!service)
 		return CATCH_ALL;
-	for (at = service->root; next_segment(&path, &segment); segments_cnt++) {
+	for (at = service->root; route_next_segment(&path, &segment); segments_cnt++) {
 		bool last = segments_cnt == ROUTE_SEGMENTS_MAX;
 
-		at = step(r, service, at, last ? REST : route_segment_shape(segment, shape));
+		at = step(r, service, at, last ? ROUTE_REST : route_segment_shape(segment, shape));
 		if (!at)
 			return CATCH_ALL;
 		buf[len++] = '/';

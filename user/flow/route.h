@@ -17,9 +17,9 @@
 struct routes;
 
 /*
- * Patterns are tried in order: "{name}" and "*" match one segment, a last "**" all that follow.
- * They are copied. max_per_service bounds the routes that are learnt; for what is new beyond that
- * the route is one catch-all. NULL with errno; EINVAL if a pattern is not valid, which is logged.
+ * Patterns (see route_pattern.h) are tried in order. They are copied. max_per_service bounds the
+ * routes that are learnt; for what is new beyond that the route is one catch-all. NULL with errno;
+ * EINVAL if a pattern is not valid, which is logged.
  */
 struct routes *routes__new(const char *const *patterns, size_t patterns_cnt,
 			   size_t max_per_service);

@@ -102,16 +102,15 @@ static void set_identity(struct flow *flow, struct exchange *x, struct span *spa
 
 static struct span *new_span(struct flow *flow, uint16_t attrs_cnt, struct resource *resource)
 {
-	struct span *span = span_batch__add(flow->batch, attrs_cnt, resource);
-	struct span_batch *next;
+	struct span *span = flow->batch ? span_batch__add(flow->batch, attrs_cnt, resource) : NULL;
 
 	if (span)
 		return span;
-	next = flow->options.emit(flow->options.ctx, flow->batch);
-	if (!next)
-		return NULL;
-	flow->batch = next;
-	return span_batch__add(flow->batch, attrs_cnt, resource);
+	if (flow->batch)
+		flow->batch = flow->options.emit(flow->options.ctx, flow->batch);
+	if (!flow->batch) /* there was no memory, but there may be now */
+		flow->batch = span_batch__new();
+	return flow->batch ? span_batch__add(flow->batch, attrs_cnt, resource) : NULL;
 }
 
 void span_build(struct flow *flow, struct exchange *x)
@@ -120,7 +119,7 @@ void span_build(struct flow *flow, struct exchange *x)
 	struct exchange_view view = view_of(x);
 	struct attr storage[SPAN_ATTRS_MAX];
 	struct description about;
-	bool failed = false;
+	bool failed = x->text_cut;
 	struct span *span;
 
 	about.operation = about.route_path = SLICE("");
@@ -128,7 +127,7 @@ void span_build(struct flow *flow, struct exchange *x)
 	about.attrs = (struct attrs){.v = storage, .cap = SPAN_ATTRS_MAX};
 	about.text_len = 0;
 	x->protocol->describe(&view, &about);
-	span = flow->batch ? new_span(flow, about.attrs.cnt + OWN_ATTRS, resource) : NULL;
+	span = new_span(flow, about.attrs.cnt + OWN_ATTRS, resource);
 	if (!span) {
 		account_add(ACCOUNT_LOST_MEMORY, 1);
 		return;

@@ -23,6 +23,12 @@ static void message_done(struct flow *flow, struct conn *conn, enum sender sende
 	pair_message_done(flow, conn, sender, stream->last_ns);
 }
 
+static void resync(struct conn *conn, enum sender sender)
+{
+	if (conn->protocol && conn->protocol->resync)
+		conn->protocol->resync(conn->state, sender);
+}
+
 void stream_lose(struct flow *flow, struct conn *conn, enum sender sender)
 {
 	struct stream *stream = &conn->streams[sender];
@@ -34,8 +40,19 @@ void stream_lose(struct flow *flow, struct conn *conn, enum sender sender)
 	stream->head_len = 0;
 	stream->current = NULL;
 	stream->lost = true;
-	if (conn->protocol && conn->protocol->resync)
-		conn->protocol->resync(conn->state, sender);
+	resync(conn, sender);
+}
+
+/* The message in progress ends with its sender's turn, unless others may hide in that. */
+static void end_with_turn(struct flow *flow, struct conn *conn, enum sender sender)
+{
+	if (conn->exchange_cnt < 2 && !(sender == FROM_CLIENT && conn->pipelined)) {
+		conn->streams[sender].until_turn = true;
+		return;
+	}
+	conn->pipelined = true;
+	pair_broken(flow, conn, ACCOUNT_LOST_GAP);
+	stream_lose(flow, conn, sender);
 }
 
 /* Body bytes pass. */
@@ -71,21 +88,26 @@ static void take_message(struct flow *flow, struct conn *conn, enum sender sende
 		pair_message(flow, conn, msg, stream->head_ns);
 		if (!conn->protocol)
 			return;
+		if (msg->kind == MSG_RESPONSE && !stream->current) {
+			/* Without its request even where it ends is not certain. */
+			stream_lose(flow, conn, sender);
+			return;
+		}
 		stream->more = msg->flags & MESSAGE_HAS_PARTS;
 		stream->until_close = msg->flags & MESSAGE_UNTIL_CLOSE;
-		stream->until_turn = msg->flags & MESSAGE_TRUNCATED;
 	}
-	if (msg->kind == MSG_NONE) {
-		/* A cut part: where the next one begins is not known. */
-		stream->until_turn |= stream->in_message && (msg->flags & MESSAGE_TRUNCATED);
+	if (msg->flags & MESSAGE_TRUNCATED) {
+		/* A cut head or part: where the next one begins is not known. */
+		if (stream->in_message)
+			end_with_turn(flow, conn, sender);
 		return;
 	}
+	if (msg->kind == MSG_NONE)
+		return;
 	if (msg->kind == MSG_END)
 		stream->more = false;
-	if (!stream->skip && !stream->more && !stream->until_close && !stream->until_turn)
+	if (!stream->skip && !stream->more && !stream->until_close)
 		message_done(flow, conn, sender);
-	if (msg->kind == MSG_END && (msg->flags & MESSAGE_TRUNCATED))
-		stream->lost = true;
 }
 
 static ssize_t parse(struct conn *conn, enum sender sender, struct slice bytes, bool last,
@@ -107,8 +129,10 @@ static ssize_t parse(struct conn *conn, enum sender sender, struct slice bytes, 
 static void malformed(struct flow *flow, struct conn *conn, enum sender sender)
 {
 	account_add(ACCOUNT_GAPS, 1);
-	if (sender == FROM_CLIENT && !conn->exchange_cnt)
-		account_add(ACCOUNT_LOST_UNPARSED, 1);
+	if (sender == FROM_CLIENT && !conn->exchange_cnt && !conn->streams[sender].in_message)
+		pair_request_missed(conn, ACCOUNT_LOST_UNPARSED);
+	else if (sender == FROM_CLIENT)
+		conn->asked = ASKED_COUNTED;
 	pair_broken(flow, conn, ACCOUNT_LOST_UNPARSED);
 	stream_lose(flow, conn, sender);
 }
@@ -158,12 +182,13 @@ static struct slice parse_one(struct flow *flow, struct conn *conn, enum sender 
 			      struct slice bytes, uint64_t time_ns)
 {
 	struct stream *stream = &conn->streams[sender];
+	uint32_t waited = stream->head_len;
 	struct attr storage[MSG_ATTRS_MAX];
 	struct slice view = bytes;
 	struct msg msg;
 	ssize_t n;
 
-	if (stream->head_len) {
+	if (waited) {
 		if (!stream_stash(stream, bytes)) {
 			cut_head(flow, conn, sender);
 			return SLICE("");
@@ -172,7 +197,9 @@ static struct slice parse_one(struct flow *flow, struct conn *conn, enum sender 
 	}
 	n = parse(conn, sender, view, false, &msg, storage);
 	if (n == 0) {
-		if (!stream->head_len && !stream_stash(stream, bytes))
+		if (sender == FROM_CLIENT && !stream->in_message)
+			conn->asked = ASKED_UNSEEN;
+		if (!waited && !stream_stash(stream, bytes))
 			malformed(flow, conn, sender);
 		return SLICE("");
 	}
@@ -184,9 +211,15 @@ static struct slice parse_one(struct flow *flow, struct conn *conn, enum sender 
 	if ((size_t)n > conn->head_max)
 		conn->head_max = (uint32_t)n;
 	/* msg points into the stash: it may be used until take_message returns. */
-	bytes = slice_after(bytes, bytes.n - (view.n - (size_t)n));
 	stream->head_len = 0;
 	take_message(flow, conn, sender, &msg);
+	if (waited <= (size_t)n)
+		return slice_after(bytes, (size_t)n - waited);
+	/* Blank lines that waited until a protocol was found: the head is what follows them. */
+	memmove(stream->head, stream->head + n, waited - (size_t)n);
+	stream->head_len = waited - (uint32_t)n;
+	stream->head_off += (uint32_t)n;
+	stream->head_seq += (uint32_t)n;
 	return bytes;
 }
 
@@ -224,6 +257,38 @@ void stream_bytes(struct flow *flow, struct conn *conn, enum sender sender, stru
 	}
 }
 
+/* The sender's turn in which the stream was last seen is over, and its next one has begun. */
+static bool in_later_turn(const struct conn *conn, const struct stream *stream)
+{
+	uint32_t turns = conn->turn - stream->turn;
+
+	return turns && turns % 2 == 0;
+}
+
+/* The request in progress has an answer, and this is a later turn: another one is in the gap. */
+static bool is_request_over(const struct conn *conn)
+{
+	const struct stream *from_client = &conn->streams[FROM_CLIENT];
+	const struct stream *from_server = &conn->streams[FROM_SERVER];
+
+	return (!from_client->current || from_client->current->responded || from_server->lost ||
+		from_server->head_len) &&
+	       in_later_turn(conn, from_client);
+}
+
+/* Bytes are missing where a message begins. */
+static void lose_framing(struct flow *flow, struct conn *conn, enum sender sender)
+{
+	account_add(ACCOUNT_GAPS, 1);
+	if (sender == FROM_CLIENT) {
+		/* One request at least; more than one may be outstanding if one was. */
+		pair_request_missed(conn, ACCOUNT_LOST_GAP);
+		conn->pipelined |= conn->last && !conn->last->responded;
+	}
+	pair_broken(flow, conn, ACCOUNT_LOST_GAP);
+	stream_lose(flow, conn, sender);
+}
+
 void stream_unseen(struct flow *flow, struct conn *conn, enum sender sender, uint64_t n,
 		   uint64_t time_ns)
 {
@@ -242,14 +307,25 @@ void stream_unseen(struct flow *flow, struct conn *conn, enum sender sender, uin
 	stream->last_ns = time_ns;
 	if (stream->until_turn || stream->lost)
 		return;
-	account_add(ACCOUNT_GAPS, 1);
-	if (stream->in_message) {
-		/* Somewhere among the parts of this message; its end is the turn's. */
-		stream->until_turn = true;
+	if (!stream->in_message || (sender == FROM_CLIENT && is_request_over(conn))) {
+		lose_framing(flow, conn, sender);
 		return;
 	}
-	pair_broken(flow, conn, ACCOUNT_LOST_GAP);
-	stream_lose(flow, conn, sender);
+	/* Somewhere among the parts of this message. */
+	account_add(ACCOUNT_GAPS, 1);
+	end_with_turn(flow, conn, sender);
+}
+
+void stream_missed(struct flow *flow, struct conn *conn, enum sender sender, uint64_t n,
+		   uint64_t time_ns)
+{
+	struct stream *stream = &conn->streams[sender];
+
+	if (stream->head_len && !stream->in_message && sender == FROM_CLIENT &&
+	    in_later_turn(conn, stream))
+		pair_request_missed(conn, ACCOUNT_LOST_GAP); /* besides this turn's */
+	stream->head_len = 0;
+	stream_unseen(flow, conn, sender, n, time_ns);
 }
 
 void stream_turn_ended(struct flow *flow, struct conn *conn, enum sender sender)
@@ -259,7 +335,7 @@ void stream_turn_ended(struct flow *flow, struct conn *conn, enum sender sender)
 	if (!conn->protocol)
 		return;
 	if (stream->until_turn) {
-		conn->protocol->resync(conn->state, sender);
+		resync(conn, sender);
 		message_done(flow, conn, sender);
 	}
 	stream->lost = false;

@@ -16,6 +16,7 @@
 
 #include "user/base/clock.h"
 #include "user/base/procfs.h"
+#include "user/base/utf8.h"
 #include "user/ident/command.h"
 #include "user/ident/container.h"
 #include "user/ident/environ.h"
@@ -89,18 +90,15 @@ static void put_telemetry(const struct describer *d, struct attrs *attrs)
 /* Control characters become '_'; cut to the maximum between UTF-8 sequences. */
 static void put_service_name(struct describer *d, struct slice name)
 {
-	size_t n = name.n < SERVICE_NAME_MAX ? name.n : SERVICE_NAME_MAX;
-
 	if (name.n == 0 || attrs_get(&d->attrs, SLICE("service.name")))
 		return;
-	while (n < name.n && n > SERVICE_NAME_MAX - 3 && (name.p[n] & 0xc0) == 0x80)
-		n--;
-	for (size_t i = 0; i < n; i++) {
+	name = utf8_first(name, SERVICE_NAME_MAX);
+	for (size_t i = 0; i < name.n; i++) {
 		unsigned char c = (unsigned char)name.p[i];
 
 		d->name[i] = c < 0x20 || c == 0x7f ? '_' : (char)c;
 	}
-	put(&d->attrs, SLICE("service.name"), slice_of(d->name, n));
+	put(&d->attrs, SLICE("service.name"), slice_of(d->name, name.n));
 }
 
 int process_parse(const struct record_process *rec, size_t size, struct process *out)

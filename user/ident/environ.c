@@ -27,32 +27,16 @@ void environ_parse(struct slice text, struct environ *out)
 				*wanted[i].value = slice_after(string, wanted[i].prefix.n);
 }
 
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* Appends the decoded bytes, never more than s.n of them, to the buffer. */
 static struct slice percent_decode(struct baggage *b, struct slice s)
 {
 	struct slice out = slice_of(b->buf, 0);
 
 	for (size_t i = 0; i < s.n; i++) {
-		int high = -1, low = -1;
+		int byte = slice_percent_byte(slice_after(s, i));
 
-		if (s.p[i] == '%' && s.n - i > 2) {
-			high = hex_digit(s.p[i + 1]);
-			low = hex_digit(s.p[i + 2]);
-		}
-		if (high >= 0 && low >= 0) {
-			*b->buf++ = (char)(high << 4 | low);
-			i += 2;
-		} else {
-			*b->buf++ = s.p[i];
-		}
+		*b->buf++ = byte >= 0 ? (char)byte : s.p[i];
+		i += byte >= 0 ? 2 : 0;
 	}
 	out.n = (size_t)(b->buf - out.p);
 	return out;

@@ -10,7 +10,7 @@
 #include "user/base/attr.h"
 #include "user/model/resource.h"
 
-#define SPAN_BATCH_MAX 256
+#define SPAN_BATCH_MAX 64 /* small enough to stay in a core's cache */
 
 /* Values of the OTLP enumerations. */
 enum span_kind {
@@ -55,6 +55,13 @@ struct span {
 	struct attrs attrs;
 	struct resource *resource; /* one reference, held by the batch; never NULL */
 };
+
+static inline bool span_is_root(const struct span *span)
+{
+	static const struct span_id none;
+
+	return memcmp(&span->parent_id, &none, sizeof(none)) == 0;
+}
 
 struct span_batch {
 	struct span_batch *next; /* for whoever owns the batch */

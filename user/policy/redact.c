@@ -43,14 +43,6 @@ static bool listed(const struct redact_options *options, struct slice key)
 	return false;
 }
 
-static int hex_value(char c)
-{
-	if (is_digit(c))
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /*
  * A key as the program that reads it will see it, percent-encoding undone, and the same in lower
  * case without separators, so that Api-Key, api_key and apikey are one word.
@@ -64,13 +56,10 @@ static void fold_key(struct slice key, struct folded_key *out)
 	size_t exact_len = 0, folded_len = 0;
 
 	for (size_t i = 0; i < key.n; i++) {
-		char c = key.p[i];
+		int byte = slice_percent_byte(slice_after(key, i));
+		char c = byte >= 0 ? (char)byte : key.p[i];
 
-		if (c == '%' && key.n - i > 2 && hex_value(key.p[i + 1]) >= 0 &&
-		    hex_value(key.p[i + 2]) >= 0) {
-			c = (char)(hex_value(key.p[i + 1]) << 4 | hex_value(key.p[i + 2]));
-			i += 2;
-		}
+		i += byte >= 0 ? 2 : 0;
 		out->exact[exact_len++] = c;
 		if (is_alpha(c))
 			out->folded[folded_len++] = (char)(c | 0x20);

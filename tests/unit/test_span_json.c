@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* JSON text: strings that are not UTF-8, every type of value, spans as `sonde trace --json`. */
+/* Spans as `sonde trace --json`: every type of value, and resources that are many. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -8,120 +8,9 @@
 #include <cmocka.h>
 #include <jansson.h>
 
-#include "user/cli/json.h"
 #include "user/cli/trace_view.h"
-#include "user/cli/utf8.h"
 
-#define CNT(array) (sizeof(array) / sizeof(*(array)))
 #define FFFD "\xef\xbf\xbd"
-
-static void strings(void **state)
-{
-	static const struct {
-		struct slice in, out;
-	} cases[] = {
-		{.in = SLICE(""), .out = SLICE("")},
-		{.in = SLICE("a\"b\\c/"), .out = SLICE("a\\\"b\\\\c/")},
-		{.in = SLICE("\b\t\n\v\f\r"), .out = SLICE("\\b\\t\\n\\u000b\\f\\r")},
-		{.in = SLICE("\0\x1f\x7f\033"), .out = SLICE("\\u0000\\u001f\\u007f\\u001b")},
-		{.in = SLICE("é日😀"), .out = SLICE("é日😀")},
-		{.in = SLICE("\xff"), .out = SLICE(FFFD)},
-		{.in = SLICE("a\xc3"), .out = SLICE("a" FFFD)},
-		{.in = SLICE("\xc3("), .out = SLICE(FFFD "(")},
-		{.in = SLICE("\xe6\x97"), .out = SLICE(FFFD FFFD)},
-		{.in = SLICE("\x80"), .out = SLICE(FFFD)},
-		{.in = SLICE("\xc0\xaf"), .out = SLICE(FFFD FFFD)},
-		{.in = SLICE("\xe0\x80\xaf"), .out = SLICE(FFFD FFFD FFFD)},
-		{.in = SLICE("\xed\xa0\x80"), .out = SLICE(FFFD FFFD FFFD)},
-		{.in = SLICE("\xf4\x90\x80\x80"), .out = SLICE(FFFD FFFD FFFD FFFD)},
-		{.in = SLICE("\xf5\x80\x80\x80"), .out = SLICE(FFFD FFFD FFFD FFFD)},
-		{.in = SLICE("\xf4\x8f\xbf\xbf"), .out = SLICE("\xf4\x8f\xbf\xbf")},
-	};
-
-	(void)state;
-	for (size_t i = 0; i < CNT(cases); i++) {
-		size_t n = cases[i].in.n;
-		char *exact = malloc(n ? n : 1);
-		struct json json;
-
-		json__init(&json, 1 << 20);
-		memcpy(exact, cases[i].in.p, n);
-		json_put_string(&json, slice_of(exact, n));
-		assert_false(json.failed);
-		assert_int_equal(json.n, cases[i].out.n + 2);
-		assert_memory_equal(json.p + 1, cases[i].out.p, cases[i].out.n);
-		json__free(&json);
-		free(exact);
-	}
-}
-
-/* Every code point, by jansson's opinion of what is UTF-8. */
-static void all_characters(void **state)
-{
-	struct json json;
-
-	(void)state;
-	json__init(&json, 1 << 20);
-	for (uint32_t code = 1; code < 0x110000; code++) {
-		char bytes[4];
-		size_t n = 0;
-		uint32_t back = 0;
-		bool surrogate = code >= 0xd800 && code <= 0xdfff;
-
-		if (code < 0x80) {
-			bytes[n++] = (char)code;
-		} else if (code < 0x800) {
-			bytes[n++] = (char)(0xc0 | code >> 6);
-		} else if (code < 0x10000) {
-			bytes[n++] = (char)(0xe0 | code >> 12);
-			bytes[n++] = (char)(0x80 | (code >> 6 & 0x3f));
-		} else {
-			bytes[n++] = (char)(0xf0 | code >> 18);
-			bytes[n++] = (char)(0x80 | (code >> 12 & 0x3f));
-			bytes[n++] = (char)(0x80 | (code >> 6 & 0x3f));
-		}
-		if (code >= 0x80)
-			bytes[n++] = (char)(0x80 | (code & 0x3f));
-		assert_int_equal(utf8_decode(slice_of(bytes, n), &back), surrogate ? 0 : n);
-		assert_true(surrogate || back == code);
-		json__reset(&json);
-		json_put_string(&json, slice_of(bytes, n));
-		if (code >= 0x80 && !surrogate)
-			assert_memory_equal(json.p + 1, bytes, n);
-	}
-	json__free(&json);
-}
-
-static void bounds(void **state)
-{
-	static char big[100000];
-	struct json json;
-
-	(void)state;
-	memset(big, 'x', sizeof(big));
-	json__init(&json, 1000);
-	json_put_string(&json, slice_of(big, 166)); /* 166 * 6 + 2 */
-	assert_false(json.failed);
-	json_put_string(&json, slice_of(big, 160));
-	assert_true(json.failed);
-	json_put(&json, SLICE("x"));
-	assert_int_equal(json.n, 168);
-	json__reset(&json);
-	json_put(&json, slice_of(big, 1000));
-	assert_false(json.failed);
-	json_put(&json, SLICE("x"));
-	assert_true(json.failed);
-	json__reset(&json);
-	json_put_string(&json, slice_of(big, SIZE_MAX / 2));
-	assert_true(json.failed);
-	json__free(&json);
-	json__init(&json, 1 << 20);
-	for (int i = 0; i < 10; i++)
-		json_put(&json, slice_of(big, sizeof(big)));
-	assert_int_equal(json.n, 10 * sizeof(big));
-	assert_false(json.failed);
-	json__free(&json);
-}
 
 static struct resource *new_resource(const char *service)
 {
@@ -245,8 +134,7 @@ static void many_resources(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(strings),	  cmocka_unit_test(all_characters),
-		cmocka_unit_test(bounds),	  cmocka_unit_test(spans),
+		cmocka_unit_test(spans),
 		cmocka_unit_test(many_resources),
 	};
 

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /* JSON text (RFC 8259), with numbers as the JSON mapping of protobuf has them. */
-#include "user/export/json_writer.h"
+#include "user/base/json_writer.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#define FIRST_SZ (64u * 1024)
+#include "user/base/utf8.h"
+
+#define FIRST_SZ 4096u
 #define NUMBER_SZ 40
 
 void json_writer__init(struct json_writer *j, size_t max_sz)
@@ -26,6 +28,14 @@ void json_writer__reset(struct json_writer *j)
 	j->full = j->failed = false;
 }
 
+/* A failed writer has no room at all, so that nothing follows what is missing. */
+static bool fail(struct json_writer *j)
+{
+	j->failed = true;
+	j->cap = j->len;
+	return false;
+}
+
 static bool grow(struct json_writer *j, size_t n)
 {
 	size_t cap = j->cap ? j->cap : FIRST_SZ;
@@ -33,20 +43,18 @@ static bool grow(struct json_writer *j, size_t n)
 
 	if (j->failed)
 		return false;
-	j->failed = true;
 	if (n > j->max_sz || j->len > j->max_sz - n) {
 		j->full = true;
-		return false;
+		return fail(j);
 	}
 	while (cap < j->len + n)
 		cap *= 2;
 	cap = cap < j->max_sz ? cap : j->max_sz;
 	buf = realloc(j->buf, cap);
 	if (!buf)
-		return false;
+		return fail(j);
 	j->buf = buf;
 	j->cap = cap;
-	j->failed = false;
 	return true;
 }
 
@@ -70,58 +78,65 @@ void jw_raw(struct json_writer *j, struct slice s)
 		memcpy(p, s.p, s.n);
 }
 
-static bool is_plain(uint8_t c)
+static const char hex[] = "0123456789abcdef";
+
+/* How many bytes at the start of s stand in a string as they are. */
+static size_t plain_len(struct slice s)
 {
-	return c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
+	size_t n = 0;
+
+	while (n < s.n && (uint8_t)s.p[n] - 0x20u < 0x5F && s.p[n] != '"' && s.p[n] != '\\')
+		n++;
+	return n;
 }
 
-static void escape(struct json_writer *j, uint8_t c)
+/* A character that is not plain, or an ill-formed part; how many bytes it took of s. */
+static size_t escape(struct json_writer *j, struct slice s)
 {
-	static const char named[][2] = {
-		{'"', '"'},  {'\\', '\\'}, {'\b', 'b'}, {'\f', 'f'},
-		{'\n', 'n'}, {'\r', 'r'},  {'\t', 't'},
-	};
-	static const char hex[] = "0123456789abcdef";
-	char text[] = {'\\', 'u', '0', '0', hex[c >> 4], hex[c & 0xF]};
+	static const char letters[] = "btn?fr"; /* from \b to \r */
+	int32_t code;
+	size_t n = utf8_decode(s, &code);
 
-	for (size_t i = 0; i < sizeof(named) / sizeof(named[0]); i++) {
-		if ((uint8_t)named[i][0] != c)
-			continue;
-		text[1] = named[i][1];
-		jw_raw(j, slice_of(text, 2));
-		return;
-	}
-	jw_raw(j, slice_of(text, sizeof(text)));
+	if (code < 0)
+		jw_lit(j, UTF8_REPLACEMENT);
+	else if (code == '"' || code == '\\')
+		jw_raw(j, slice_of((char[]){'\\', (char)code}, 2));
+	else if (code >= '\b' && code <= '\r' && code != '\v')
+		jw_raw(j, slice_of((char[]){'\\', letters[code - '\b']}, 2));
+	else if (utf8_is_control(code))
+		jw_raw(j,
+		       slice_of((char[]){'\\', 'u', '0', '0', hex[code >> 4], hex[code & 0xF]}, 6));
+	else
+		jw_raw(j, slice_first(s, n));
+	return n;
 }
 
 void jw_string(struct json_writer *j, struct slice s)
 {
-	jw_lit(j, "\"");
-	while (s.n) {
-		size_t n = 0;
-		bool valid;
+	size_t n = plain_len(s);
+	char *p = take(j, n + 1 + (n == s.n)); /* nearly always the whole string at once */
 
-		while (n < s.n && is_plain((uint8_t)s.p[n]))
-			n++;
-		jw_raw(j, slice_first(s, n));
-		s = slice_after(s, n);
-		if (!s.n)
-			break;
-		n = utf8_next(s, &valid);
-		if (!valid)
-			jw_lit(j, UTF8_REPLACEMENT);
-		else if (n > 1)
+	if (!p)
+		return;
+	*p++ = '"';
+	if (n)
+		memcpy(p, s.p, n);
+	if (n == s.n) {
+		p[n] = '"';
+		return;
+	}
+	while ((s = slice_after(s, n)).n) {
+		n = plain_len(s);
+		if (n)
 			jw_raw(j, slice_first(s, n));
 		else
-			escape(j, (uint8_t)s.p[0]);
-		s = slice_after(s, n);
+			n = escape(j, s);
 	}
 	jw_lit(j, "\"");
 }
 
 void jw_hex(struct json_writer *j, const uint8_t *bytes, size_t n)
 {
-	static const char hex[] = "0123456789abcdef";
 	char *p = take(j, 2 * n + 2);
 
 	if (!p)
@@ -144,6 +159,13 @@ void jw_u64(struct json_writer *j, uint64_t v)
 	jw_raw(j, slice_of(p, (size_t)(text + sizeof(text) - p)));
 }
 
+void jw_i64(struct json_writer *j, int64_t v)
+{
+	if (v < 0)
+		jw_lit(j, "-");
+	jw_u64(j, v < 0 ? -(uint64_t)v : (uint64_t)v);
+}
+
 void jw_quoted_u64(struct json_writer *j, uint64_t v)
 {
 	jw_lit(j, "\"");
@@ -153,8 +175,8 @@ void jw_quoted_u64(struct json_writer *j, uint64_t v)
 
 void jw_quoted_i64(struct json_writer *j, int64_t v)
 {
-	jw_raw(j, v < 0 ? SLICE("\"-") : SLICE("\""));
-	jw_u64(j, v < 0 ? -(uint64_t)v : (uint64_t)v);
+	jw_lit(j, "\"");
+	jw_i64(j, v);
 	jw_lit(j, "\"");
 }
 

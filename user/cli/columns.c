@@ -1,42 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-/* UTF-8 as in RFC 3629. Widths are by the blocks that matter, so that no locale need be set. */
-#include "user/cli/utf8.h"
+/* Widths are by the blocks that matter, so that no locale need be set. */
+#include "user/cli/columns.h"
 
 #include <stdlib.h>
+#include <string.h>
 
-size_t utf8_decode(struct slice s, uint32_t *code)
-{
-	const unsigned char *p = (const unsigned char *)s.p;
-	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-	uint32_t c = p[0];
-	size_t n;
-
-	if (c < 0x80) {
-		*code = c;
-		return 1;
-	}
-	n = c >= 0xf0 ? 4 : (c >= 0xe0 ? 3 : 2);
-	if (c < 0xc2 || c > 0xf4 || s.n < n)
-		return 0;
-	c &= 0x7fu >> n;
-	for (size_t i = 1; i < n; i++) {
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-		c = c << 6 | (p[i] & 0x3f);
-	}
-	if (c < least[n] || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff))
-		return 0;
-	*code = c;
-	return n;
-}
-
-int utf8_columns(uint32_t code)
+int columns_of(int32_t code)
 {
 	static const struct {
-		uint32_t first, last;
+		int32_t first, last;
 		int columns;
 	} blocks[] = {
-		{.first = 0x0000, .last = 0x001f, .columns = -1}, /* C0 */
+		{.first = -1, .last = 0x001f, .columns = -1},	  /* ill-formed, C0 */
 		{.first = 0x007f, .last = 0x009f, .columns = -1}, /* DEL, C1 */
 		{.first = 0x00ad, .last = 0x00ad, .columns = -1}, /* soft hyphen */
 		{.first = 0x0300, .last = 0x036f, .columns = 0},  /* combining marks */
@@ -69,7 +44,7 @@ int utf8_columns(uint32_t code)
 	return 1;
 }
 
-bool utf8_locale(void)
+bool locale_is_utf8(void)
 {
 	static const char *const names[] = {"LC_ALL", "LC_CTYPE", "LANG"};
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* UTF-8 by the table of well-formed byte sequences (Unicode Standard, table 3-7). */
-#include "user/export/utf8.h"
+#include "user/base/utf8.h"
 
 /* What may follow a lead byte: the length of the sequence, and the range of its second byte. */
 static const struct lead {
@@ -41,6 +41,20 @@ size_t utf8_next(struct slice s, bool *valid)
 	return lead->len;
 }
 
+size_t utf8_decode(struct slice s, int32_t *code)
+{
+	bool valid;
+	size_t n = utf8_next(s, &valid);
+
+	*code = -1;
+	if (!valid)
+		return n;
+	*code = (uint8_t)s.p[0] & (n == 1 ? 0x7F : 0x7F >> n);
+	for (size_t i = 1; i < n; i++)
+		*code = *code << 6 | (s.p[i] & 0x3F);
+	return n;
+}
+
 size_t utf8_clean_len(struct slice s)
 {
 	size_t len = 0;
@@ -75,4 +89,16 @@ void utf8_clean(char *to, struct slice s)
 		to += out.n;
 		s = slice_after(s, n);
 	}
+}
+
+struct slice utf8_first(struct slice s, size_t max)
+{
+	size_t n = max;
+
+	if (s.n <= max)
+		return s;
+	/* Back to the start of the character, if it is one: at most three bytes precede its last. */
+	while (n && max - n < 3 && ((uint8_t)s.p[n] & 0xC0) == 0x80)
+		n--;
+	return slice_first(s, n);
 }

@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * What it costs to put spans into bytes: our OTLP encoder, the same with gzip as requests go out,
+ * protobuf-c packing the same message, and the JSON line. Prints JSON: spans per second of one
+ * core (the median of the runs) and bytes per span.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <zlib.h>
+
+#include "build/proto/trace_service.pb-c.h"
+#include "user/export/otlp_encode.h"
+#include "user/export/otlp_json.h"
+
+#define RUNS 5
+#define RUN_NS 100000000u
+#define SPANS_PER_LOOK 8192 /* at the clock */
+#define BATCHES 128	    /* of SPAN_BATCH_MAX spans: a request of 8192 */
+#define LEN(array) (sizeof(array) / sizeof((array)[0]))
+
+#define REQUEST(f) opentelemetry__proto__collector__trace__v1__export_trace_service_request__##f
+
+struct bench {
+	struct span_batch *batches[BATCHES];
+	struct span_groups groups;
+	struct pb_writer pb;
+	struct json_writer json;
+	z_stream deflater;
+	Opentelemetry__Proto__Collector__Trace__V1__ExportTraceServiceRequest *message;
+	uint8_t *packed, *body, *gzipped;
+	size_t gzipped_cap;
+};
+
+/* What was done at one go. */
+struct work {
+	size_t spans_cnt, bytes;
+};
+
+static void must(bool ok, const char *what)
+{
+	if (ok)
+		return;
+	fprintf(stderr, "bench_spans: %s\n", what);
+	exit(1);
+}
+
+static uint64_t cpu_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+/* --- spans as an agent makes them -------------------------------------------------------------- */
+
+static uint64_t random64(void)
+{
+	static uint64_t state = 0x9E3779B97F4A7C15u; /* xorshift: the same spans each time */
+
+	state ^= state << 13;
+	state ^= state >> 7;
+	return state ^= state << 17;
+}
+
+/* A resource of a program in a container: its encoding takes about 700 bytes. */
+static struct resource *make_resource(void)
+{
+	static const struct slice args[] = {SLICE("/usr/bin/orders"), SLICE("--port=8080")};
+	static const char *const texts[][2] = {
+		{"service.name", "orders"},
+		{"service.instance.id", "5f0a3b1e-66c5-4c2e-9d4e-0f0d3ad5a7c1"},
+		{"service.version", "2.14.3"},
+		{"telemetry.sdk.name", "sonde"},
+		{"telemetry.sdk.language", "cpp"},
+		{"telemetry.sdk.version", "0.1.0"},
+		{"process.executable.name", "orders"},
+		{"process.executable.path", "/usr/bin/orders"},
+		{"host.name", "node-17.cluster.example"},
+		{"host.id", "8c3f0b6e2d9a4f51a7c4f0be3d215a90"},
+		{"os.type", "linux"},
+		{"container.id",
+		 "4f66ad9a0b2e7c5d8e1f3a6b9c0d2e4f5a7b8c9d0e1f2a3b4c5d6e7f8091a2b3"},
+	};
+	struct attr v[16];
+	struct attrs attrs = {.v = v, .cap = LEN(v)};
+
+	for (size_t i = 0; i < LEN(texts); i++)
+		attrs_add_str(&attrs, slice_str(texts[i][0]), slice_str(texts[i][1]));
+	attrs_add_int(&attrs, SLICE("process.pid"), 4711);
+	attrs_add_strs(&attrs, SLICE("process.command_args"), args, LEN(args));
+	return resource__new(&attrs, 4711);
+}
+
+static struct slice print(struct arena *arena, const char *format, uint64_t number)
+{
+	char text[64];
+	bool failed = false;
+	int n = snprintf(text, sizeof(text), format, (unsigned int)(number & 0xFFFF));
+	struct slice s = arena__copy(arena, slice_of(text, (size_t)n), &failed);
+
+	must(!failed, "out of memory");
+	return s;
+}
+
+/* A server span of HTTP with twelve attributes. */
+static void add_span(struct span_batch *b, struct resource *r)
+{
+	struct span *span = span_batch__add(b, 12, r);
+	uint64_t id[3] = {random64(), random64(), random64()};
+	struct attrs *attrs;
+
+	must(span, "out of memory");
+	memcpy(span->trace_id.bytes, id, sizeof(span->trace_id));
+	memcpy(span->span_id.bytes, id + 2, sizeof(span->span_id));
+	span->flags = SPAN_FLAG_SAMPLED | SPAN_FLAG_HAS_IS_REMOTE;
+	span->kind = SPAN_SERVER;
+	span->start_ns = 1790000000000000000u + (random64() >> 24);
+	span->end_ns = span->start_ns + (random64() >> 40);
+	span->name = SLICE("GET /orders/{id}");
+	attrs = &span->attrs;
+	attrs_add_str(attrs, SLICE("http.request.method"), SLICE("GET"));
+	attrs_add_str(attrs, SLICE("url.path"), print(&b->arena, "/orders/%u", random64()));
+	attrs_add_str(attrs, SLICE("url.scheme"), SLICE("http"));
+	attrs_add_int(attrs, SLICE("http.response.status_code"), 200);
+	attrs_add_str(attrs, SLICE("http.route"), SLICE("/orders/{id}"));
+	attrs_add_str(attrs, SLICE("network.protocol.version"), SLICE("1.1"));
+	attrs_add_str(attrs, SLICE("server.address"), SLICE("orders.example"));
+	attrs_add_int(attrs, SLICE("server.port"), 8080);
+	attrs_add_str(attrs, SLICE("client.address"), SLICE("10.1.2.3"));
+	attrs_add_str(attrs, SLICE("network.peer.address"), SLICE("10.1.2.3"));
+	attrs_add_int(attrs, SLICE("network.peer.port"), (int64_t)(random64() & 0xFFFF));
+	attrs_add_str(attrs, SLICE("user_agent.original"), SLICE("curl/7.88.1"));
+}
+
+static struct span_batch *make_batch(struct resource *r)
+{
+	struct span_batch *b = span_batch__new();
+
+	must(b, "out of memory");
+	while (b->cnt < SPAN_BATCH_MAX)
+		add_span(b, r);
+	return b;
+}
+
+/* --- what is measured -------------------------------------------------------------------------- */
+
+static void group(struct bench *b, const struct span_batch *batch, uint32_t cnt)
+{
+	const struct span *spans[SPAN_BATCH_MAX];
+
+	for (uint32_t i = 0; i < cnt; i++)
+		spans[i] = &batch->spans[i];
+	span_groups__set(&b->groups, spans, cnt);
+}
+
+static struct slice encode(struct bench *b, const struct span_batch *batch, uint32_t cnt)
+{
+	group(b, batch, cnt);
+	must(otlp_encode(&b->pb, &b->groups, "0.1.0") == 0, "otlp_encode failed");
+	return pb_writer__bytes(&b->pb);
+}
+
+/* Spans that are in the cache, as when they are pushed. */
+static struct work encode_batch(struct bench *b)
+{
+	return (struct work){SPAN_BATCH_MAX, encode(b, b->batches[0], SPAN_BATCH_MAX).n};
+}
+
+static struct work encode_single(struct bench *b)
+{
+	return (struct work){1, encode(b, b->batches[0], 1).n};
+}
+
+/* A whole request, from spans to what goes over the wire; as http_client does it. */
+static struct work encode_gzip(struct bench *b)
+{
+	size_t n = 0;
+
+	for (uint32_t i = 0; i < BATCHES; i++) {
+		struct slice bytes = encode(b, b->batches[i], SPAN_BATCH_MAX);
+
+		memcpy(b->body + n, bytes.p, bytes.n);
+		n += bytes.n;
+	}
+	deflateReset(&b->deflater);
+	b->deflater.next_in = b->body;
+	b->deflater.avail_in = (uInt)n;
+	b->deflater.next_out = b->gzipped;
+	b->deflater.avail_out = (uInt)b->gzipped_cap;
+	must(deflate(&b->deflater, Z_FINISH) == Z_STREAM_END, "deflate failed");
+	return (struct work){(size_t)BATCHES * SPAN_BATCH_MAX, b->deflater.total_out};
+}
+
+/* In its favour, the message is there already and so is a buffer that is large enough. */
+static struct work pack_protobuf_c(struct bench *b)
+{
+	return (struct work){SPAN_BATCH_MAX, REQUEST(pack)(b->message, b->packed)};
+}
+
+static struct work encode_json(struct bench *b)
+{
+	group(b, b->batches[0], SPAN_BATCH_MAX);
+	must(otlp_json_encode(&b->json, &b->groups, "0.1.0") == 0, "otlp_json_encode failed");
+	return (struct work){SPAN_BATCH_MAX, json_writer__text(&b->json).n};
+}
+
+static const struct {
+	const char *name;
+	struct work (*once)(struct bench *b);
+} rows[] = {
+	{"otlp_encode", encode_batch},	     {"otlp_encode_single_spans", encode_single},
+	{"otlp_encode_gzip_1", encode_gzip}, {"protobuf_c_pack", pack_protobuf_c},
+	{"otlp_json", encode_json},
+};
+
+/* --- runs -------------------------------------------------------------------------------------- */
+
+static void prepare(struct bench *b)
+{
+	struct resource *r = make_resource();
+	struct slice bytes;
+	size_t body_sz;
+
+	must(r, "out of memory");
+	for (size_t i = 0; i < BATCHES; i++)
+		b->batches[i] = make_batch(r);
+	resource__release(r);
+	must(span_groups__init(&b->groups, SPAN_BATCH_MAX) == 0, "out of memory");
+	pb_writer__init(&b->pb, OTLP_REQUEST_MAX_SZ);
+	json_writer__init(&b->json, OTLP_JSON_MAX_SZ);
+	bytes = encode(b, b->batches[0], SPAN_BATCH_MAX);
+	b->message = REQUEST(unpack)(NULL, bytes.n, (const uint8_t *)bytes.p);
+	must(b->message, "protobuf-c does not read what we wrote");
+	b->packed = malloc(bytes.n);
+	body_sz = 2 * BATCHES * bytes.n; /* the batches differ by a few digits */
+	must(deflateInit2(&b->deflater, 1, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) == Z_OK,
+	     "deflateInit2 failed");
+	b->gzipped_cap = deflateBound(&b->deflater, body_sz);
+	b->body = malloc(body_sz);
+	b->gzipped = malloc(b->gzipped_cap);
+	must(b->packed && b->body && b->gzipped, "out of memory");
+	must(REQUEST(get_packed_size)(b->message) == bytes.n &&
+		     REQUEST(pack)(b->message, b->packed) == bytes.n &&
+		     memcmp(b->packed, bytes.p, bytes.n) == 0,
+	     "protobuf-c encodes the same message otherwise");
+}
+
+static void clear(struct bench *b)
+{
+	for (size_t i = 0; i < BATCHES; i++)
+		span_batch__free(b->batches[i]);
+	REQUEST(free_unpacked)(b->message, NULL);
+	span_groups__free(&b->groups);
+	pb_writer__free(&b->pb);
+	json_writer__free(&b->json);
+	deflateEnd(&b->deflater);
+	free(b->packed);
+	free(b->body);
+	free(b->gzipped);
+}
+
+static int compare(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* Prints the row's member of the object. */
+static void run(struct bench *b, size_t row)
+{
+	struct work last = rows[row].once(b); /* warms up */
+	double rates[RUNS];
+
+	for (size_t i = 0; i < RUNS; i++) {
+		uint64_t started = cpu_ns(), spent = 0, spans_cnt = 0;
+
+		while (spent < RUN_NS) {
+			size_t n;
+
+			for (n = 0; n < SPANS_PER_LOOK; n += last.spans_cnt)
+				last = rows[row].once(b);
+			spans_cnt += n;
+			spent = cpu_ns() - started;
+		}
+		rates[i] = (double)spans_cnt * 1e9 / (double)spent;
+	}
+	qsort(rates, RUNS, sizeof(rates[0]), compare);
+	printf("%s\n  \"%s\": {\"spans_per_s\": %.0f, \"ns_per_span\": %.0f, "
+	       "\"bytes_per_span\": %.1f}",
+	       row ? "," : "", rows[row].name, rates[RUNS / 2], 1e9 / rates[RUNS / 2],
+	       (double)last.bytes / (double)last.spans_cnt);
+}
+
+int main(void)
+{
+	static struct bench b;
+
+	prepare(&b);
+	printf("{");
+	for (size_t i = 0; i < LEN(rows); i++)
+		run(&b, i);
+	printf("\n}\n");
+	clear(&b);
+	return 0;
+}
