@@ -18,10 +18,10 @@ CLANG ?= clang
 BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool) bpftool)
 BPF_ARCH := $(patsubst aarch64,arm64,$(patsubst x86_64,x86,$(shell uname -m)))
 
-# One job per processor, output kept together, unless told otherwise.
+# One job per processor, unless told otherwise.
 MAKEFLAGS += --no-builtin-rules
 ifeq ($(filter -j% --jobs% --jobserver%,$(MAKEFLAGS)),)
-MAKEFLAGS += -j$(shell nproc) -Otarget
+MAKEFLAGS += -j$(shell nproc)
 endif
 
 INCLUDES := -I. -I$(BUILD) -I$(BUILD)/proto

@@ -410,7 +410,8 @@ static void test_unix_ends(void **state)
 			answer(&server, cases[i].response);
 			answer(&client, cases[i].response);
 		}
-		finish(cases[i].by_client ? &client : &server, cases[i].reason, ECONNRESET);
+		finish(cases[i].by_client ? &client : &server, cases[i].reason,
+		       cases[i].reason == END_ERROR ? ECONNRESET : 0);
 		check_spans(rig, cases[i].spans);
 		assert_int_equal(flow__connection_cnt(rig->flow), cases[i].connections);
 		if (cases[i].spans) {

@@ -423,6 +423,7 @@ static void test_ends(void **state)
 		{"", ROLE_CLIENT, END_ERROR, ECONNRESET, "ECONNRESET", -1, -1},
 		{"", ROLE_CLIENT, END_ERROR, ETIMEDOUT, "ETIMEDOUT", -1, -1},
 		{"", ROLE_CLIENT, END_ERROR, 9999, "connection_closed", -1, -1},
+		{"", ROLE_CLIENT, END_CLOSED, ECONNRESET, "ECONNRESET", -1, -1},
 	};
 
 	(void)state;

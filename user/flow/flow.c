@@ -356,7 +356,7 @@ void flow__end(struct flow *flow, const struct record_end *record)
 	take_rest(flow, conn, record);
 	conn->last_ns = record->time_ns;
 	server_done = sender_of(conn, mine) == FROM_SERVER;
-	if (record->reason == END_ERROR)
+	if (record->error)
 		pair_ended(flow, conn, errno_name(record->error), record->time_ns);
 	if (record->reason == END_CLOSED || server_done)
 		end_responses(flow, conn, "connection_closed", record->time_ns);
