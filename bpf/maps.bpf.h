@@ -45,7 +45,7 @@ struct connection_state {
 	__u32 last_op, longest_op; /* lengths, in this turn */
 	__u32 copy_op, copy_turn;  /* limits in force; 0 before the first operation */
 	__u32 verdict_generation;
-	/* The thread that used it last, and was traced then. */
+	/* The thread that used it last, and whether it is traced. */
 	__u32 tid, exec_id, process_id, checked_jiffies;
 	__u32 filter_generation; /* under which it was ignored, or its thread was found traced */
 	__u8 direction;		 /* of the current turn */
@@ -56,6 +56,7 @@ struct connection_state {
 	__u8 announced;
 	__u8 ignored;  /* by a verdict, or because it is sonde's own */
 	__u8 filtered; /* by its ports */
+	__u8 untraced; /* that thread is not to be traced */
 	__u8 ended;    /* bits: 1 << enum end_reason already reported */
 };
 

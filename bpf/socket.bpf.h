@@ -327,20 +327,20 @@ static __always_inline bool is_traced(struct scratch *s, struct sock *sk,
 	if (conn && conn->tid == task->pid && conn->exec_id == task->self_exec_id &&
 	    conn->filter_generation == filter_generation &&
 	    jiffies - conn->checked_jiffies < RECHECK_JIFFIES)
-		return true;
+		return !conn->untraced;
 	state = traced_task(s, jiffies);
-	if (!state)
-		return false;
-	if (conn) {
-		conn->tid = task->pid;
-		conn->exec_id = task->self_exec_id;
-		conn->checked_jiffies = jiffies;
-		if (conn->filter_generation != filter_generation)
-			conn->filtered = !ports_match(sk);
-		conn->filter_generation = filter_generation;
+	if (!conn)
+		return state;
+	conn->tid = task->pid;
+	conn->exec_id = task->self_exec_id;
+	conn->checked_jiffies = jiffies;
+	if (conn->filter_generation != filter_generation)
+		conn->filtered = !ports_match(sk);
+	conn->filter_generation = filter_generation;
+	conn->untraced = !state;
+	if (state)
 		conn->process_id = state->process_id;
-	}
-	return true;
+	return state;
 }
 
 static __always_inline int socket_op(struct sock *sk, int ret, int flags, bool send)
