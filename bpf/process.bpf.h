@@ -161,13 +161,12 @@ __noinline int announce_process(__u32 process_id)
 	if (!mm || !s)
 		return false;
 	p = &s->process;
+	__builtin_memset(p, 0, sizeof(*p)); /* else bytes of other processes would stay in it */
 	p->process_id = process_id;
 	p->pid = task->tgid;
 	p->ns_pid = innermost_pid(leader);
 	p->parent_pid = BPF_CORE_READ(leader, real_parent, tgid);
 	p->uid = (__u32)bpf_get_current_uid_gid();
-	p->reserved = 0;
-	p->reserved2 = 0;
 	if (bpf_core_field_exists(leader->start_boottime))
 		p->start_ns = leader->start_boottime;
 	p->exe_inode = BPF_CORE_READ(mm, exe_file, f_inode, i_ino);

@@ -309,6 +309,7 @@ static __always_inline void emit_op(struct scratch *s, struct sock *sk,
 	op->tail_off = conn->tail_off;
 	op->tail_ns = conn->tail_ns;
 	op->tail_direction = conn->tail_direction;
+	__builtin_memset(op->reserved, 0, sizeof(op->reserved));
 	if (emit(s, op, sizeof(*op) + (copied & COPY_MASK)))
 		conn->tail_off = 0;
 }

@@ -71,6 +71,7 @@ struct end {
 	struct record_connection about;
 	uint32_t process_id;
 	uint32_t copy_op, copy_turn, turn_left, turn;
+	uint32_t last_op, longest_op;
 	bool direction, announced;
 	uint64_t tx_off, rx_off, tail_off, tail_ns;
 	uint8_t tail_direction;
@@ -359,10 +360,16 @@ static inline uint32_t copy_budget(struct end *end, uint32_t len, bool send)
 		end->turn++;
 		end->direction = send;
 		end->turn_left = end->copy_turn;
+		end->longest_op = 0;
 	}
 	if (budget > end->copy_op)
 		budget = end->copy_op;
-	return budget < end->turn_left ? budget : end->turn_left;
+	if (budget > end->turn_left && end->last_op >= end->longest_op)
+		budget = end->turn_left;
+	end->last_op = len;
+	if (len > end->longest_op)
+		end->longest_op = len;
+	return budget;
 }
 
 static inline struct record_op fill_op(const struct end *end, bool send, uint64_t off, uint32_t len,
@@ -407,7 +414,7 @@ static inline void end_op_cut(struct end *end, bool send, const char *bytes, uin
 		end->tail_ns = end->rig->now_ns;
 		end->tail_direction = send;
 	} else {
-		end->turn_left -= copied;
+		end->turn_left -= copied < end->turn_left ? copied : end->turn_left;
 		record = malloc(sizeof(*record) + copied);
 		assert_non_null(record);
 		*record = fill_op(end, send, *off, len, copied);

@@ -119,13 +119,13 @@ static void test_missed_turns(void **state)
 			struct rig *rig = rig_new(NULL);
 			struct end end = end_new(rig, ROLE_SERVER);
 			char text[64];
-			uint32_t record = 0, hit = 0;
+			uint32_t record = 0, hit = 0, after = 2 + from + cnt;
 
 			for (int n = 0; n < 10; n++) {
 				bool lost = false;
 
 				for (int sender = FROM_CLIENT; sender <= FROM_SERVER; sender++) {
-					bool drop = record >= 2 + from && record < 2 + from + cnt;
+					bool drop = record >= 2 + from && record < after;
 
 					snprintf(
 						text, sizeof(text),
@@ -141,6 +141,8 @@ static void test_missed_turns(void **state)
 				rig->made++;
 				hit += lost;
 			}
+			/* A request after another missing one may lack its beginning: it goes too. */
+			hit += cnt > 1 && after % 2 == 0;
 			check_spans(rig, 10 - hit);
 			check_count(ACCOUNT_LOST_RING, hit);
 			check_count(ACCOUNT_LOST_GAP, 0);

@@ -313,7 +313,7 @@ static void test_silent_chunks(void **state)
 			answer(&end, "\r\n");
 		}
 		answer(&end, "0\r\n\r\n");
-		end_ns = end.tail_ns;
+		end_ns = rig->now_ns;
 		flush_tail(&end);
 		check_spans(rig, 0);
 		if (followed) {

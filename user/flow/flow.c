@@ -129,7 +129,7 @@ static void take_tail(struct flow *flow, struct conn *conn, uint64_t tail_off, u
 		uint64_t n = tail_off - stream->next_off;
 
 		stream->next_off = tail_off;
-		stream_unseen(flow, conn, sender, n, tail_ns);
+		stream_missed(flow, conn, sender, n, tail_ns);
 	}
 }
 
@@ -142,24 +142,38 @@ static void end_client_turn(struct flow *flow, struct conn *conn)
 	stream_lose(flow, conn, FROM_CLIENT);
 }
 
-/* Whole turns are missing: their records did not fit the ring. */
-static void take_missed_turns(struct flow *flow, struct conn *conn, const struct record_op *op)
+/* Begins a stream anew, wherever the sender's next bytes are. */
+static void reset_stream(struct flow *flow, struct conn *conn, enum sender sender)
+{
+	struct stream *stream = &conn->streams[sender];
+
+	stream_lose(flow, conn, sender);
+	stream->lost = stream->started = stream->placed = false;
+}
+
+/*
+ * Whole turns are missing: their records did not fit the ring. True if it is not certain that the
+ * sender's turn begins with this operation: the offset tells that only where none of the sender's own
+ * turns is missing.
+ */
+static bool take_missed_turns(struct flow *flow, struct conn *conn, enum sender sender,
+			      const struct record_op *op)
 {
 	uint32_t missed_cnt = op->turn - conn->turn - 1;
-	bool by_client = sender_of(conn, op->head.flags & OP_SEND) == FROM_CLIENT;
+	bool by_client = sender == FROM_CLIENT;
 
 	if (!conn->turn || !conn->protocol || op->turn <= conn->turn + 1)
-		return;
+		return false;
 	end_client_turn(flow, conn);
 	/* Turns alternate; of the missed ones, those of the client's parity were requests. */
 	account_add(ACCOUNT_LOST_RING, by_client ? missed_cnt / 2 : (missed_cnt + 1) / 2);
 	conn->asked = ASKED_COUNTED;
 	pair_broken(flow, conn, ACCOUNT_LOST_RING);
-	for (int i = FROM_CLIENT; i <= FROM_SERVER; i++) {
-		stream_lose(flow, conn, (enum sender)i);
-		conn->streams[i].lost = false;
-		conn->streams[i].started = conn->streams[i].placed = false;
-	}
+	reset_stream(flow, conn, by_client ? FROM_SERVER : FROM_CLIENT);
+	stream_turn_ended(flow, conn, sender);
+	if (missed_cnt > 1)
+		reset_stream(flow, conn, sender);
+	return missed_cnt > 1;
 }
 
 /*
@@ -236,14 +250,16 @@ static void begin_turn(struct flow *flow, struct conn *conn, enum sender sender,
 
 /*
  * A quarantined connection is believed again when the client begins after the server, and no turn
- * between is missing: without pipelining at once, else after both were quiet.
+ * between, nor perhaps the beginning of this one, is missing: without pipelining at once, else after
+ * both were quiet.
  */
 static void end_quarantine(struct flow *flow, struct conn *conn, const struct record_op *op)
 {
 	bool by_client = sender_of(conn, op->head.flags & OP_SEND) == FROM_CLIENT;
+	const struct stream *from_client = &conn->streams[FROM_CLIENT];
 
 	if (!conn->quarantined || !by_client || op->turn != conn->turn + 1 ||
-	    conn->streams[FROM_CLIENT].in_message ||
+	    from_client->in_message || !(from_client->started || from_client->placed) ||
 	    (conn->pipelined && op->time_ns <= conn->last_ns + QUIET_NS))
 		return;
 	conn->quarantined = false;
@@ -254,6 +270,7 @@ void flow__op(struct flow *flow, const struct record_op *op)
 {
 	struct conn *conn = conn_table__get(&flow->conns, op->cookie);
 	struct slice bytes = slice_of((const char *)(op + 1), op->head.size - sizeof(*op));
+	bool send = op->head.flags & OP_SEND, uncertain;
 	enum sender sender;
 
 	if (!conn || conn->closed || conn->unknown) {
@@ -261,8 +278,9 @@ void flow__op(struct flow *flow, const struct record_op *op)
 		return;
 	}
 	conn->process_id = op->process_id;
-	take_missed_turns(flow, conn, op);
-	take_tail(flow, conn, op->tail_off, op->tail_ns, op->tail_direction);
+	uncertain = take_missed_turns(flow, conn, sender_of(conn, send), op);
+	if (op->tail_direction != send) /* of the turn before */
+		take_tail(flow, conn, op->tail_off, op->tail_ns, !send);
 	end_quarantine(flow, conn, op);
 	if (op->time_ns > conn->last_ns)
 		conn->last_ns = op->time_ns;
@@ -272,8 +290,15 @@ void flow__op(struct flow *flow, const struct record_op *op)
 			remove_conn(flow, conn);
 		return;
 	}
-	sender = sender_of(conn, op->head.flags & OP_SEND);
+	sender = sender_of(conn, send);
 	begin_turn(flow, conn, sender, op->turn);
+	if (uncertain) {
+		stream_lose(flow, conn, sender);
+		if (sender == FROM_CLIENT)
+			pair_request_missed(conn, ACCOUNT_LOST_RING);
+	}
+	if (op->tail_direction == send)
+		take_tail(flow, conn, op->tail_off, op->tail_ns, send);
 	align(flow, conn, sender, op);
 	place_other(conn, sender, op);
 	stream_bytes(flow, conn, sender, bytes, op);

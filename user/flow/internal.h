@@ -36,10 +36,10 @@ struct flow {
 /* stream.c: bytes to messages. */
 void stream_bytes(struct flow *flow, struct conn *conn, enum sender sender, struct slice bytes,
 		  const struct record_op *op);
-/* n bytes passed that were not copied. A pending head is taken as far as it goes. */
+/* The n last bytes of an operation were not copied. A pending head is taken as far as it goes. */
 void stream_unseen(struct flow *flow, struct conn *conn, enum sender sender, uint64_t n,
 		   uint64_t time_ns);
-/* n bytes passed whose records are missing. A pending head may lack anything: it is lost. */
+/* n bytes passed in operations without a record. A pending head may lack anything: it is lost. */
 void stream_missed(struct flow *flow, struct conn *conn, enum sender sender, uint64_t n,
 		   uint64_t time_ns);
 /* The sender's turn is over: the other one acts. */
