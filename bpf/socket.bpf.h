@@ -146,7 +146,8 @@ static __always_inline void take_verdict(struct connection_state *conn, struct s
 	conn->copy_op = verdict->copy_op;
 	conn->copy_turn = verdict->copy_turn;
 	conn->ignored = verdict->ignore;
-	conn->announced = conn->announced && !verdict->forget;
+	if (verdict->forget)
+		conn->announced = conn->fresh = false;
 	bpf_map_delete_elem(&verdicts, &cookie);
 }
 
@@ -375,7 +376,6 @@ static __always_inline int socket_op(struct sock *sk, int ret, int flags, bool s
 		announce_connection(s, sk, conn);
 	if (conn->ignored || conn->filtered)
 		return 0;
-	s->counts.events++;
 	if (ret > 0)
 		emit_op(s, sk, conn, ret, send);
 	else if (ret == 0 && !send && (sk->sk_shutdown & RCV_SHUTDOWN))

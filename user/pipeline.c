@@ -453,6 +453,8 @@ static void *capture_loop(void *arg)
 		capture__commit_verdicts(p->capture);
 		capture__counts(p->capture, &counts);
 		account_set(ACCOUNT_RING_FULL, counts.ring_full);
+		account_set(ACCOUNT_UNREADABLE, counts.unreadable);
+		account_set(ACCOUNT_NO_STORAGE, counts.no_storage);
 		atomic_store(&p->connection_cnt, flow__connection_cnt(p->flow));
 		if (p->options.tick)
 			p->options.tick(p->options.tick_ctx);

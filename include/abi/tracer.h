@@ -62,7 +62,6 @@ struct tracer_counts {
 	__u64 ring_full;  /* records that could not be written */
 	__u64 unreadable; /* operations whose buffer could not be read */
 	__u64 no_storage; /* operations without socket or task storage */
-	__u64 events;	  /* operations seen on traced connections */
 };
 
 #endif

@@ -313,6 +313,5 @@ void capture__counts(const struct capture *capture, struct tracer_counts *out)
 		out->ring_full += counts->ring_full;
 		out->unreadable += counts->unreadable;
 		out->no_storage += counts->no_storage;
-		out->events += counts->events;
 	}
 }
