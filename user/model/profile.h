@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A profile, shaped as OTLP has it (profiles v1development, proto 1.10 and 1.11): what samples have
+ * in common stands in tables and is named by index. Entry 0 of every table is the empty one, so
+ * that index 0 means none. Built by one thread, then immutable.
+ */
+#ifndef SONDE_MODEL_PROFILE_H
+#define SONDE_MODEL_PROFILE_H
+
+#include "user/model/resource.h"
+#include "user/model/span.h"
+
+#define PROFILE_FRAMES_MAX 256 /* of one stack, kernel and user together */
+
+/* What runs at a location; the values of profile.frame.type. */
+enum frame_type {
+	FRAME_NONE,
+	FRAME_NATIVE,
+	FRAME_KERNEL,
+	FRAME_JIT,   /* named by a perf map file */
+	FRAME_ERROR, /* not a frame: its function's name says why the stack ends here */
+};
+
+struct profile_mapping {
+	uint64_t start, limit; /* addresses in the process; a kernel's mapping is 0 to ~0 */
+	uint64_t file_off;     /* of start */
+	uint32_t file;	       /* strings: path, or "[kernel]" */
+	uint32_t build_id;     /* strings: lower-case hex; 0: unknown */
+	uint32_t file_hash;    /* strings: htlhash in hex, where there is no build-id; 0: unknown */
+};
+
+struct profile_function {
+	uint32_t name;	      /* strings: for people, demangled */
+	uint32_t system_name; /* strings: as in the symbol table; 0: the same */
+	uint32_t file;	      /* strings: source; 0: unknown */
+};
+
+struct profile_location {
+	uint64_t address; /* in the mapping's terms: offset in the file's address space */
+	uint32_t mapping;
+	uint32_t function; /* 0: no symbol */
+	uint32_t line;	   /* of the source; 0: unknown */
+	enum frame_type type;
+};
+
+/* locations_cnt entries of profile.stack_locations, the leaf first. */
+struct profile_stack {
+	uint32_t first, cnt;
+};
+
+struct profile_link {
+	struct trace_id trace_id;
+	struct span_id span_id;
+};
+
+/* One observation of one thread. */
+struct profile_sample {
+	uint64_t time_ns;  /* since the Unix epoch */
+	uint32_t resource; /* profile.resources */
+	uint32_t stack, link;
+	uint32_t thread_name; /* strings */
+	uint32_t tid;
+	uint32_t cpu;
+};
+
+#define PROFILE_TABLE(type)        \
+	struct {                   \
+		type *v;           \
+		uint32_t cnt, cap; \
+	}
+
+struct profile {
+	uint64_t start_ns, end_ns; /* since the Unix epoch */
+	uint64_t period_ns;	   /* CPU time between samples of one CPU */
+	PROFILE_TABLE(struct slice) strings;
+	PROFILE_TABLE(struct profile_mapping) mappings;
+	PROFILE_TABLE(struct profile_function) functions;
+	PROFILE_TABLE(struct profile_location) locations;
+	PROFILE_TABLE(struct profile_stack) stacks;
+	PROFILE_TABLE(uint32_t) stack_locations;
+	PROFILE_TABLE(struct profile_link) links;
+	PROFILE_TABLE(struct profile_sample) samples;
+	PROFILE_TABLE(struct resource *) resources; /* a reference each; entry 0 is NULL */
+	struct arena arena;			    /* of the strings */
+	struct profile_index *index;		    /* private: finds equal entries */
+};
+
+/* An empty profile, or NULL with errno. */
+struct profile *profile__new(uint64_t period_ns);
+void profile__free(struct profile *p);
+/*
+ * The index of an entry equal to this one, added if there is none; 0 when memory is out or the
+ * profile has reached its maximum of 64 MiB. Strings are copied; a resource is held.
+ */
+uint32_t profile__string(struct profile *p, struct slice text);
+uint32_t profile__mapping(struct profile *p, const struct profile_mapping *mapping);
+uint32_t profile__function(struct profile *p, const struct profile_function *function);
+uint32_t profile__location(struct profile *p, const struct profile_location *location);
+uint32_t profile__stack(struct profile *p, const uint32_t *locations, uint32_t cnt);
+uint32_t profile__link(struct profile *p, const struct profile_link *link);
+uint32_t profile__resource(struct profile *p, struct resource *resource);
+/* Adds an observation. 0, or -ENOMEM. */
+int profile__add(struct profile *p, const struct profile_sample *sample);
+
+#endif
