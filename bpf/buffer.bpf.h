@@ -65,9 +65,9 @@ struct mmsghdr_arg {
 	__u32 len, pad;
 };
 
-/* A buffer of one piece (base) or of several (iov). Both 0: there is none. */
+/* A buffer in one piece, or a vector of them (iov_cnt > 0) with its first piece. */
 struct user_buffer {
-	__u64 base;
+	__u64 base, base_len;
 	__u64 iov, iov_cnt;
 };
 
@@ -103,41 +103,52 @@ static __always_inline int forget_mmsg(void)
 	return 0;
 }
 
+static __always_inline void take_vector(struct user_buffer *buffer, __u64 iov, __u64 iov_cnt)
+{
+	struct iovec_arg first;
+
+	buffer->iov = iov;
+	buffer->iov_cnt = iov_cnt;
+	if (iov_cnt == 0 || bpf_probe_read_user(&first, sizeof(first), (void *)iov))
+		return;
+	buffer->base = first.base;
+	buffer->base_len = first.len;
+}
+
+/* The running system call's buffer, if it has one; buffer is cleared by the caller. */
 static __always_inline void find_buffer(struct user_buffer *buffer)
 {
 	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf());
 	long nr = SYSCALL_NR(regs);
 	struct msghdr_arg msg = {};
-	__u64 header = 0;
+	__u64 header = ARG2(regs);
 
-	if (nr == NR_SENDMMSG || nr == NR_RECVMMSG) {
-		__u32 i = mmsg_index(ARG2(regs), (__u32)ARG3(regs));
-
-		header = ARG2(regs) + i * sizeof(struct mmsghdr_arg);
-	}
 	switch (nr) {
 	case NR_READ:
 	case NR_WRITE:
 	case NR_SENDTO:
 	case NR_RECVFROM:
-		buffer->base = ARG2(regs);
+		buffer->base = header;
+		buffer->base_len = ~0ull;
 		return;
 	case NR_READV:
 	case NR_WRITEV:
 	case NR_PREADV2:
 	case NR_PWRITEV2:
-		buffer->iov = ARG2(regs);
-		buffer->iov_cnt = ARG3(regs);
+		take_vector(buffer, header, ARG3(regs));
 		return;
+	case NR_SENDMMSG:
+	case NR_RECVMMSG:
+		header += mmsg_index(header, (__u32)ARG3(regs)) * sizeof(struct mmsghdr_arg);
+		break;
 	case NR_SENDMSG:
 	case NR_RECVMSG:
-		header = ARG2(regs);
 		break;
+	default:
+		return;
 	}
-	if (header && bpf_probe_read_user(&msg, sizeof(msg), (void *)header) == 0) {
-		buffer->iov = msg.iov;
-		buffer->iov_cnt = msg.iov_cnt;
-	}
+	if (bpf_probe_read_user(&msg, sizeof(msg), (void *)header) == 0)
+		take_vector(buffer, msg.iov, msg.iov_cnt);
 }
 
 /*
@@ -166,27 +177,16 @@ __noinline int copy_piece(__u64 iov_at, __u64 done, __u64 want)
 }
 
 /*
- * Copies up to want bytes of the running system call's buffer to the scratch payload. Returns how
- * many it got, at most COPY_MAX; -1 if there is no buffer. Verified once: see process_matches.
+ * Copies up to want bytes of a vector to the scratch payload. Returns how many it got, at most
+ * COPY_MAX. Verified once: see process_matches.
  */
-__noinline int copy_payload(__u64 want)
+__noinline int copy_vector(__u64 iov, __u64 iov_cnt, __u64 want)
 {
-	struct user_buffer buffer = {};
-	struct scratch *s = scratch_get();
 	__u64 done = 0;
 
-	find_buffer(&buffer);
-	if (!s || (!buffer.base && !buffer.iov))
-		return -1;
-	if (want > COPY_MAX)
-		want = COPY_MAX;
-	if (want == 0)
-		return 0;
-	if (buffer.base)
-		return bpf_probe_read_user(s->payload, want, (void *)buffer.base) ? 0 : want;
-	for (int i = 0; i < IOV_MAX_COPIED && i < buffer.iov_cnt; i++) {
-		done = copy_piece(buffer.iov + i * sizeof(struct iovec_arg), done, want);
-		if (done & COPY_END || done >= want)
+	for (int i = 0; i < IOV_MAX_COPIED && i < iov_cnt && done < want; i++) {
+		done = copy_piece(iov + i * sizeof(struct iovec_arg), done, want);
+		if (done & COPY_END)
 			break;
 	}
 	return done & COPY_MASK;

@@ -21,6 +21,7 @@
 #define MSG_ERRQUEUE 0x2000
 /* Changes no length up to COPY_MAX, and shows the verifier that it is bounded. */
 #define COPY_MASK (2 * COPY_MAX - 1)
+#define DIRECT_MAX 2048 /* payload of a record that is written straight into the ring */
 
 const volatile struct tracer_settings settings = {};
 
@@ -92,7 +93,7 @@ struct {
 	__uint(max_entries, 8 * 1024 * 1024);
 } records SEC(".maps") __weak;
 
-/* Where a record is put together. Twice the payload so that the verifier sees every copy fit. */
+/* Where a large record is put together. Twice the payload so that the verifier sees every copy fit. */
 struct scratch {
 	struct tracer_counts counts;
 	__u32 since_query; /* records since the ring's fill level was looked at */
@@ -107,7 +108,6 @@ struct scratch {
 			char process_payload[2 * COPY_MAX];
 		};
 		struct record_connection connection;
-		struct record_end end;
 		struct record_exit exit;
 	};
 	char path[2 * PROCESS_EXE_SZ];
@@ -180,19 +180,23 @@ static __always_inline struct scratch *scratch_get(void)
 }
 
 /*
- * Writes a finished record. Never wakes the reader by default: it drains by timer, and is woken
- * only when the ring fills. The level is looked at once in 32 records.
+ * Flags of a record's end. It never wakes the reader by default: that one drains by timer, and is
+ * woken only when the ring fills. The level is looked at once in 32 records.
  */
+static __always_inline __u64 wakeup_flags(struct scratch *s)
+{
+	if (++s->since_query < 32)
+		return BPF_RB_NO_WAKEUP;
+	s->since_query = 0;
+	return bpf_ringbuf_query(&records, BPF_RB_AVAIL_DATA) > settings.wakeup_at
+		       ? BPF_RB_FORCE_WAKEUP
+		       : BPF_RB_NO_WAKEUP;
+}
+
+/* Writes a finished record. */
 static __always_inline bool emit(struct scratch *s, void *record, __u64 size)
 {
-	__u64 flags = BPF_RB_NO_WAKEUP;
-
-	if (++s->since_query >= 32) {
-		s->since_query = 0;
-		if (bpf_ringbuf_query(&records, BPF_RB_AVAIL_DATA) > settings.wakeup_at)
-			flags = BPF_RB_FORCE_WAKEUP;
-	}
-	if (bpf_ringbuf_output(&records, record, size, flags) == 0)
+	if (bpf_ringbuf_output(&records, record, size, wakeup_flags(s)) == 0)
 		return true;
 	s->counts.ring_full++;
 	return false;

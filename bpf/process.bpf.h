@@ -227,7 +227,7 @@ __noinline int refresh_task(__u32 jiffies)
 }
 
 /* The state of the current task if it is traced, else NULL. */
-static __always_inline struct task_state *traced_task(struct scratch *s, __u32 jiffies)
+static __noinline struct task_state *traced_task(struct scratch *s, __u32 jiffies)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct task_state *state =

@@ -97,8 +97,8 @@ static __always_inline bool ports_match(struct sock *sk)
 }
 
 /* Announces a connection, or decides to ignore it. */
-static __always_inline void announce_connection(struct scratch *s, struct sock *sk,
-						struct connection_state *conn)
+static __noinline void announce_connection(struct scratch *s, struct sock *sk,
+					   struct connection_state *conn)
 {
 	struct record_connection *c = &s->connection;
 
@@ -161,27 +161,27 @@ static __always_inline bool is_traced_kind(struct sock *sk)
 		((family == FAMILY_INET || family == FAMILY_INET6) && sk->sk_protocol == 6));
 }
 
-static __always_inline void emit_end(struct scratch *s, struct connection_state *conn, __u64 now,
-				     enum end_reason reason, __u16 error)
+/* May interrupt a hook that puts a record together in the scratch: has its own. */
+static __noinline void emit_end(struct scratch *s, struct connection_state *conn, __u64 now,
+				enum end_reason reason, __u16 error)
 {
-	struct record_end *e = &s->end;
+	struct record_end e = {};
 
 	if (!conn->announced || conn->ignored || (conn->ended & (1 << reason)))
 		return;
 	conn->ended |= 1 << reason;
-	__builtin_memset(e, 0, sizeof(*e));
-	e->head.size = sizeof(*e);
-	e->head.kind = RECORD_END;
-	e->cookie = conn->cookie;
-	e->time_ns = now;
-	e->tail_off = conn->tail_off;
-	e->tail_ns = conn->tail_ns;
-	e->tail_direction = conn->tail_direction;
-	e->rx_off = conn->rx_off;
-	e->tx_off = conn->tx_off;
-	e->reason = reason;
-	e->error = error;
-	if (emit(s, e, sizeof(*e)))
+	e.head.size = sizeof(e);
+	e.head.kind = RECORD_END;
+	e.cookie = conn->cookie;
+	e.time_ns = now;
+	e.tail_off = conn->tail_off;
+	e.tail_ns = conn->tail_ns;
+	e.tail_direction = conn->tail_direction;
+	e.rx_off = conn->rx_off;
+	e.tx_off = conn->tx_off;
+	e.reason = reason;
+	e.error = error;
+	if (emit(s, &e, sizeof(e)))
 		conn->tail_off = 0;
 }
 
@@ -264,15 +264,68 @@ static __always_inline __u32 copy_budget(struct connection_state *conn, __u32 le
 	return budget;
 }
 
+/*
+ * Room for the payload of a record that is written where it stays. Few sizes, since the verifier
+ * wants constants; what is larger is put together in the scratch first.
+ */
+static __always_inline __u64 direct_room(__u64 want)
+{
+	return want <= 64    ? 64
+	       : want <= 128 ? 128
+	       : want <= 256 ? 256
+	       : want <= 512 ? 512
+			     : DIRECT_MAX;
+}
+
+/*
+ * Copies want bytes of the buffer into a new record. Returns the record with its payload's size in
+ * copied; NULL when the ring is full.
+ */
+static __always_inline struct record_op *begin_op(struct scratch *s, bool direct,
+						  const struct user_buffer *buffer, __u64 want,
+						  __u64 *copied)
+{
+	struct record_op *op;
+	int got;
+
+	*copied = 0;
+	if (direct) {
+		op = bpf_ringbuf_reserve(&records, sizeof(*op) + direct_room(want), 0);
+		if (!op)
+			s->counts.ring_full++;
+		else if (want && bpf_probe_read_user(op + 1, want, (void *)buffer->base) == 0)
+			*copied = want;
+		return op;
+	}
+	if (buffer->iov_cnt) {
+		got = copy_vector(buffer->iov, buffer->iov_cnt, want);
+		*copied = got > 0 ? (__u64)got & COPY_MASK : 0;
+	} else if (want <= COPY_MAX &&
+		   bpf_probe_read_user(s->payload, want, (void *)buffer->base) == 0) {
+		*copied = want;
+	}
+	return &s->op;
+}
+
+static __always_inline bool end_op(struct scratch *s, bool direct, struct record_op *op,
+				   __u64 copied)
+{
+	if (!direct)
+		return emit(s, &s->op, sizeof(*op) + (copied & COPY_MASK));
+	bpf_ringbuf_submit(op, wakeup_flags(s));
+	return true;
+}
+
 static __always_inline void emit_op(struct scratch *s, struct sock *sk,
 				    struct connection_state *conn, __u32 len, bool send)
 {
 	struct tcp_sock *tcp =
 		sk->__sk_common.skc_family == FAMILY_UNIX ? NULL : bpf_skc_to_tcp_sock(sk);
-	__u64 time_ns = passed_ns(conn, tcp, send), copied = 0, off;
-	__u32 turn = conn->turn, budget, seq = 0;
-	struct record_op *op = &s->op;
-	int got;
+	__u64 time_ns = passed_ns(conn, tcp, send), copied, want, off;
+	__u32 turn = conn->turn, seq = 0;
+	struct user_buffer buffer = {};
+	struct record_op *op;
+	bool found, direct;
 
 	if (tcp)
 		seq = sync_offset(conn, send ? tcp->write_seq : bytes_read_until(sk, tcp), len,
@@ -282,22 +335,27 @@ static __always_inline void emit_op(struct scratch *s, struct sock *sk,
 		conn->tx_off += len;
 	else
 		conn->rx_off += len;
-	budget = copy_budget(conn, len, send);
-	got = copy_payload(budget);
-	if (got > 0)
-		copied = (__u64)got & COPY_MASK;
-	else if (got == 0 && budget)
-		s->counts.unreadable++;
-	if (copied == 0 && tcp && turn == conn->turn) {
+	find_buffer(&buffer);
+	found = buffer.iov_cnt || buffer.base_len;
+	want = copy_budget(conn, len, send);
+	if (!found)
+		want = 0;
+	if (want == 0 && tcp && turn == conn->turn) {
 		conn->tail_off = off + len;
 		conn->tail_ns = time_ns;
 		conn->tail_direction = send;
 		return;
 	}
+	direct = want <= DIRECT_MAX && want <= buffer.base_len;
+	op = begin_op(s, direct, &buffer, want, &copied);
+	if (!op)
+		return;
+	if (want && copied == 0)
+		s->counts.unreadable++;
 	conn->turn_left -= copied < conn->turn_left ? copied : conn->turn_left;
 	op->head.size = sizeof(*op) + copied;
 	op->head.kind = RECORD_OP;
-	op->head.flags = (send ? OP_SEND : 0) | (got < 0 ? OP_NO_BUFFER : 0);
+	op->head.flags = (send ? OP_SEND : 0) | (found ? 0 : OP_NO_BUFFER);
 	op->cookie = conn->cookie;
 	op->time_ns = time_ns;
 	op->off = off;
@@ -311,7 +369,7 @@ static __always_inline void emit_op(struct scratch *s, struct sock *sk,
 	op->tail_ns = conn->tail_ns;
 	op->tail_direction = conn->tail_direction;
 	__builtin_memset(op->reserved, 0, sizeof(op->reserved));
-	if (emit(s, op, sizeof(*op) + (copied & COPY_MASK)))
+	if (end_op(s, direct, op, copied))
 		conn->tail_off = 0;
 }
 

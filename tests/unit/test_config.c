@@ -302,7 +302,7 @@ static void test_defaults(void **state)
 		for (size_t j = 0; j < settings_cnt; j++)
 			assert_int_equal(c.source[j], SOURCE_DEFAULT);
 		assert_int_equal(config__check(&c, &errors), 0);
-		assert_int_equal(c.capture.ring_sz, 8 << 20);
+		assert_int_equal(c.capture.ring_sz, 0);
 		assert_int_equal(c.capture.drain_interval_ns, 20000000);
 		assert_int_equal(c.flow.exchange_timeout_ns, 60000000000);
 		assert_int_equal(c.http.query_values, CONFIG_QUERY_REDACT);
@@ -332,7 +332,9 @@ static void test_table(void **state)
 		if (row->type == SETTING_INT || row->type == SETTING_SIZE ||
 		    row->type == SETTING_DURATION)
 			assert_true(row->max > row->min);
-		if (row->type == SETTING_SIZE) /* defaults are written as they are printed */
+		if (row->zero)
+			assert_string_equal(setting_num_text(row, 0, text), row->zero);
+		else if (row->type == SETTING_SIZE) /* defaults are written as they are printed */
 			assert_string_equal(setting_num_text(row,
 							     strtoull(row->fallback, NULL, 10) *
 								     (strstr(row->fallback, "MiB")
@@ -353,7 +355,7 @@ static void test_num_text(void **state)
 		const char *text;
 	} cases[] = {
 		{"capture.ring_size", 1048576, "1MiB"},	  {"capture.ring_size", 1536, "1536"},
-		{"capture.ring_size", 3 * 1024, "3KiB"},  {"capture.ring_size", 0, "0"},
+		{"capture.ring_size", 3 * 1024, "3KiB"},  {"capture.ring_size", 0, "auto"},
 		{"export.timeout", 90000000000, "90s"},	  {"export.timeout", 120000000000, "2m"},
 		{"export.timeout", 1500000000, "1500ms"}, {"export.timeout", 1500001, "1.500001ms"},
 		{"http.max_routes", 1048576, "1048576"},
@@ -685,7 +687,7 @@ static void test_reload(void **state)
 	assert_string_equal(running.http.query_keep.v[0], "b");
 	assert_int_equal(running.log.level, LOG_INFO);
 	assert_int_equal(running.source[setting_find("log.level") - settings], SOURCE_DEFAULT);
-	assert_int_equal(running.capture.ring_sz, 8 << 20);
+	assert_int_equal(running.capture.ring_sz, 0);
 	assert_int_equal(running.http.routes.cnt, 0);
 	assert_string_equal(fresh.http.query_keep.v[0], "a");
 	config__free(&running);

@@ -344,7 +344,7 @@ static void test_config_doc(void **state)
 			       "| `ports` | Trace connections whose local or remote port is this | "
 			       "list of numbers, 1 to 65535 | none | `SONDE_TARGETS_PORTS` | "
 			       "`--port` | reload |\n"));
-	assert_non_null(strstr(run.out_text, "| size, 64KiB to 512MiB | `8MiB` | "
+	assert_non_null(strstr(run.out_text, "| size or `auto`, 64KiB to 512MiB | `auto` | "
 					     "`SONDE_CAPTURE_RING_SIZE` |  | restart |\n"));
 	assert_non_null(strstr(run.out_text, "`-p`, `--pid`"));
 	assert_non_null(strstr(run.out_text, "`SONDE_HTTP_QUERY_KEEP` |  | reload |\n"));

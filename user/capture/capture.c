@@ -20,6 +20,9 @@
 #include "user/capture/record.h"
 
 #define PROBES_MAX 16
+#define RING_PER_CPU (1024u * 1024)
+#define RING_MIN (2 * RING_PER_CPU)
+#define RING_MAX (8 * RING_PER_CPU)
 #define LINKS_MAX 32
 
 struct capture {
@@ -48,6 +51,21 @@ static int take_record(void *ctx, void *bytes, size_t len)
 	return 0;
 }
 
+/*
+ * Large enough for what the processors write while the reader waits for one of them, and as small
+ * as that allows: what has been read is written over soonest while it is still in the caches.
+ */
+static uint64_t ring_sz(const struct capture *capture)
+{
+	uint64_t sz = RING_MIN;
+
+	if (capture->options.ring_sz)
+		return capture->options.ring_sz;
+	while (sz < RING_MAX && sz < (uint64_t)capture->cpus * RING_PER_CPU)
+		sz *= 2;
+	return sz;
+}
+
 static void set_up(struct capture *capture)
 {
 	const struct capture_options *o = &capture->options;
@@ -56,8 +74,8 @@ static void set_up(struct capture *capture)
 	settings->copy_first = o->copy_first_sz < COPY_MAX ? o->copy_first_sz : COPY_MAX;
 	settings->copy_turn = o->copy_turn_sz;
 	settings->cpus = (uint32_t)capture->cpus;
-	settings->wakeup_at = (uint32_t)(o->ring_sz / 4);
-	bpf_map__set_max_entries(capture->bpf->maps.records, (uint32_t)o->ring_sz);
+	settings->wakeup_at = (uint32_t)(ring_sz(capture) / 4);
+	bpf_map__set_max_entries(capture->bpf->maps.records, (uint32_t)ring_sz(capture));
 	bpf_map__set_max_entries(capture->bpf->maps.scratches, (uint32_t)capture->cpus);
 }
 

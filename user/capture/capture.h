@@ -12,7 +12,7 @@
 
 struct capture_options {
 	struct targets targets;
-	uint64_t ring_sz; /* bytes, a power of two of at least one page */
+	uint64_t ring_sz; /* bytes, a power of two of at least one page; 0: by the processors */
 	uint32_t copy_first_sz, copy_turn_sz;
 	/* Called for each valid record, which is gone when it returns. */
 	void (*record)(void *ctx, const struct record_head *record);

@@ -43,6 +43,8 @@ static void print_values(const struct setting *row, FILE *out)
 	fprintf(out, "%s", kinds[row->type]);
 	for (size_t i = 0; row->choices && row->choices[i]; i++)
 		fprintf(out, "%s`%s`", i ? ", " : "", row->choices[i]);
+	if (row->zero)
+		fprintf(out, " or `%s`", row->zero);
 	if (row->max)
 		fprintf(out, ", %s to %s", setting_num_text(row, row->min, least),
 			setting_num_text(row, row->max, most));

@@ -152,6 +152,7 @@ struct setting {
 	const char *fallback; /* default, as text */
 	uint64_t min, max;    /* of the number, or of each in a list; in bytes, ns or as it is */
 	bool power_of_two;
+	const char *zero;	    /* the word for 0, which may be below min; NULL: none */
 	const char *const *choices; /* NULL-terminated */
 	/* What is wrong with a text, or NULL; given each item of a list. */
 	const char *(*check)(const char *text);

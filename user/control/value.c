@@ -89,6 +89,8 @@ const char *setting_num_text(const struct setting *row, uint64_t num, char text[
 	const struct unit *unit = &size_units[SIZE_UNITS - 1];
 	unsigned long long whole, rest;
 
+	if (row->zero && num == 0)
+		return row->zero;
 	if (row->type == SETTING_SIZE && num)
 		for (unit = size_units; num % unit->scale; unit++)
 			;
@@ -160,6 +162,10 @@ static int parse_num(const struct setting *row, const char *text, uint64_t *num,
 	uint64_t n = 0;
 	int err = -EINVAL;
 
+	if (row->zero && strcmp(text, row->zero) == 0) {
+		*num = 0;
+		return 0;
+	}
 	if (row->type == SETTING_SIZE)
 		err = parse_scaled(text, size_units, SIZE_UNITS, &n);
 	else if (row->type == SETTING_DURATION)
