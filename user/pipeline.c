@@ -16,17 +16,15 @@
 #include "user/capture/capture.h"
 #include "user/capture/recording.h"
 #include "user/export/exporter.h"
-#include "user/export/otel_env.h"
 #include "user/flow/flow.h"
 #include "user/ident/ident.h"
-#include "user/policy/redact.h"
+#include "user/pipeline_options.h"
 
 #define QUEUE_BATCHES 256
 #define SPARE_BATCHES_MAX 16
 #define TAILS_EVERY_NS 50000000ull
 #define CLOCK_EVERY_NS 10000000000ull
 #define OPTIONS_ARENA_MAX (16u * 1024 * 1024) /* of all headers: more than a file may hold */
-#define DEFAULT_ENDPOINT "http://127.0.0.1:4318"
 
 struct pipeline {
 	struct pipeline_options options;
@@ -173,121 +171,20 @@ static void take_record(void *ctx, const struct record_head *record)
 	}
 }
 
-/* --- settings to the stages' options ---------------------------------------------------------- */
-
-static bool is_set(const struct config *c, const char *path)
-{
-	return c->source[setting_find(path) - settings] != SOURCE_DEFAULT;
-}
-
-/* NULL when the arena is full. */
-static char *join(struct arena *arena, const char *a, const char *between, const char *b)
-{
-	size_t sz = strlen(a) + strlen(between) + strlen(b) + 1;
-	char *out = arena__alloc(arena, sz);
-
-	if (out)
-		snprintf(out, sz, "%s%s%s", a, between, b);
-	return out;
-}
-
-/* The URL of the traces signal below a base URL; one that already names it stays. */
-static const char *traces_url(struct arena *arena, const char *base)
-{
-	static const char path[] = "/v1/traces";
-	size_t len = strlen(base);
-
-	if (len >= sizeof(path) - 1 && strcmp(base + len - (sizeof(path) - 1), path) == 0)
-		return base;
-	return join(arena, base, base[len - 1] == '/' ? "" : "/", path + 1);
-}
-
-/* Does the configuration name the header of that line too? Then its value counts. */
-static bool overrides(const struct text_map *map, const char *line)
-{
-	struct slice name = slice_of(line, strcspn(line, ":"));
-
-	for (size_t i = 0; i < map->cnt; i++)
-		if (slice_eq_nocase(name, slice_str(map->v[i].key)))
-			return true;
-	return false;
-}
-
-/* The one configured, else the environment's or the usual one, where something must be exported. */
-static int export_endpoint(struct pipeline *p, struct exporter_options *o)
-{
-	const struct config *c = p->options.config;
-	const char *base = c->export.endpoint;
-
-	if (!p->options.export_by_default || o->disabled)
-		o->endpoint = NULL;
-	if (o->disabled && (base || p->options.export_by_default))
-		log_warn("OTEL_SDK_DISABLED is set: nothing is sent to an endpoint");
-	if (o->disabled)
-		return 0;
-	if (p->options.export_by_default && !o->endpoint && !c->export.file && !c->export.discard)
-		base = base ?: DEFAULT_ENDPOINT;
-	if (base)
-		o->endpoint = traces_url(&p->arena, base);
-	return base && !o->endpoint ? -ENOMEM : 0;
-}
-
-static int export_headers(struct pipeline *p, struct exporter_options *o)
-{
-	const struct text_map *map = &p->options.config->export.headers;
-	const char **headers =
-		arena__alloc(&p->arena, (o->headers_cnt + map->cnt) * sizeof(*headers));
-	size_t cnt = 0;
-
-	if (!headers)
-		return -ENOMEM;
-	for (size_t i = 0; i < o->headers_cnt; i++)
-		if (!overrides(map, o->headers[i]))
-			headers[cnt++] = o->headers[i];
-	for (size_t i = 0; i < map->cnt; i++) {
-		headers[cnt] = join(&p->arena, map->v[i].key, ": ", map->v[i].value);
-		if (!headers[cnt++])
-			return -ENOMEM;
-	}
-	o->headers = headers;
-	o->headers_cnt = cnt;
-	return 0;
-}
+/* --- life ------------------------------------------------------------------------------------- */
 
 static int open_exporter(struct pipeline *p)
 {
-	const struct config *c = p->options.config;
 	struct exporter_options o;
-	int err;
+	int err =
+		exporter_options_of(p->options.config, p->options.export_by_default, &p->arena, &o);
 
-	exporter_options__init(&o);
 	o.version = SONDE_VERSION;
-	err = otel_env_read(&o, &p->arena, getenv);
-	err = err ?: export_endpoint(p, &o);
-	err = err ?: export_headers(p, &o);
-	if (is_set(c, "export.timeout"))
-		o.timeout_ms = (unsigned int)(c->export.timeout_ns / 1000000);
-	if (is_set(c, "export.compression"))
-		o.gzip_level = c->export.compression == CONFIG_COMPRESSION_GZIP;
-	if (c->export.certificate)
-		o.ca_file = c->export.certificate;
-	if (c->export.client_certificate)
-		o.client_cert = c->export.client_certificate;
-	if (c->export.client_key)
-		o.client_key = c->export.client_key;
-	if (is_set(c, "export.queue_size"))
-		o.queue_max_spans = (uint32_t)c->export.queue_cnt;
-	if (is_set(c, "export.batch_size"))
-		o.batch_max_spans = (uint32_t)c->export.batch_cnt;
-	if (is_set(c, "export.batch_delay"))
-		o.schedule_delay_ms = (unsigned int)(c->export.batch_delay_ns / 1000000);
-	o.json_path = c->export.file;
-	o.discard = c->export.discard;
 	o.wait = p->options.wait_for_export;
 	o.recycle = recycle;
 	o.connected = own_connection;
 	o.ctx = p;
-	if (err || (!o.endpoint && !o.json_path && !o.discard))
+	if (err || !exporter_options_any(&o))
 		return err;
 	p->exporter = exporter__new(&o);
 	return p->exporter ? 0 : -errno;
@@ -295,41 +192,25 @@ static int open_exporter(struct pipeline *p)
 
 static int open_ident(struct pipeline *p)
 {
-	const struct text_map *map = &p->options.config->resource.attributes;
-	struct attrs extra = {.cap = (uint16_t)map->cnt}; /* at most CONFIG_ITEMS_MAX */
+	struct attrs extra;
 	struct ident_options o = {.version = SONDE_VERSION, .extra = &extra};
-	int err = 0;
+	int err = resource_attrs_of(p->options.config, &p->arena, &extra);
 
-	extra.v = calloc(map->cnt ?: 1, sizeof(*extra.v));
-	if (!extra.v)
-		return -ENOMEM;
-	for (size_t i = 0; i < map->cnt; i++)
-		attrs_add_str(&extra, slice_str(map->v[i].key), slice_str(map->v[i].value));
+	if (err)
+		return err;
 	p->ident = ident__new(&o);
-	if (!p->ident)
-		err = -errno;
-	free(extra.v);
-	return err;
+	return p->ident ? 0 : -errno;
 }
 
 static int open_flow(struct pipeline *p)
 {
-	const struct config *c = p->options.config;
 	struct span_batch *first = empty_batch(p);
-	struct flow_options o = {
-		.max_connections = (uint32_t)c->capture.max_connections,
-		.max_exchanges = (uint32_t)c->flow.max_exchanges,
-		.exchange_timeout_ns = c->flow.exchange_timeout_ns,
-		.idle_timeout_ns = c->flow.idle_timeout_ns,
-		.routes = (const char *const *)c->http.routes.v,
-		.routes_cnt = c->http.routes.cnt,
-		.max_routes = (uint32_t)c->http.max_routes,
-		.resource = resource_of,
-		.emit = emit,
-		.verdict = give_verdict,
-		.ctx = p,
-	};
+	struct flow_options o = flow_options_of(p->options.config);
 
+	o.resource = resource_of;
+	o.emit = emit;
+	o.verdict = give_verdict;
+	o.ctx = p;
 	p->flow = first ? flow__new(&o, first) : NULL;
 	if (p->flow)
 		return 0;
@@ -337,48 +218,16 @@ static int open_flow(struct pipeline *p)
 	return -ENOMEM;
 }
 
-static struct targets targets_of(const struct pipeline *p)
-{
-	const struct config *c = p->options.config;
-	const uint64_t *only_pid = p->options.only_pid ? &p->options.only_pid : NULL;
-
-	return (struct targets){
-		.pids = only_pid ?: c->targets.pids.v,
-		.pids_cnt = only_pid ? 1 : c->targets.pids.cnt,
-		.names = (const char *const *)c->targets.names.v,
-		.names_cnt = c->targets.names.cnt,
-		.exes = (const char *const *)c->targets.executables.v,
-		.exes_cnt = c->targets.executables.cnt,
-		.ports = c->targets.ports.v,
-		.ports_cnt = c->targets.ports.cnt,
-		.cgroups = (const char *const *)c->targets.cgroups.v,
-		.cgroups_cnt = c->targets.cgroups.cnt,
-		.containers = (const char *const *)c->targets.containers.v,
-		.containers_cnt = c->targets.containers.cnt,
-		.descendants = c->targets.descendants || only_pid,
-	};
-}
-
 void pipeline__reconfigure(struct pipeline *p, const struct config *config)
 {
-	static const enum query_values modes[] = {
-		[CONFIG_QUERY_REDACT] = QUERY_REDACT,
-		[CONFIG_QUERY_KEEP] = QUERY_KEEP,
-		[CONFIG_QUERY_DROP] = QUERY_DROP,
-	};
-
 	pthread_mutex_lock(&p->redact_lock);
-	p->redact = (struct redact_options){
-		.query_values = modes[config->http.query_values],
-		.keep_keys = (const char *const *)config->http.query_keep.v,
-		.keep_keys_cnt = config->http.query_keep.cnt,
-	};
+	p->redact = redact_options_of(config);
 	pthread_mutex_unlock(&p->redact_lock);
 }
 
 int pipeline__retarget(struct pipeline *p, char why[PIPELINE_WHY_SZ])
 {
-	struct targets targets = targets_of(p);
+	struct targets targets = targets_of(p->options.config, &p->options.only_pid);
 
 	return capture__retarget(p->capture, &targets, why);
 }
@@ -468,7 +317,7 @@ int pipeline__start(struct pipeline *p, char why[PIPELINE_WHY_SZ])
 {
 	const struct config *c = p->options.config;
 	struct capture_options o = {
-		.targets = targets_of(p),
+		.targets = targets_of(c, &p->options.only_pid),
 		.ring_sz = c->capture.ring_sz,
 		.copy_first_sz = (uint32_t)c->capture.copy_first_sz,
 		.copy_turn_sz = (uint32_t)c->capture.copy_turn_sz,

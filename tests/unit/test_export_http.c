@@ -5,119 +5,9 @@
 #include <sys/resource.h>
 #include <time.h>
 
-#include "tests/unit/export_spans.h"
-#include "tests/unit/otlp_server.h"
-
-#include "user/base/account.h"
+#include "tests/unit/export_rig.h"
 #include "user/base/log.h"
-#include "user/export/exporter.h"
 #include "user/export/otlp_encode.h"
-#include "user/export/otlp_sender.h"
-
-#define STOP_MS 5000
-#define R(code, ...)                            \
-	{                                       \
-		.status = (code), ##__VA_ARGS__ \
-	}
-/* ExportTraceServiceResponse{partial_success{rejected_spans, error_message}} */
-#define PARTIAL(rejected, message) SLICE("\x0A\x08\x08" rejected "\x12\x04" message)
-#define MINUS_ONE "\x0A\x0B\x08\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x01"
-/* google.rpc.Status{code 3, message "bad \x1B[1m"} */
-#define STATUS_BODY SLICE("\x08\x03\x12\x08\x62\x61\x64 \x1B[1m")
-
-struct harness {
-	struct otlp_server *server;
-	struct exporter *exporter;
-	struct exporter_options options;
-	char url[64];
-	_Atomic uint32_t recycled_cnt;
-	_Atomic int local_port;
-	_Atomic uint32_t connected_cnt;
-};
-
-static void recycled(void *ctx, struct span_batch *b)
-{
-	struct harness *h = ctx;
-
-	h->recycled_cnt++;
-	span_batch__free(b);
-}
-
-static void connected(void *ctx, const char *local_ip, int local_port)
-{
-	struct harness *h = ctx;
-
-	h->local_port = strcmp(local_ip, "127.0.0.1") == 0 ? local_port : -1;
-	h->connected_cnt++;
-}
-
-/* A server with that script and options that point to it, with quick retries. */
-static void prepare(struct harness *h, const struct reply *replies, size_t replies_cnt)
-{
-	*h = (struct harness){.server = otlp_server__new(replies, replies_cnt)};
-	snprintf(h->url, sizeof(h->url), "http://127.0.0.1:%d/v1/traces", h->server->port);
-	exporter_options__init(&h->options);
-	h->options.version = "1.2.3";
-	h->options.endpoint = h->url;
-	h->options.schedule_delay_ms = 10;
-	h->options.retry_first_ms = 4;
-	h->options.retry_longest_ms = 20;
-	h->options.retry_give_up_ms = 4000;
-	h->options.recycle = recycled;
-	h->options.connected = connected;
-	h->options.ctx = h;
-	for (int i = 0; i < ACCOUNT_CNT; i++)
-		account_set((enum account_entry)i, 0);
-}
-
-static void start(struct harness *h)
-{
-	h->exporter = exporter__new(&h->options);
-	assert_non_null(h->exporter);
-}
-
-static void finish(struct harness *h)
-{
-	exporter__free(h->exporter);
-	otlp_server__free(h->server);
-}
-
-static struct span_batch *small_batch(uint32_t cnt)
-{
-	struct resource *r = make_resource("a", 1);
-	struct span_batch *b = span_batch__new();
-
-	while (b->cnt < cnt)
-		add_plain_span(b, r);
-	resource__release(r);
-	return b;
-}
-
-/* Each batch is a parcel: requests can be split between them. */
-static void push(struct harness *h, uint32_t batches_cnt, uint32_t spans_cnt)
-{
-	while (batches_cnt--)
-		exporter__push(h->exporter, small_batch(spans_cnt));
-}
-
-static void check_account(const char *what, enum account_entry entry, uint64_t want)
-{
-	uint64_t got = account_get(entry);
-
-	if (got != want)
-		fail_msg("%s: %s{%s} is %llu, not %llu", what, account_rows[entry].stem,
-			 account_rows[entry].cause, (unsigned long long)got,
-			 (unsigned long long)want);
-}
-
-static size_t script_len(const struct reply *script, size_t max)
-{
-	size_t n = 0;
-
-	while (n < max && script[n].status)
-		n++;
-	return n;
-}
 
 /* What becomes of eight spans in one request after each script. */
 static const struct {
@@ -268,12 +158,6 @@ static void test_splitting(void **state)
 	}
 }
 
-static void check_header(const struct seen_request *r, const char *line, bool present)
-{
-	if (!!strstr(r->head, line) != present)
-		fail_msg("%s%s in:\n%s", line, present ? " is not" : " is", r->head);
-}
-
 static void test_request(void **state)
 {
 	static const char *const headers[] = {"X-Scope-OrgID: me", "Authorization: Bearer x"};
@@ -284,9 +168,9 @@ static void test_request(void **state)
 		struct harness h;
 
 		prepare(&h, NULL, 0);
-		h.options.gzip_level = gzip;
-		h.options.headers = headers;
-		h.options.headers_cnt = LEN(headers);
+		h.options.TRACES.gzip_level = gzip;
+		h.options.TRACES.headers = headers;
+		h.options.TRACES.headers_cnt = LEN(headers);
 		start(&h);
 		exporter__push(h.exporter, make_batch());
 		exporter__stop(h.exporter, STOP_MS);
@@ -423,7 +307,7 @@ static void test_give_up(void **state)
 			replies[k] = cases[i].reply;
 		prepare(&h, replies, LEN(replies));
 		if (cases[i].reply.status == 200) /* port 1: nothing listens */
-			h.options.endpoint = "http://127.0.0.1:1/v1/traces";
+			h.options.TRACES.url = "http://127.0.0.1:1/v1/traces";
 		h.options.retry_give_up_ms = 150;
 		start(&h);
 		started = clock_mono_ns();
@@ -445,7 +329,7 @@ static void test_time_out(void **state)
 
 	(void)state;
 	prepare(&h, replies, LEN(replies));
-	h.options.timeout_ms = 100;
+	h.options.TRACES.timeout_ms = 100;
 	start(&h);
 	exporter__push(h.exporter, small_batch(2));
 	exporter__stop(h.exporter, STOP_MS);
@@ -782,7 +666,7 @@ static void reach_nobody(void)
 	struct harness h;
 
 	prepare(&h, NULL, 0);
-	h.options.endpoint = "http://user:secret@127.0.0.1:1/v1/traces?key=secret";
+	h.options.TRACES.url = "http://user:secret@127.0.0.1:1/v1/traces?key=secret";
 	h.options.retry_give_up_ms = 100;
 	start(&h);
 	exporter__push(h.exporter, small_batch(3));
@@ -849,7 +733,7 @@ static void test_file_full(void **state)
 
 	(void)state;
 	prepare(&h, NULL, 0);
-	h.options.endpoint = NULL;
+	h.options.TRACES.url = NULL;
 	h.options.json_path = "/dev/full";
 	start(&h);
 	exporter__push(h.exporter, small_batch(4));
@@ -874,7 +758,7 @@ static void test_file_cut(void **state)
 	small = (struct rlimit){.rlim_cur = 10000, .rlim_max = old.rlim_max};
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
 	prepare(&h, NULL, 0);
-	h.options.endpoint = NULL;
+	h.options.TRACES.url = NULL;
 	h.options.json_path = path;
 	start(&h);
 	for (int i = 0; i < 5; i++) { /* about 3600 bytes each: two fit */
@@ -934,9 +818,9 @@ static void test_bad_options(void **state)
 		struct exporter_options o;
 
 		exporter_options__init(&o);
-		o.endpoint = cases[i].endpoint;
+		o.TRACES.url = cases[i].endpoint;
 		o.json_path = cases[i].json_path;
-		o.ca_file = cases[i].ca_file;
+		o.TRACES.ca_file = cases[i].ca_file;
 		assert_null(exporter__new(&o));
 		assert_int_equal(errno, cases[i].error);
 	}

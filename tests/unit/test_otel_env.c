@@ -28,27 +28,29 @@ static char *get(const char *name)
 }
 
 /* The options as text, so that a row of the table can say all that must come out. */
-static char *describe(const struct exporter_options *o)
+static char *describe(const struct exporter_options *o, enum signal signal)
 {
+	const struct otlp_endpoint *to = &o->endpoints[signal];
 	char *text;
 	size_t sz;
 	FILE *f = open_memstream(&text, &sz);
 
 	fprintf(f, "%s%s gzip=%d timeout=%u", o->disabled ? "disabled " : "",
-		o->endpoint ? o->endpoint : "-", o->gzip_level, o->timeout_ms);
+		to->url ? to->url : "-", to->gzip_level, to->timeout_ms);
 	fprintf(f, " delay=%u up=%u queue=%u batch=%u", o->schedule_delay_ms, o->retry_give_up_ms,
 		o->queue_max_spans, o->batch_max_spans);
-	fprintf(f, "%s%s%s%s%s%s", o->ca_file ? " ca=" : "", o->ca_file ? o->ca_file : "",
-		o->client_cert ? " cert=" : "", o->client_cert ? o->client_cert : "",
-		o->client_key ? " key=" : "", o->client_key ? o->client_key : "");
-	for (size_t i = 0; i < o->headers_cnt; i++)
-		fprintf(f, " [%s]", o->headers[i]);
+	fprintf(f, "%s%s%s%s%s%s", to->ca_file ? " ca=" : "", to->ca_file ? to->ca_file : "",
+		to->client_cert ? " cert=" : "", to->client_cert ? to->client_cert : "",
+		to->client_key ? " key=" : "", to->client_key ? to->client_key : "");
+	for (size_t i = 0; i < to->headers_cnt; i++)
+		fprintf(f, " [%s]", to->headers[i]);
 	fclose(f);
 	return text;
 }
 
 #define E "OTEL_EXPORTER_OTLP_"
 #define T "OTEL_EXPORTER_OTLP_TRACES_"
+#define M "OTEL_EXPORTER_OTLP_METRICS_"
 #define TAIL " delay=1000 up=300000 queue=16384 batch=8192"
 #define NOTHING "- gzip=1 timeout=10000" TAIL
 
@@ -122,25 +124,53 @@ static const struct {
 	{{{"OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "2000000000"}}, NOTHING},
 };
 
+/* Each signal has its own; the others take what is general. */
+static const struct {
+	struct var vars[VARS_MAX];
+	enum signal signal;
+	const char *want;
+} signal_cases[] = {
+	{{{E "ENDPOINT", "http://gw/a/"}, {T "ENDPOINT", "http://t"}},
+	 SIGNAL_METRICS,
+	 "http://gw/a/v1/metrics gzip=1 timeout=10000" TAIL},
+	{{{E "ENDPOINT", "http://gw"}},
+	 SIGNAL_PROFILES,
+	 "http://gw/v1development/profiles gzip=1 timeout=10000" TAIL},
+	{{{M "ENDPOINT", "http://m/x"}, {M "HEADERS", "a=b"}, {E "TIMEOUT", "5"}},
+	 SIGNAL_METRICS,
+	 "http://m/x gzip=1 timeout=5" TAIL " [a: b]"},
+	{{{M "ENDPOINT", "http://m/x"}, {M "COMPRESSION", "none"}, {M "CERTIFICATE", "/ca"}},
+	 SIGNAL_TRACES,
+	 NOTHING},
+	{{{"OTEL_EXPORTER_OTLP_PROFILES_ENDPOINT", "http://p"}},
+	 SIGNAL_PROFILES,
+	 "http://p gzip=1 timeout=10000" TAIL},
+};
+
+static void check(const struct var *vars, enum signal signal, const char *want)
+{
+	struct exporter_options o;
+	struct arena arena;
+	char *text;
+
+	exporter_options__init(&o);
+	arena__init(&arena, 65536);
+	current = vars;
+	assert_int_equal(otel_env_read(&o, &arena, get), 0);
+	text = describe(&o, signal);
+	if (strcmp(text, want) != 0)
+		fail_msg("%s=%s:\n  got  %s\n  want %s", vars[0].name, vars[0].value, text, want);
+	free(text);
+	arena__free(&arena);
+}
+
 static void test_cases(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < LEN(cases); i++) {
-		struct exporter_options o;
-		struct arena arena;
-		char *text;
-
-		exporter_options__init(&o);
-		arena__init(&arena, 65536);
-		current = cases[i].vars;
-		assert_int_equal(otel_env_read(&o, &arena, get), 0);
-		text = describe(&o);
-		if (strcmp(text, cases[i].want) != 0)
-			fail_msg("%s=%s:\n  got  %s\n  want %s", cases[i].vars[0].name,
-				 cases[i].vars[0].value, text, cases[i].want);
-		free(text);
-		arena__free(&arena);
-	}
+	for (size_t i = 0; i < LEN(cases); i++)
+		check(cases[i].vars, SIGNAL_TRACES, cases[i].want);
+	for (size_t i = 0; i < LEN(signal_cases); i++)
+		check(signal_cases[i].vars, signal_cases[i].signal, signal_cases[i].want);
 }
 
 /* What the environment does not say stays as it was. */
@@ -153,9 +183,9 @@ static void test_keeps_the_rest(void **state)
 	(void)state;
 	exporter_options__init(&o);
 	arena__init(&arena, 4096);
-	o.endpoint = "http://from-the-file/";
-	o.gzip_level = 6;
-	o.timeout_ms = 77;
+	o.endpoints[SIGNAL_TRACES].url = "http://from-the-file/";
+	o.endpoints[SIGNAL_TRACES].gzip_level = 6;
+	o.endpoints[SIGNAL_METRICS].timeout_ms = 77;
 	before = o;
 	current = none;
 	assert_int_equal(otel_env_read(&o, &arena, get), 0);
@@ -197,10 +227,10 @@ static void test_too_many_headers(void **state)
 	arena__init(&arena, 65536);
 	current = vars;
 	assert_int_equal(otel_env_read(&o, &arena, get), 0);
-	assert_int_equal(o.headers_cnt, 0);
+	assert_int_equal(o.endpoints[SIGNAL_TRACES].headers_cnt, 0);
 	value[64 * 4] = '\0';
 	assert_int_equal(otel_env_read(&o, &arena, get), 0);
-	assert_int_equal(o.headers_cnt, 64);
+	assert_int_equal(o.endpoints[SIGNAL_TRACES].headers_cnt, 64);
 	arena__free(&arena);
 }
 
@@ -228,6 +258,7 @@ static void test_warnings(void **state)
 	text[n] = '\0';
 	assert_non_null(strstr(text, E "HEADERS=...: "));
 	assert_non_null(strstr(text, E "TIMEOUT=soon: "));
+	assert_null(strstr(strstr(text, E "TIMEOUT") + 1, E "TIMEOUT")); /* said once */
 	assert_null(strstr(text, "hunter2"));
 	close(fd);
 	unlink(path);

@@ -42,6 +42,14 @@
 	X(WRITTEN, "exported", "written", "Spans written to a file")                               \
 	X(REFUSED, "export_lost", "refused", "Spans that the endpoint refused")                    \
 	X(FAILED, "export_lost", "failed", "Spans given up after retries")                         \
+	X(POINTS_SENT, "points_exported", "", "Data points that the endpoint accepted")            \
+	X(POINTS_QUEUE, "points_lost", "queue_full", "Data points dropped: export queue full")     \
+	X(POINTS_REFUSED, "points_lost", "refused", "Data points that the endpoint refused")       \
+	X(POINTS_FAILED, "points_lost", "failed", "Data points given up after retries")            \
+	X(SAMPLES_SENT, "samples_exported", "", "Samples that the endpoint accepted")              \
+	X(SAMPLES_QUEUE, "samples_lost", "queue_full", "Samples dropped: export queue full")       \
+	X(SAMPLES_REFUSED, "samples_lost", "refused", "Samples that the endpoint refused")         \
+	X(SAMPLES_FAILED, "samples_lost", "failed", "Samples given up after retries")              \
 	X(EXPORT_REQUESTS, "export_requests", "", "Export requests made")                          \
 	X(EXPORT_RETRIES, "export_retries", "", "Export requests made again")
 

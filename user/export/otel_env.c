@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * One table row per variable. For the exporter's own (OTEL_EXPORTER_OTLP_*) the form with TRACES_
- * in it wins over the general one.
+ * One table row per variable. For the exporter's own (OTEL_EXPORTER_OTLP_*) the form with the
+ * signal's name in it wins over the general one.
  */
 #include "user/export/otel_env.h"
 
@@ -20,17 +20,20 @@ struct row;
 /* What a row's function works on. */
 struct setting {
 	struct exporter_options *options;
+	struct otlp_endpoint *endpoint;	 /* NULL: the row is not for one */
+	const struct signal_row *signal; /* whose endpoint it is */
+	bool of_signal;			 /* the form with the signal's name in it */
 	struct arena *arena;
 	const char *name; /* of the variable, for warnings */
 	const char *value;
-	bool of_signal; /* the TRACES_ form */
 	const struct row *row;
 };
 
+/* One table is for struct otlp_endpoint, the other for struct exporter_options. */
 struct row {
 	const char *name; /* what follows the prefix */
 	int (*set)(const struct setting *s);
-	size_t offset;	   /* set_path, set_number: in the options */
+	size_t offset;	   /* set_path, set_number: in the struct that the table is for */
 	uint32_t min, max; /* set_number */
 	bool secret;	   /* the value must not be logged */
 };
@@ -51,21 +54,20 @@ static bool is_url(const char *s)
 /* The general endpoint is a base; the signal's own is taken as it is. */
 static int set_endpoint(const struct setting *s)
 {
-	static const char path[] = "v1/traces";
-	size_t n = strlen(s->value), sz = n + sizeof(path) + 1;
+	size_t n = strlen(s->value), sz = n + strlen(s->signal->path) + 2;
 	char *url;
 
 	if (!is_url(s->value))
 		return ignore(s, "not a URL that starts with http:// or https://");
 	if (s->of_signal) {
-		s->options->endpoint = s->value;
+		s->endpoint->url = s->value;
 		return 0;
 	}
 	url = arena__alloc(s->arena, sz);
 	if (!url)
 		return -ENOMEM;
-	snprintf(url, sz, "%s%s%s", s->value, s->value[n - 1] == '/' ? "" : "/", path);
-	s->options->endpoint = url;
+	snprintf(url, sz, "%s%s%s", s->value, s->value[n - 1] == '/' ? "" : "/", s->signal->path);
+	s->endpoint->url = url;
 	return 0;
 }
 
@@ -156,8 +158,8 @@ static int set_headers(const struct setting *s)
 			return err;
 		cnt++;
 	}
-	s->options->headers = headers;
-	s->options->headers_cnt = cnt;
+	s->endpoint->headers = headers;
+	s->endpoint->headers_cnt = cnt;
 	return 0;
 }
 
@@ -168,9 +170,9 @@ static int set_compression(const struct setting *s)
 	if (!gzip && strcmp(s->value, "none") != 0)
 		return ignore(s, "expected gzip or none");
 	if (!gzip)
-		s->options->gzip_level = 0;
-	else if (!s->options->gzip_level)
-		s->options->gzip_level = 1;
+		s->endpoint->gzip_level = 0;
+	else if (!s->endpoint->gzip_level)
+		s->endpoint->gzip_level = 1;
 	return 0;
 }
 
@@ -185,10 +187,15 @@ static int set_disabled(const struct setting *s)
 	return 0;
 }
 
-/* The two kinds of rows whose value goes to the options as it is. */
+/* The two kinds of rows whose value goes to a field as it is. */
+static void *field(const struct setting *s)
+{
+	return (char *)(s->endpoint ? (void *)s->endpoint : (void *)s->options) + s->row->offset;
+}
+
 static int set_path(const struct setting *s)
 {
-	*(const char **)((char *)s->options + s->row->offset) = s->value;
+	*(const char **)field(s) = s->value;
 	return 0;
 }
 
@@ -200,19 +207,18 @@ static int set_number(const struct setting *s)
 		return ignore(s, min ? "not a positive number" : "not a number");
 	if (number > s->row->max)
 		return ignore(s, "too large");
-	*(uint32_t *)((char *)s->options + s->row->offset) = (uint32_t)number;
+	*(uint32_t *)field(s) = (uint32_t)number;
 	return 0;
 }
 
-#define AT(field, ctype) FIELD_AT(struct exporter_options, field, ctype)
-#define PATH(field) .set = set_path, .offset = AT(field, const char *)
-#define NUMBER(field) .set = set_number, .offset = AT(field, uint32_t)
+#define PATH(name) .set = set_path, .offset = FIELD_AT(struct otlp_endpoint, name, const char *)
+#define NUMBER(owner, name) .set = set_number, .offset = FIELD_AT(struct owner, name, uint32_t)
 
 static const struct row exporter_rows[] = {
 	{.name = "ENDPOINT", .set = set_endpoint},
 	{.name = "PROTOCOL", .set = set_protocol},
 	{.name = "HEADERS", .set = set_headers, .secret = true},
-	{.name = "TIMEOUT", NUMBER(timeout_ms), .max = INT_MAX},
+	{.name = "TIMEOUT", NUMBER(otlp_endpoint, timeout_ms), .max = INT_MAX},
 	{.name = "COMPRESSION", .set = set_compression},
 	{.name = "CERTIFICATE", PATH(ca_file)},
 	{.name = "CLIENT_KEY", PATH(client_key)},
@@ -221,11 +227,20 @@ static const struct row exporter_rows[] = {
 
 static const struct row general_rows[] = {
 	{.name = "SDK_DISABLED", .set = set_disabled},
-	{.name = "BSP_SCHEDULE_DELAY", NUMBER(schedule_delay_ms), .max = INT_MAX},
+	{.name = "BSP_SCHEDULE_DELAY", NUMBER(exporter_options, schedule_delay_ms), .max = INT_MAX},
 	/* The time that an export may take with all its retries. */
-	{.name = "BSP_EXPORT_TIMEOUT", NUMBER(retry_give_up_ms), .min = 1, .max = INT_MAX},
-	{.name = "BSP_MAX_QUEUE_SIZE", NUMBER(queue_max_spans), .min = 1, .max = INT_MAX},
-	{.name = "BSP_MAX_EXPORT_BATCH_SIZE", NUMBER(batch_max_spans), .min = 1, .max = 1 << 20},
+	{.name = "BSP_EXPORT_TIMEOUT",
+	 NUMBER(exporter_options, retry_give_up_ms),
+	 .min = 1,
+	 .max = INT_MAX},
+	{.name = "BSP_MAX_QUEUE_SIZE",
+	 NUMBER(exporter_options, queue_max_spans),
+	 .min = 1,
+	 .max = INT_MAX},
+	{.name = "BSP_MAX_EXPORT_BATCH_SIZE",
+	 NUMBER(exporter_options, batch_max_spans),
+	 .min = 1,
+	 .max = 1 << 20},
 };
 
 /* Where the values come from and go to. */
@@ -236,43 +251,65 @@ struct reading {
 };
 
 /* Applies prefix+name if it is set: 1 if it did, 0 if unset or ignored, -ENOMEM. */
-static int apply(const struct reading *r, const struct row *row, const char *prefix, bool of_signal)
+static int apply(const struct reading *r, struct setting s, const char *prefix)
 {
 	char name[NAME_SZ];
-	struct setting s = {
-		.options = r->options,
-		.arena = r->arena,
-		.name = name,
-		.of_signal = of_signal,
-		.row = row,
-	};
 	int err;
 
-	snprintf(name, sizeof(name), "%s%s", prefix, row->name);
+	s.options = r->options;
+	s.arena = r->arena;
+	s.name = name;
+	snprintf(name, sizeof(name), "%s%s", prefix, s.row->name);
 	s.value = r->get(name);
 	if (!s.value || !s.value[0])
 		return 0;
-	err = row->set(&s);
+	err = s.row->set(&s);
 	return err == -ENOMEM ? err : !err;
+}
+
+/* One of the exporter's own rows, for every signal. */
+static int apply_to_endpoints(const struct reading *r, const struct row *row)
+{
+	int done = 1;
+
+	for (int i = 0; i < SIGNAL_CNT && done > 0; i++) /* a bad one is warned about once */
+		done = apply(r,
+			     (struct setting){
+				     .endpoint = &r->options->endpoints[i],
+				     .signal = &signal_rows[i],
+				     .row = row,
+			     },
+			     "OTEL_EXPORTER_OTLP_");
+	for (int i = 0; i < SIGNAL_CNT && done >= 0; i++) {
+		struct setting own = {
+			.endpoint = &r->options->endpoints[i],
+			.signal = &signal_rows[i],
+			.of_signal = true,
+			.row = row,
+		};
+		char prefix[NAME_SZ];
+
+		snprintf(prefix, sizeof(prefix), "OTEL_EXPORTER_OTLP_%s_", signal_rows[i].variable);
+		done = apply(r, own, prefix);
+	}
+	return done < 0 ? done : 0;
 }
 
 int otel_env_read(struct exporter_options *o, struct arena *arena, char *(*get)(const char *name))
 {
 	struct reading r = {.options = o, .arena = arena, .get = get};
 	size_t i;
-	int done;
+	int err;
 
 	for (i = 0; i < sizeof(exporter_rows) / sizeof(exporter_rows[0]); i++) {
-		done = apply(&r, &exporter_rows[i], "OTEL_EXPORTER_OTLP_TRACES_", true);
-		if (!done)
-			done = apply(&r, &exporter_rows[i], "OTEL_EXPORTER_OTLP_", false);
-		if (done < 0)
-			return done;
+		err = apply_to_endpoints(&r, &exporter_rows[i]);
+		if (err)
+			return err;
 	}
 	for (i = 0; i < sizeof(general_rows) / sizeof(general_rows[0]); i++) {
-		done = apply(&r, &general_rows[i], "OTEL_", false);
-		if (done < 0)
-			return done;
+		err = apply(&r, (struct setting){.row = &general_rows[i]}, "OTEL_");
+		if (err < 0)
+			return err;
 	}
 	if (o->batch_max_spans > o->queue_max_spans)
 		o->batch_max_spans = o->queue_max_spans;

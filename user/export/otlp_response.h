@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What an OTLP/HTTP endpoint answers: ExportTraceServiceResponse with status 200, google.rpc.Status
- * with any other. The bytes are the peer's and hostile.
+ * What an OTLP/HTTP endpoint answers: ExportTraceServiceResponse with status 200 (those of metrics
+ * and profiles are the same on the wire), google.rpc.Status with any other. The bytes are the
+ * peer's and hostile.
  */
 #ifndef SONDE_EXPORT_OTLP_RESPONSE_H
 #define SONDE_EXPORT_OTLP_RESPONSE_H

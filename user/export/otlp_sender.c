@@ -7,6 +7,7 @@
 #include "user/export/otlp_sender.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
@@ -26,16 +27,18 @@ enum verdict {
 	VERDICT_FAILED,
 	VERDICT_TOO_LARGE,
 	VERDICT_RETRY,
+	VERDICT_ABSENT,
 };
 
 /* What one request carries. */
 struct shipment {
 	const struct parcel *first;
-	uint32_t parcels_cnt, spans_cnt;
+	uint32_t parcels_cnt, items_cnt;
 	struct slice body; /* in the sender's buffer */
 };
 
 struct otlp_sender {
+	const struct signal_row *signal;
 	struct http_client *http;
 	char *body; /* the parcels' bytes, gathered */
 	size_t body_cap;
@@ -44,6 +47,7 @@ struct otlp_sender {
 	uint64_t not_before_ns; /* Retry-After binds the next request, too */
 	uint64_t outage_ns;	/* since when nothing got through; 0 = all is well */
 	struct log_limit refused_limit;
+	atomic_bool absent;
 	pthread_mutex_t lock; /* guards aborted */
 	pthread_cond_t woken;
 	bool aborted;
@@ -55,40 +59,42 @@ static void init_wait(struct otlp_sender *s)
 	thread_cond_init(&s->woken);
 }
 
-static struct http_client *open_http(const struct exporter_options *o)
+static struct http_client *open_http(const struct exporter_options *o,
+				     const struct otlp_endpoint *endpoint)
 {
 	char user_agent[128];
 
 	snprintf(user_agent, sizeof(user_agent), "sonde/%s OTel-OTLP-Exporter-C/%s", o->version,
 		 o->version);
 	return http_client__new(&(struct http_options){
-		.url = o->endpoint,
+		.url = endpoint->url,
 		.user_agent = user_agent,
 		.content_type = "application/x-protobuf",
-		.headers = o->headers,
-		.headers_cnt = o->headers_cnt,
-		.timeout_ms = o->timeout_ms,
-		.gzip_level = o->gzip_level,
+		.headers = endpoint->headers,
+		.headers_cnt = endpoint->headers_cnt,
+		.timeout_ms = endpoint->timeout_ms,
+		.gzip_level = endpoint->gzip_level,
 		.response_max_sz = OTLP_RESPONSE_MAX_SZ,
-		.ca_file = o->ca_file,
-		.client_cert = o->client_cert,
-		.client_key = o->client_key,
+		.ca_file = endpoint->ca_file,
+		.client_cert = endpoint->client_cert,
+		.client_key = endpoint->client_key,
 		.connected = o->connected,
 		.ctx = o->ctx,
 	});
 }
 
-struct otlp_sender *otlp_sender__new(const struct exporter_options *o)
+struct otlp_sender *otlp_sender__new(const struct exporter_options *o, enum signal signal)
 {
 	struct otlp_sender *s = calloc(1, sizeof(*s));
 
 	if (!s)
 		return NULL;
 	init_wait(s);
+	s->signal = &signal_rows[signal];
 	s->retry_first_ns = o->retry_first_ms * NS_PER_MS;
 	s->retry_longest_ns = o->retry_longest_ms * NS_PER_MS;
 	s->give_up_ns = o->retry_give_up_ms * NS_PER_MS;
-	s->http = open_http(o);
+	s->http = open_http(o, &o->endpoints[signal]);
 	if (!s->http) {
 		otlp_sender__free(s);
 		return NULL;
@@ -150,8 +156,8 @@ static const char *hint(long status)
 	} hints[] = {
 		{.status = 401, .text = "; set the credentials in the headers"},
 		{.status = 403, .text = "; check the credentials in the headers"},
-		{.status = 404, .text = "; is the path right? OTLP/HTTP receivers use /v1/traces"},
-		{.status = 405, .text = "; is the path right? OTLP/HTTP receivers use /v1/traces"},
+		{.status = 404, .text = "; is the path right?"},
+		{.status = 405, .text = "; is the path right?"},
 		{.status = 413,
 		 .text = "; no fewer go at a time: raise its limit on the size of requests"},
 		{.status = 415, .text = "; does it speak OTLP/HTTP with protobuf?"},
@@ -163,6 +169,13 @@ static const char *hint(long status)
 	return "";
 }
 
+static void log_absent(const struct otlp_sender *s, long status)
+{
+	log_warn("%s is not there (HTTP status %ld): its receiver takes no %s; none are sent until "
+		 "sonde is started again",
+		 s->url, status, s->signal->items);
+}
+
 static void log_refused(struct otlp_sender *s, long status, struct slice body, uint32_t cnt)
 {
 	struct otlp_response error;
@@ -172,7 +185,7 @@ static void log_refused(struct otlp_sender *s, long status, struct slice body, u
 		return;
 	if (otlp_response__read_error(body, &error))
 		error.message[0] = '\0';
-	log_error("%s refused %u spans: HTTP status %ld%s%s%s", s->url, cnt, status,
+	log_error("%s refused %u %s: HTTP status %ld%s%s%s", s->url, cnt, s->signal->items, status,
 		  error.message[0] ? ": " : "", error.message, hint(status));
 }
 
@@ -188,10 +201,10 @@ static void count_accepted(struct otlp_sender *s, struct slice body, uint32_t cn
 	rejected = response.rejected_cnt <= 0	 ? 0
 		   : response.rejected_cnt > cnt ? cnt
 						 : (uint32_t)response.rejected_cnt;
-	account_add(ACCOUNT_SENT, cnt - rejected);
-	account_add(ACCOUNT_REFUSED, rejected);
+	account_add(s->signal->sent, cnt - rejected);
+	account_add(s->signal->refused, rejected);
 	if ((rejected || response.message[0]) && log_limit_pass(&s->refused_limit, &missed))
-		log_warn("%s rejected %u of %u spans: %s", s->url, rejected, cnt,
+		log_warn("%s rejected %u of %u %s: %s", s->url, rejected, cnt, s->signal->items,
 			 response.message[0] ? response.message : "it gave no reason");
 }
 
@@ -219,7 +232,7 @@ static void log_recovery(struct otlp_sender *s)
 	s->outage_ns = 0;
 }
 
-static enum verdict judge(long status)
+static enum verdict judge(const struct otlp_sender *s, long status)
 {
 	if (status >= 200 && status < 300)
 		return VERDICT_ACCEPTED;
@@ -227,6 +240,8 @@ static enum verdict judge(long status)
 		return VERDICT_TOO_LARGE;
 	if (status == 429 || status == 502 || status == 503 || status == 504)
 		return VERDICT_RETRY;
+	if ((status == 404 || status == 501) && !s->signal->basic)
+		return VERDICT_ABSENT;
 	return VERDICT_REFUSED;
 }
 
@@ -238,10 +253,10 @@ static enum verdict post(struct otlp_sender *s, const struct shipment *x)
 	int err = http_client__post(s->http, x->body, &response);
 
 	if (err == -ENOMEM)
-		log_error("cannot send %u spans: out of memory", x->spans_cnt);
+		log_error("cannot send %u %s: out of memory", x->items_cnt, s->signal->items);
 	if (err == -ECANCELED || err == -ENOMEM)
 		return VERDICT_FAILED;
-	verdict = err ? VERDICT_RETRY : judge(response.status);
+	verdict = err ? VERDICT_RETRY : judge(s, response.status);
 	if (verdict == VERDICT_TOO_LARGE && x->parcels_cnt == 1)
 		verdict = VERDICT_REFUSED;
 	if (verdict == VERDICT_RETRY) {
@@ -253,9 +268,11 @@ static enum verdict post(struct otlp_sender *s, const struct shipment *x)
 	}
 	log_recovery(s);
 	if (verdict == VERDICT_ACCEPTED)
-		count_accepted(s, response.body, x->spans_cnt);
+		count_accepted(s, response.body, x->items_cnt);
+	if (verdict == VERDICT_ABSENT)
+		log_absent(s, response.status);
 	if (verdict == VERDICT_REFUSED)
-		log_refused(s, response.status, response.body, x->spans_cnt);
+		log_refused(s, response.status, response.body, x->items_cnt);
 	return verdict;
 }
 
@@ -279,8 +296,8 @@ static enum verdict post_with_retry(struct otlp_sender *s, const struct shipment
 		if (verdict != VERDICT_RETRY)
 			return verdict;
 	}
-	log_error("gave up on %u spans: %s has taken nothing for %g s", x->spans_cnt, s->url,
-		  (double)s->give_up_ns / 1e9);
+	log_error("gave up on %u %s: %s has taken nothing for %g s", x->items_cnt, s->signal->items,
+		  s->url, (double)s->give_up_ns / 1e9);
 	return VERDICT_FAILED;
 }
 
@@ -291,11 +308,11 @@ static struct shipment cut(struct shipment *x, uint32_t parcels_cnt)
 
 	head.body.n = 0;
 	for (uint32_t i = 0; i < parcels_cnt; i++, x->first = x->first->next) {
-		head.spans_cnt += x->first->spans_cnt;
+		head.items_cnt += x->first->items_cnt;
 		head.body.n += x->first->request.n;
 	}
 	x->parcels_cnt -= parcels_cnt;
-	x->spans_cnt -= head.spans_cnt;
+	x->items_cnt -= head.items_cnt;
 	x->body = slice_after(x->body, head.body.n);
 	return head;
 }
@@ -307,12 +324,15 @@ static void ship(struct otlp_sender *s, struct shipment x)
 		ship(s, cut(&x, x.parcels_cnt / 2));
 		ship(s, x);
 		break;
+	case VERDICT_ABSENT:
+		atomic_store(&s->absent, true);
+		/* fall through */
 	case VERDICT_REFUSED:
-		account_add(ACCOUNT_REFUSED, x.spans_cnt);
+		account_add(s->signal->refused, x.items_cnt);
 		break;
 	case VERDICT_FAILED:
 	case VERDICT_RETRY:
-		account_add(ACCOUNT_FAILED, x.spans_cnt);
+		account_add(s->signal->failed, x.items_cnt);
 		break;
 	case VERDICT_ACCEPTED: /* counted with the response */
 		break;
@@ -330,6 +350,11 @@ static bool reserve(struct otlp_sender *s, size_t n)
 	return s->body;
 }
 
+bool otlp_sender__is_absent(const struct otlp_sender *s)
+{
+	return atomic_load(&s->absent);
+}
+
 void otlp_sender__send(struct otlp_sender *s, const struct parcel *first)
 {
 	struct shipment x = {.first = first};
@@ -337,12 +362,16 @@ void otlp_sender__send(struct otlp_sender *s, const struct parcel *first)
 
 	for (const struct parcel *p = first; p; p = p->next) {
 		x.parcels_cnt++;
-		x.spans_cnt += p->spans_cnt;
+		x.items_cnt += p->items_cnt;
 		x.body.n += p->request.n;
 	}
+	if (otlp_sender__is_absent(s)) {
+		account_add(s->signal->refused, x.items_cnt);
+		return;
+	}
 	if (!reserve(s, x.body.n)) {
-		log_error("cannot send %u spans: out of memory", x.spans_cnt);
-		account_add(ACCOUNT_FAILED, x.spans_cnt);
+		log_error("cannot send %u %s: out of memory", x.items_cnt, s->signal->items);
+		account_add(s->signal->failed, x.items_cnt);
 		return;
 	}
 	x.body.p = at = s->body;
