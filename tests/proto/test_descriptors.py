@@ -12,12 +12,21 @@ OFFICIAL = {
     "resource.proto": "opentelemetry.proto.resource.v1.resource_pb2",
     "trace.proto": "opentelemetry.proto.trace.v1.trace_pb2",
     "trace_service.proto": "opentelemetry.proto.collector.trace.v1.trace_service_pb2",
+    "metrics.proto": "opentelemetry.proto.metrics.v1.metrics_pb2",
+    "metrics_service.proto": "opentelemetry.proto.collector.metrics.v1.metrics_service_pb2",
     "rpc_status.proto": "google.rpc.status_pb2",
 }
 # What we leave out on purpose; everything else must be there.
 LEFT_OUT = {
     ".opentelemetry.proto.trace.v1.TracesData",
     ".google.rpc.Status.details",
+    # Kinds of metrics other than histograms, and exemplars
+    *(f".opentelemetry.proto.metrics.v1.{name}" for name in (
+        "MetricsData", "Metric.gauge", "Metric.sum", "Metric.exponential_histogram",
+        "Metric.summary", "Gauge", "Sum", "ExponentialHistogram", "Summary", "NumberDataPoint",
+        "ExponentialHistogramDataPoint", "SummaryDataPoint", "HistogramDataPoint.exemplars",
+        "Exemplar", "DataPointFlags",
+    )),
 }
 
 
@@ -82,6 +91,12 @@ def ours(tmp_path_factory):
     return {file.name: file for file in parsed.file}
 
 
+def wire_shape(file, message):
+    """Numbers, types and labels of a message's fields."""
+    found = next(m for m in file.message_type if m.name == message)
+    return {(f.number, f.type, f.label) for f in found.field}
+
+
 def load(module):
     imported = pytest.importorskip(module, reason=f"{module} is not installed")
     file = descriptor_pb2.FileDescriptorProto()
@@ -99,6 +114,18 @@ def test_same_as_official(ours, name):
     mine = flatten(ours[name])
     assert len(mine) > 1
     assert list(differences(mine, official)) == []
+
+
+def test_responses_are_the_same_on_the_wire():
+    """sonde decodes the responses of all signals as that of traces."""
+    prefix = "opentelemetry.proto.collector"
+    traces = load(f"{prefix}.trace.v1.trace_service_pb2")
+    for name, module in [("Metrics", "metrics.v1.metrics_service_pb2"),
+                         ("Profiles", "profiles.v1development.profiles_service_pb2")]:
+        other = load(f"{prefix}.{module}")
+        for part in "ServiceResponse", "PartialSuccess":
+            assert (wire_shape(other, f"Export{name}{part}")
+                    == wire_shape(traces, f"ExportTrace{part}"))
 
 
 @pytest.mark.parametrize(

@@ -7,52 +7,6 @@
 
 #include <errno.h>
 
-static void put_strings(struct pb_writer *w, const struct slice *items, uint32_t cnt)
-{
-	for (uint32_t i = cnt; i-- > 0;) {
-		size_t end = pb_len(w);
-
-		pb_string(w, 1, items[i]); /* AnyValue.string_value */
-		pb_message(w, 1, end);	   /* ArrayValue.values */
-	}
-}
-
-static void put_value(struct pb_writer *w, const struct attr *attr)
-{
-	size_t end = pb_len(w);
-
-	switch (attr->type) {
-	case ATTR_STRING:
-		pb_string(w, 1, attr->str); /* AnyValue.string_value */
-		break;
-	case ATTR_BOOL:
-		pb_varint(w, 2, attr->num != 0); /* .bool_value */
-		break;
-	case ATTR_INT:
-		pb_varint(w, 3, (uint64_t)attr->num); /* .int_value */
-		break;
-	case ATTR_DOUBLE:
-		pb_double(w, 4, attr->real); /* .double_value */
-		break;
-	case ATTR_STRINGS:
-		put_strings(w, attr->items, attr->items_cnt);
-		pb_message(w, 5, end); /* .array_value */
-		break;
-	}
-}
-
-static void put_attrs(struct pb_writer *w, unsigned int field, const struct attrs *attrs)
-{
-	for (uint32_t i = attrs->cnt; i-- > 0;) {
-		size_t end = pb_len(w);
-
-		put_value(w, &attrs->v[i]);
-		pb_message(w, 2, end);		  /* KeyValue.value */
-		pb_string(w, 1, attrs->v[i].key); /* KeyValue.key */
-		pb_message(w, field, end);
-	}
-}
-
 static void put_span(struct pb_writer *w, const struct span *span)
 {
 	size_t end = pb_len(w);
@@ -67,7 +21,7 @@ static void put_span(struct pb_writer *w, const struct span *span)
 	}
 	if (span->attrs.dropped_cnt)
 		pb_varint(w, 10, span->attrs.dropped_cnt);
-	put_attrs(w, 9, &span->attrs);
+	otlp_put_attrs(w, 9, &span->attrs);
 	pb_fixed64(w, 8, span->end_ns);
 	pb_fixed64(w, 7, span->start_ns);
 	pb_varint(w, 6, span->kind);
@@ -81,25 +35,6 @@ static void put_span(struct pb_writer *w, const struct span *span)
 	pb_message(w, 2, end); /* ScopeSpans.spans */
 }
 
-static void put_scope(struct pb_writer *w, struct slice version)
-{
-	size_t end = pb_len(w);
-
-	pb_string(w, 2, version);
-	pb_string(w, 1, SLICE(OTLP_SCOPE_NAME));
-	pb_message(w, 1, end); /* ScopeSpans.scope */
-}
-
-static void put_resource(struct pb_writer *w, const struct resource *resource)
-{
-	size_t end = pb_len(w);
-
-	if (resource->attrs.dropped_cnt)
-		pb_varint(w, 2, resource->attrs.dropped_cnt);
-	put_attrs(w, 1, &resource->attrs);
-	pb_message(w, 1, end); /* ResourceSpans.resource */
-}
-
 static void put_group(struct pb_writer *w, const struct span_group *group, struct slice version)
 {
 	size_t end = pb_len(w), scope_end;
@@ -109,9 +44,9 @@ static void put_group(struct pb_writer *w, const struct span_group *group, struc
 	pb_string(w, 3, SLICE(OTLP_SCHEMA_URL)); /* ScopeSpans.schema_url */
 	for (uint32_t i = group->cnt; i-- > 0 && !w->failed;)
 		put_span(w, group->spans[i]);
-	put_scope(w, version);
+	otlp_put_scope(w, version);
 	pb_message(w, 2, scope_end); /* ResourceSpans.scope_spans */
-	put_resource(w, group->resource);
+	otlp_put_resource(w, group->resource);
 	pb_message(w, 1, end); /* ExportTraceServiceRequest.resource_spans */
 }
 

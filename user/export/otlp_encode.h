@@ -5,16 +5,8 @@
 #ifndef SONDE_EXPORT_OTLP_ENCODE_H
 #define SONDE_EXPORT_OTLP_ENCODE_H
 
-#include "user/export/pb_writer.h"
+#include "user/export/otlp_common.h"
 #include "user/export/span_groups.h"
-
-#define OTLP_SCOPE_NAME "sonde"
-#define OTLP_SCHEMA_URL "https://opentelemetry.io/schemas/1.44.0"
-/*
- * The largest request, uncompressed: what receivers accept unless told otherwise (the protocol's
- * own limit is 64 MiB).
- */
-#define OTLP_REQUEST_MAX_SZ (20u * 1024 * 1024)
 
 /*
  * Writes a request with all the groups to w, which is reset first; `version` is the scope's, valid
