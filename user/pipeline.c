@@ -16,9 +16,11 @@
 #include "user/capture/capture.h"
 #include "user/capture/recording.h"
 #include "user/export/exporter.h"
+#include "user/export/prometheus.h"
 #include "user/flow/flow.h"
 #include "user/ident/ident.h"
 #include "user/pipeline_options.h"
+#include "user/policy/red.h"
 
 #define QUEUE_BATCHES 256
 #define SPARE_BATCHES_MAX 16
@@ -33,6 +35,9 @@ struct pipeline {
 	int record_err; /* after it nothing more is recorded */
 	struct flow *flow;
 	struct ident *ident;
+	struct red *red;	   /* NULL: no metrics */
+	uint64_t metric_period_ns; /* and this: of the thread that polls */
+	uint64_t metric_due_ns;
 	struct exporter *exporter;
 	struct queue *queue;
 	pthread_mutex_t redact_lock; /* a reload comes from another thread */
@@ -88,6 +93,8 @@ static void deliver(struct pipeline *p, struct span_batch *batch)
 	for (uint32_t i = 0; i < batch->cnt; i++)
 		redact_span(&p->redact, &batch->spans[i], &batch->arena);
 	pthread_mutex_unlock(&p->redact_lock);
+	if (p->red)
+		red__observe(p->red, batch);
 	if (p->options.show && batch->cnt)
 		p->options.show(p->options.show_ctx, batch);
 	if (p->exporter)
@@ -108,6 +115,43 @@ static struct span_batch *emit(void *ctx, struct span_batch *batch)
 		return batch;
 	}
 	return empty_batch(p);
+}
+
+/* --- metrics ---------------------------------------------------------------------------------- */
+
+static void send_metrics(struct pipeline *p)
+{
+	uint64_t now_ns = clock_unix_ns();
+	struct metric_snapshot snapshot;
+
+	if (red__snapshot(p->red, now_ns, &snapshot)) {
+		log_error("no metrics this time: out of memory");
+		return;
+	}
+	red__next_interval(p->red, now_ns);
+	if (p->exporter)
+		exporter__push_metrics(p->exporter, &snapshot);
+	metric_snapshot__free(&snapshot);
+}
+
+static void send_metrics_when_due(struct pipeline *p)
+{
+	uint64_t now_ns = clock_mono_ns();
+
+	if (!p->red || now_ns < p->metric_due_ns)
+		return;
+	send_metrics(p);
+	p->metric_due_ns = now_ns + p->metric_period_ns;
+}
+
+void pipeline__write_metrics(const struct pipeline *p, FILE *out)
+{
+	struct metric_snapshot snapshot;
+
+	if (!p->red || red__snapshot(p->red, clock_unix_ns(), &snapshot))
+		return;
+	prometheus_write(out, &snapshot);
+	metric_snapshot__free(&snapshot);
 }
 
 /* --- callbacks between siblings --------------------------------------------------------------- */
@@ -184,6 +228,8 @@ static int open_exporter(struct pipeline *p)
 	o.recycle = recycle;
 	o.connected = own_connection;
 	o.ctx = p;
+	p->metric_period_ns = o.metric_interval_ms * 1000000ull;
+	p->metric_due_ns = clock_mono_ns() + p->metric_period_ns;
 	if (err || !exporter_options_any(&o))
 		return err;
 	p->exporter = exporter__new(&o);
@@ -200,6 +246,17 @@ static int open_ident(struct pipeline *p)
 		return err;
 	p->ident = ident__new(&o);
 	return p->ident ? 0 : -errno;
+}
+
+static int open_red(struct pipeline *p)
+{
+	const struct config *c = p->options.config;
+
+	if (!p->options.with_policy || !c->metrics.enabled)
+		return 0;
+	p->red = red__new((uint32_t)c->metrics.max_series, ident__unknown(p->ident),
+			  clock_unix_ns());
+	return p->red ? 0 : -errno;
 }
 
 static int open_flow(struct pipeline *p)
@@ -248,6 +305,7 @@ struct pipeline *pipeline__new(const struct pipeline_options *options, char why[
 	pipeline__reconfigure(p, options->config);
 	p->queue = queue__new(QUEUE_BATCHES);
 	err = p->queue ? open_ident(p) : -ENOMEM;
+	err = err ?: open_red(p);
 	err = err ?: open_flow(p);
 	if (err)
 		snprintf(why, PIPELINE_WHY_SZ, "cannot start: %s", strerror(-err));
@@ -353,6 +411,7 @@ bool pipeline__poll(struct pipeline *p, int timeout_ms)
 
 	if (batch)
 		deliver(p, batch);
+	send_metrics_when_due(p);
 	return batch;
 }
 
@@ -427,8 +486,12 @@ int pipeline__stop(struct pipeline *p, unsigned int deadline_ms)
 {
 	if (p->threaded)
 		end_capture(p);
-	flow__free(p->flow);
-	p->flow = NULL;
+	if (p->flow) { /* the first call */
+		flow__free(p->flow);
+		p->flow = NULL;
+		if (p->red)
+			send_metrics(p);
+	}
 	if (p->exporter)
 		exporter__stop(p->exporter, deadline_ms);
 	return end_recording(p) ? -1 : 0;
@@ -441,6 +504,7 @@ void pipeline__free(struct pipeline *p)
 	pipeline__stop(p, 0);
 	exporter__free(p->exporter);
 	capture__free(p->capture);
+	red__free(p->red);
 	ident__free(p->ident);
 	queue__free(p->queue);
 	while (p->spare) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The wiring: capture -> flow -> redaction -> view and export. No logic of its own.
+ * The wiring: capture -> flow -> redaction -> metrics -> view and export. No logic of its own.
  *
  * Threads. The capture thread owns capture, flow and ident. Without a view it also redacts the
  * spans and gives them to the exporter, which encodes them there and then, while they are in the
@@ -13,6 +13,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "user/control/config.h"
 #include "user/model/span.h"
@@ -22,6 +23,7 @@
 struct pipeline_options {
 	const struct config *config; /* borrowed until pipeline__free */
 	bool export_by_default;	     /* without any sink configured: to the OTLP default endpoint */
+	bool with_policy;	     /* metrics and sampling, as configured; not with show */
 	bool wait_for_export;	     /* rather than to drop spans: for a replay */
 	const char *record_file;     /* also record the ring there; NULL: no */
 	uint64_t only_pid; /* trace this pid and its descendants instead of config's pids; 0: no */
@@ -56,6 +58,8 @@ int pipeline__replay(struct pipeline *p, const char *file, char why[PIPELINE_WHY
  */
 int pipeline__stop(struct pipeline *p, unsigned int deadline_ms);
 void pipeline__free(struct pipeline *p);
+/* Writes the metrics of spans as Prometheus text; any thread. */
+void pipeline__write_metrics(const struct pipeline *p, FILE *out);
 /* Connections in the table, for a gauge; any thread. */
 uint32_t pipeline__connection_cnt(const struct pipeline *p);
 

@@ -188,6 +188,8 @@ int exporter_options_of(const struct config *c, bool by_default, struct arena *a
 		out->batch_max_spans = (uint32_t)c->export.batch_cnt;
 	if (is_set(c, "export.batch_delay"))
 		out->schedule_delay_ms = (unsigned int)(c->export.batch_delay_ns / 1000000);
+	if (is_set(c, "metrics.interval"))
+		out->metric_interval_ms = (unsigned int)(c->metrics.interval_ns / 1000000);
 	out->json_path = c->export.file;
 	out->discard = c->export.discard;
 	return err;

@@ -17,7 +17,7 @@
 
 struct agent {
 	struct options *options;
-	struct pipeline *_Atomic pipeline; /* the gauge is read in another thread */
+	struct pipeline *_Atomic pipeline; /* the endpoint's thread reads it */
 	struct health *health;
 	struct health_gauge gauge;
 };
@@ -28,6 +28,15 @@ static double connections_open(void *arg)
 	const struct pipeline *pipeline = agent->pipeline;
 
 	return pipeline ? pipeline__connection_cnt(pipeline) : 0;
+}
+
+static void append_metrics(FILE *out, void *arg)
+{
+	const struct agent *agent = arg;
+	const struct pipeline *pipeline = agent->pipeline;
+
+	if (pipeline)
+		pipeline__write_metrics(pipeline, out);
 }
 
 static void tick(void *ctx)
@@ -45,6 +54,8 @@ static int open_health(struct agent *agent)
 		.version = SONDE_VERSION,
 		.gauges = &agent->gauge,
 		.gauges_cnt = 1,
+		.append = append_metrics,
+		.append_arg = agent,
 	};
 	char error[512];
 
@@ -138,6 +149,7 @@ int run_agent(struct options *options)
 	struct pipeline_options po = {
 		.config = &options->config,
 		.export_by_default = true,
+		.with_policy = true,
 		.tick = tick,
 		.tick_ctx = &agent,
 	};

@@ -144,6 +144,11 @@ static size_t times(const char *needle)
 	return cnt;
 }
 
+static void append(FILE *out, void *arg)
+{
+	fprintf(out, "more{a=\"%s\"} 1\n", (const char *)arg);
+}
+
 static void test_metrics(void **state)
 {
 	double open = 12, part = 0.25;
@@ -157,7 +162,9 @@ static void test_metrics(void **state)
 	struct health *h = start(&(struct health_options){.listen = "127.0.0.1:0",
 							  .version = "1.2.3",
 							  .gauges = gauges,
-							  .gauges_cnt = CNT(gauges)});
+							  .gauges_cnt = CNT(gauges),
+							  .append = append,
+							  .append_arg = "b"});
 	double memory;
 	const char *at;
 	char line[128];
@@ -176,7 +183,7 @@ static void test_metrics(void **state)
 	assert_int_equal(times("\nsonde_lost_total{cause=\"evicted\"} 7\n"), 1);
 	assert_int_equal(times("\nsonde_connections_open 12\n"), 1);
 	assert_int_equal(times("\nsonde_part 0.25\n"), 1);
-	assert_int_equal(times("\nsonde_build_info{version=\"1.2.3\"} 1\n"), 1);
+	assert_int_equal(times("\nsonde_build_info{version=\"1.2.3\"} 1\nmore{a=\"b\"} 1\n"), 1);
 	for (size_t i = 0; i < ACCOUNT_CNT; i++) {
 		const struct account_row *row = &account_rows[i];
 

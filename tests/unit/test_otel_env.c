@@ -39,6 +39,8 @@ static char *describe(const struct exporter_options *o, enum signal signal)
 		to->url ? to->url : "-", to->gzip_level, to->timeout_ms);
 	fprintf(f, " delay=%u up=%u queue=%u batch=%u", o->schedule_delay_ms, o->retry_give_up_ms,
 		o->queue_max_spans, o->batch_max_spans);
+	if (o->metric_interval_ms != 60000)
+		fprintf(f, " interval=%u", o->metric_interval_ms);
 	fprintf(f, "%s%s%s%s%s%s", to->ca_file ? " ca=" : "", to->ca_file ? to->ca_file : "",
 		to->client_cert ? " cert=" : "", to->client_cert ? to->client_cert : "",
 		to->client_key ? " key=" : "", to->client_key ? to->client_key : "");
@@ -118,6 +120,8 @@ static const struct {
 	 "- gzip=1 timeout=10000 delay=50 up=30000 queue=16384 batch=8192"},
 	{{{"OTEL_BSP_MAX_QUEUE_SIZE", "2048"}, {"OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "512"}},
 	 "- gzip=1 timeout=10000 delay=1000 up=300000 queue=2048 batch=512"},
+	{{{"OTEL_METRIC_EXPORT_INTERVAL", "5000"}}, NOTHING " interval=5000"},
+	{{{"OTEL_METRIC_EXPORT_INTERVAL", "999"}}, NOTHING},
 	{{{"OTEL_BSP_MAX_QUEUE_SIZE", "100"}},
 	 "- gzip=1 timeout=10000 delay=1000 up=300000 queue=100 batch=100"},
 	{{{"OTEL_BSP_MAX_QUEUE_SIZE", "0"}, {"OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "0"}}, NOTHING},

@@ -42,6 +42,8 @@
 	X(WRITTEN, "exported", "written", "Spans written to a file")                               \
 	X(REFUSED, "export_lost", "refused", "Spans that the endpoint refused")                    \
 	X(FAILED, "export_lost", "failed", "Spans given up after retries")                         \
+	X(SERIES_OVERFLOW, "metrics_overflow", "",                                                 \
+	  "Spans counted in the series of what is beyond")                                         \
 	X(POINTS_SENT, "points_exported", "", "Data points that the endpoint accepted")            \
 	X(POINTS_QUEUE, "points_lost", "queue_full", "Data points dropped: export queue full")     \
 	X(POINTS_REFUSED, "points_lost", "refused", "Data points that the endpoint refused")       \

@@ -96,6 +96,11 @@ struct config {
 		struct text_map attributes;
 	} resource;
 	struct {
+		bool enabled;
+		uint64_t interval_ns;
+		uint64_t max_series;
+	} metrics;
+	struct {
 		char *endpoint;
 		struct text_map headers;
 		uint64_t timeout_ns;

@@ -29,6 +29,8 @@ struct health {
 	struct MHD_Daemon *daemon;
 	const struct health_gauge *gauges;
 	size_t gauges_cnt;
+	void (*append)(FILE *out, void *arg);
+	void *append_arg;
 	char version[64];
 	uint64_t stall_ns;
 	uint16_t port;
@@ -124,6 +126,8 @@ static void write_metrics(const struct health *h, FILE *out)
 		"# HELP sonde_build_info Version of sonde, in the label\n"
 		"# TYPE sonde_build_info gauge\nsonde_build_info{version=\"%s\"} 1\n",
 		h->version);
+	if (h->append)
+		h->append(out, h->append_arg);
 }
 
 /* ---- pages ---- */
@@ -277,6 +281,8 @@ struct health *health__new(const struct health_options *options, char *error, si
 	if (!err) {
 		h->gauges = options->gauges;
 		h->gauges_cnt = options->gauges_cnt;
+		h->append = options->append;
+		h->append_arg = options->append_arg;
 		h->stall_ns = options->stall_ns ?: STALL_NS;
 		h->port = port_of(fd);
 		snprintf(h->version, sizeof(h->version), "%s", options->version);

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 struct health;
 
@@ -25,6 +26,9 @@ struct health_options {
 	const char *version; /* for sonde_build_info; no quotes in it */
 	const struct health_gauge *gauges; /* borrowed until health__free */
 	size_t gauges_cnt;
+	/* Appends metrics that are text already, in the endpoint's thread; may be NULL. */
+	void (*append)(FILE *out, void *arg);
+	void *append_arg;
 	uint64_t stall_ns; /* without a tick for so long: unhealthy; 0 for 10 s */
 };
 

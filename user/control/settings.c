@@ -268,6 +268,28 @@ const struct setting settings[] = {
 		.env_also = "OTEL_RESOURCE_ATTRIBUTES",
 	},
 	{
+		.path = "metrics.enabled",
+		.help = "Whether the agent counts requests, errors and durations of all spans",
+		BOOL(metrics.enabled),
+		.fallback = "true",
+	},
+	{
+		.path = "metrics.interval",
+		.help = "How often metrics are sent",
+		DURATION(metrics.interval_ns),
+		.fallback = "1m",
+		.min = 1 * S,
+		.max = 60 * M,
+	},
+	{
+		.path = "metrics.max_series",
+		.help = "Series kept apart at most, of all services and metrics",
+		INT(metrics.max_series),
+		.fallback = "2000",
+		.min = 1,
+		.max = 20000,
+	},
+	{
 		.path = "export.endpoint",
 		.help = "Send spans to this OTLP/HTTP base URL",
 		TEXT(export.endpoint),

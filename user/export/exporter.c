@@ -13,6 +13,7 @@
 #include "user/base/thread.h"
 #include "user/export/otlp_encode.h"
 #include "user/export/otlp_json.h"
+#include "user/export/otlp_metrics.h"
 #include "user/export/outbox.h"
 
 #define NS_PER_MS 1000000ull
@@ -43,6 +44,7 @@ void exporter_options__init(struct exporter_options *o)
 		.queue_max_bytes = 16u * 1024 * 1024,
 		.batch_max_spans = 8192,
 		.schedule_delay_ms = 1000,
+		.metric_interval_ms = 60000,
 	};
 	for (int i = 0; i < SIGNAL_CNT; i++) {
 		o->endpoints[i].gzip_level = 1;
@@ -224,6 +226,24 @@ void exporter__push_encoded(struct exporter *e, enum signal signal, struct slice
 		outbox__push(e->outboxes[signal], &parcels);
 	else
 		account_add(signal_rows[signal].failed, items_cnt);
+}
+
+void exporter__push_metrics(struct exporter *e, const struct metric_snapshot *snapshot)
+{
+	struct pb_writer w;
+	int err;
+
+	if (!snapshot->cnt || !exporter__wants(e, SIGNAL_METRICS))
+		return;
+	pb_writer__init(&w, OTLP_REQUEST_MAX_SZ);
+	err = otlp_encode_metrics(&w, snapshot, e->version);
+	if (err) {
+		account_add(ACCOUNT_POINTS_FAILED, snapshot->cnt);
+		log_error("cannot encode %u data points: %s", snapshot->cnt, strerror(-err));
+	} else {
+		exporter__push_encoded(e, SIGNAL_METRICS, pb_writer__bytes(&w), snapshot->cnt);
+	}
+	pb_writer__free(&w);
 }
 
 /* --- the end ---------------------------------------------------------------------------------- */

@@ -11,6 +11,7 @@
 #define SONDE_EXPORT_EXPORTER_H
 
 #include "user/export/otlp_signal.h"
+#include "user/model/metric.h"
 #include "user/model/span.h"
 
 /* Where a signal goes, and how. */
@@ -34,11 +35,12 @@ struct exporter_options {
 	const char *json_path; /* OTLP/JSON lines, truncated at the start; NULL: none */
 	bool discard;	       /* encode as for the endpoint, then throw away: WRITTEN */
 
-	uint32_t queue_max_spans;	/* this and the next bound what waits or is being sent */
-	size_t queue_max_bytes;		/* encoded; of each signal */
-	bool wait;			/* who pushes waits for room: nothing is dropped */
-	uint32_t batch_max_spans;	/* in one request */
-	unsigned int schedule_delay_ms; /* spans wait for others that long at most */
+	uint32_t queue_max_spans;	 /* this and the next bound what waits or is being sent */
+	size_t queue_max_bytes;		 /* encoded; of each signal */
+	bool wait;			 /* who pushes waits for room: nothing is dropped */
+	uint32_t batch_max_spans;	 /* in one request */
+	unsigned int schedule_delay_ms;	 /* spans wait for others that long at most */
+	unsigned int metric_interval_ms; /* how often exporter__push_metrics should be called */
 
 	/* Takes a batch back, in the pushing thread before exporter__push returns; NULL: freed. */
 	void (*recycle)(void *ctx, struct span_batch *batch);
@@ -70,6 +72,8 @@ bool exporter__wants(const struct exporter *e, enum signal signal);
  */
 void exporter__push_encoded(struct exporter *e, enum signal signal, struct slice request,
 			    uint32_t items_cnt);
+/* Encodes and queues the snapshot; without any point, or who wants it, nothing. Any thread. */
+void exporter__push_metrics(struct exporter *e, const struct metric_snapshot *snapshot);
 /* Delivers all that was pushed, without schedule delay. -ETIMEDOUT after timeout_ms. */
 int exporter__flush(struct exporter *e, unsigned int timeout_ms);
 /*

@@ -204,7 +204,9 @@ static int set_number(const struct setting *s)
 	uint64_t number, min = s->row->min;
 
 	if (!slice_to_u64(slice_trim(slice_str(s->value)), &number) || number < min)
-		return ignore(s, min ? "not a positive number" : "not a number");
+		return ignore(s, min > 1 ? "too small"
+				 : min	 ? "not a positive number"
+					 : "not a number");
 	if (number > s->row->max)
 		return ignore(s, "too large");
 	*(uint32_t *)field(s) = (uint32_t)number;
@@ -232,6 +234,10 @@ static const struct row general_rows[] = {
 	{.name = "BSP_EXPORT_TIMEOUT",
 	 NUMBER(exporter_options, retry_give_up_ms),
 	 .min = 1,
+	 .max = INT_MAX},
+	{.name = "METRIC_EXPORT_INTERVAL",
+	 NUMBER(exporter_options, metric_interval_ms),
+	 .min = 1000,
 	 .max = INT_MAX},
 	{.name = "BSP_MAX_QUEUE_SIZE",
 	 NUMBER(exporter_options, queue_max_spans),

@@ -119,6 +119,22 @@ static inline void pb_double(struct pb_writer *w, unsigned int field, double v)
 	pb_fixed64(w, field, bits);
 }
 
+/* One of a packed repeated field, which pb_message closes. */
+static inline void pb_packed_fixed64(struct pb_writer *w, uint64_t v)
+{
+	v = htole64(v);
+	if (pb_room(w, sizeof(v)))
+		pb_raw_copy(w, &v, sizeof(v));
+}
+
+static inline void pb_packed_double(struct pb_writer *w, double v)
+{
+	uint64_t bits;
+
+	memcpy(&bits, &v, sizeof(bits));
+	pb_packed_fixed64(w, bits);
+}
+
 static inline void pb_bytes(struct pb_writer *w, unsigned int field, const void *p, size_t n)
 {
 	if (!pb_room(w, n + 2 * PB_VARINT_MAX))
