@@ -21,6 +21,7 @@
 #include "user/ident/ident.h"
 #include "user/pipeline_options.h"
 #include "user/policy/red.h"
+#include "user/policy/tail_sampler.h"
 
 #define QUEUE_BATCHES 256
 #define SPARE_BATCHES_MAX 16
@@ -38,6 +39,7 @@ struct pipeline {
 	struct red *red;	   /* NULL: no metrics */
 	uint64_t metric_period_ns; /* and this: of the thread that polls */
 	uint64_t metric_due_ns;
+	struct tail_sampler *sampler; /* NULL: everything is kept */
 	struct exporter *exporter;
 	struct queue *queue;
 	pthread_mutex_t redact_lock; /* a reload comes from another thread */
@@ -86,6 +88,20 @@ static struct span_batch *empty_batch(struct pipeline *p)
 	return batch ?: span_batch__new();
 }
 
+static void hand_over(struct pipeline *p, struct span_batch *batch)
+{
+	if (p->exporter)
+		exporter__push(p->exporter, batch);
+	else
+		recycle(p, batch);
+}
+
+static struct span_batch *hand_over_kept(void *ctx, struct span_batch *batch)
+{
+	hand_over(ctx, batch);
+	return empty_batch(ctx);
+}
+
 /* Redacts before anything else sees the spans. */
 static void deliver(struct pipeline *p, struct span_batch *batch)
 {
@@ -97,10 +113,10 @@ static void deliver(struct pipeline *p, struct span_batch *batch)
 		red__observe(p->red, batch);
 	if (p->options.show && batch->cnt)
 		p->options.show(p->options.show_ctx, batch);
-	if (p->exporter)
-		exporter__push(p->exporter, batch);
+	if (p->sampler)
+		tail_sampler__push(p->sampler, batch, clock_mono_ns());
 	else
-		recycle(p, batch);
+		hand_over(p, batch);
 }
 
 static struct span_batch *emit(void *ctx, struct span_batch *batch)
@@ -259,6 +275,23 @@ static int open_red(struct pipeline *p)
 	return p->red ? 0 : -errno;
 }
 
+static int open_sampler(struct pipeline *p)
+{
+	const struct config *c = p->options.config;
+	struct tail_sampler_options o = {
+		.wait_ns = c->sampling.wait_ns,
+		.max_waiting_sz = c->sampling.max_waiting_sz,
+		.emit = hand_over_kept,
+		.recycle = recycle,
+		.ctx = p,
+	};
+
+	if (!p->options.with_policy)
+		return 0;
+	p->sampler = tail_sampler__new(&o);
+	return p->sampler ? 0 : -errno;
+}
+
 static int open_flow(struct pipeline *p)
 {
 	struct span_batch *first = empty_batch(p);
@@ -280,6 +313,9 @@ void pipeline__reconfigure(struct pipeline *p, const struct config *config)
 	pthread_mutex_lock(&p->redact_lock);
 	p->redact = redact_options_of(config);
 	pthread_mutex_unlock(&p->redact_lock);
+	if (p->sampler &&
+	    tail_sampler__set(p->sampler, config->sampling.probability, config->sampling.slow_ns))
+		log_error("sampling stays as it was: out of memory");
 }
 
 int pipeline__retarget(struct pipeline *p, char why[PIPELINE_WHY_SZ])
@@ -302,10 +338,11 @@ struct pipeline *pipeline__new(const struct pipeline_options *options, char why[
 	pthread_mutex_init(&p->spare_lock, NULL);
 	pthread_mutex_init(&p->redact_lock, NULL);
 	arena__init(&p->arena, OPTIONS_ARENA_MAX);
-	pipeline__reconfigure(p, options->config);
 	p->queue = queue__new(QUEUE_BATCHES);
 	err = p->queue ? open_ident(p) : -ENOMEM;
 	err = err ?: open_red(p);
+	err = err ?: open_sampler(p);
+	pipeline__reconfigure(p, options->config);
 	err = err ?: open_flow(p);
 	if (err)
 		snprintf(why, PIPELINE_WHY_SZ, "cannot start: %s", strerror(-err));
@@ -353,6 +390,8 @@ static void *capture_loop(void *arg)
 			clock_ns = now_ns;
 		}
 		flow__tick(p->flow, now_ns, offset_ns);
+		if (p->sampler)
+			tail_sampler__tick(p->sampler, now_ns);
 		if (last || (flow__wants_tails(p->flow) && now_ns - tails_ns > TAILS_EVERY_NS)) {
 			capture__flush_tails(p->capture);
 			tails_ns = now_ns;
@@ -489,6 +528,8 @@ int pipeline__stop(struct pipeline *p, unsigned int deadline_ms)
 	if (p->flow) { /* the first call */
 		flow__free(p->flow);
 		p->flow = NULL;
+		if (p->sampler)
+			tail_sampler__flush(p->sampler);
 		if (p->red)
 			send_metrics(p);
 	}
@@ -504,6 +545,7 @@ void pipeline__free(struct pipeline *p)
 	pipeline__stop(p, 0);
 	exporter__free(p->exporter);
 	capture__free(p->capture);
+	tail_sampler__free(p->sampler);
 	red__free(p->red);
 	ident__free(p->ident);
 	queue__free(p->queue);

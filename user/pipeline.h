@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The wiring: capture -> flow -> redaction -> metrics -> view and export. No logic of its own.
+ * The wiring: capture -> flow -> redaction -> metrics -> sampling -> view and export. No logic of its own.
  *
  * Threads. The capture thread owns capture, flow and ident. Without a view it also redacts the
  * spans and gives them to the exporter, which encodes them there and then, while they are in the
@@ -43,7 +43,7 @@ struct pipeline *pipeline__new(const struct pipeline_options *options, char why[
 int pipeline__start(struct pipeline *p, char why[PIPELINE_WHY_SZ]);
 /* Waits for one batch and passes it on. False when none came in time. */
 bool pipeline__poll(struct pipeline *p, int timeout_ms);
-/* Takes over the settings of redaction, which are borrowed until the next call. */
+/* Takes over the settings of redaction, borrowed until the next call, and of sampling. */
 void pipeline__reconfigure(struct pipeline *p, const struct config *config);
 /*
  * Takes over the targets of the configuration that the pipeline has, after they have changed. 0, or

@@ -72,6 +72,10 @@ static const struct {
 	  "or 10m"}},
 	{"capture:\n  drain_interval: 2s\n",
 	 {"f.yaml:2:19: capture.drain_interval: 2s is out of range (1ms to 1s)"}},
+	{"sampling:\n  probability: 10%\n",
+	 {"f.yaml:2:16: sampling.probability: '10%' is not a share such as 0.05 or 1"}},
+	{"sampling:\n  probability: 1.1\n",
+	 {"f.yaml:2:16: sampling.probability: 1.1 is out of range (0 to 1)"}},
 	{"capture:\n  max_connections: -1\n",
 	 {"f.yaml:2:20: capture.max_connections: '-1' is not a number"}},
 	{"capture:\n  max_connections: ''\n",
@@ -200,6 +204,15 @@ static const char everything[] = "%YAML 1.1\n"
 				 "  query_keep: [page]\n"
 				 "resource:\n"
 				 "  attributes: {env: 'a \"quoted\" \\', empty: ''}\n"
+				 "metrics:\n"
+				 "  enabled: false\n"
+				 "  interval: 5s\n"
+				 "  max_series: 7\n"
+				 "sampling:\n"
+				 "  probability: 0.25\n"
+				 "  slow: 100ms\n"
+				 "  wait: 1m\n"
+				 "  max_waiting: 1MiB\n"
 				 "export:\n"
 				 "  endpoint: https://[::1]:4318/base\n"
 				 "  headers:\n"
@@ -253,6 +266,13 @@ static void test_every_setting(void **state)
 	assert_int_equal(c.resource.attributes.cnt, 2);
 	assert_string_equal(c.resource.attributes.v[1].key, "empty");
 	assert_string_equal(c.resource.attributes.v[1].value, "");
+	assert_false(c.metrics.enabled);
+	assert_int_equal(c.metrics.interval_ns, 5000000000);
+	assert_int_equal(c.metrics.max_series, 7);
+	assert_int_equal(c.sampling.probability, 250000);
+	assert_int_equal(c.sampling.slow_ns, 100000000);
+	assert_int_equal(c.sampling.wait_ns, 60000000000);
+	assert_int_equal(c.sampling.max_waiting_sz, 1048576);
 	assert_string_equal(c.export.endpoint, "https://[::1]:4318/base");
 	assert_string_equal(c.export.headers.v[0].value, "Bearer secret");
 	assert_int_equal(c.export.timeout_ns, 100000000);
@@ -358,7 +378,9 @@ static void test_num_text(void **state)
 		{"capture.ring_size", 3 * 1024, "3KiB"},  {"capture.ring_size", 0, "auto"},
 		{"export.timeout", 90000000000, "90s"},	  {"export.timeout", 120000000000, "2m"},
 		{"export.timeout", 1500000000, "1500ms"}, {"export.timeout", 1500001, "1.500001ms"},
-		{"http.max_routes", 1048576, "1048576"},
+		{"export.timeout", 1050000, "1.05ms"},	  {"sampling.probability", 1000000, "1"},
+		{"sampling.probability", 1, "0.000001"},  {"sampling.probability", 50000, "0.05"},
+		{"sampling.probability", 0, "0"},	  {"http.max_routes", 1048576, "1048576"},
 	};
 	char text[SETTING_NUM_MAX];
 
@@ -652,9 +674,10 @@ static void test_print(void **state)
 static void test_reloadable(void **state)
 {
 	static const char *const paths[] = {
-		"targets.pids",	   "targets.names",	 "targets.executables", "targets.ports",
-		"targets.cgroups", "targets.containers", "targets.descendants", "http.query_values",
-		"http.query_keep", "log.level",
+		"targets.pids",		"targets.names",     "targets.executables",
+		"targets.ports",	"targets.cgroups",   "targets.containers",
+		"targets.descendants",	"http.query_values", "http.query_keep",
+		"sampling.probability", "sampling.slow",     "log.level",
 	};
 	size_t cnt = 0;
 

@@ -30,6 +30,10 @@
 	X(RECORDS_STRAY, "records_stray", "", "Records of connections that were let go")           \
 	X(TEXT_CUT, "text_cut", "", "Spans whose texts did not fit")                               \
 	X(SPANS, "spans", "", "Spans made")                                                        \
+	X(SAMPLED_OUT, "sampled_out", "", "Spans sampled out")                                     \
+	X(SAMPLING_EARLY, "sampling_early", "", "Spans decided on early: too many waited")         \
+	X(SAMPLING_FORGOTTEN, "sampling_forgotten", "",                                            \
+	  "Traces to keep that were forgotten early")                                              \
 	X(LOST_GAP, "lost", "gap", "Exchanges lost: bytes missing in the stream")                  \
 	X(LOST_EVICTED, "lost", "evicted", "Exchanges lost: table full")                           \
 	X(LOST_RING, "lost", "ring_full",                                                          \

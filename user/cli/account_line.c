@@ -60,6 +60,7 @@ void account_text(char *buf, size_t buf_sz)
 	put(&text, "%" PRIu64 " spans", account_get(ACCOUNT_SPANS));
 	if (!put_causes(&text, "lost", ", lost: "))
 		put(&text, ", nothing lost");
+	put_if(&text, ACCOUNT_SAMPLED_OUT, "sampled out");
 	put_causes(&text, "exported", "; exported: ");
 	put_causes(&text, "export_lost", "; not delivered: ");
 	put_if(&text, ACCOUNT_RING_FULL, "records did not fit the ring (raise capture.ring_size)");

@@ -32,6 +32,7 @@ static void print_values(const struct setting *row, FILE *out)
 		[SETTING_INT] = "number",
 		[SETTING_SIZE] = "size",
 		[SETTING_DURATION] = "duration",
+		[SETTING_SHARE] = "share",
 		[SETTING_CHOICE] = "",
 		[SETTING_TEXT] = "text",
 		[SETTING_TEXTS] = "list of texts",

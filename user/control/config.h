@@ -101,6 +101,12 @@ struct config {
 		uint64_t max_series;
 	} metrics;
 	struct {
+		uint64_t probability; /* millionths */
+		uint64_t slow_ns;
+		uint64_t wait_ns;
+		uint64_t max_waiting_sz;
+	} sampling;
+	struct {
 		char *endpoint;
 		struct text_map headers;
 		uint64_t timeout_ns;
@@ -142,6 +148,7 @@ enum setting_type {
 	SETTING_INT,	  /* uint64_t */
 	SETTING_SIZE,	  /* uint64_t, bytes */
 	SETTING_DURATION, /* uint64_t, ns */
+	SETTING_SHARE,	  /* uint64_t, millionths: from 0 to 1 */
 	SETTING_CHOICE,	  /* an enum: index into choices */
 	SETTING_TEXT,	  /* char * */
 	SETTING_TEXTS,	  /* struct text_list */
@@ -155,7 +162,7 @@ struct setting {
 	enum setting_type type;
 	size_t offset;	      /* in struct config */
 	const char *fallback; /* default, as text */
-	uint64_t min, max;    /* of the number, or of each in a list; in bytes, ns or as it is */
+	uint64_t min, max;    /* of the number, or of each in a list; as it is stored */
 	bool power_of_two;
 	const char *zero;	    /* the word for 0, which may be below min; NULL: none */
 	const char *const *choices; /* NULL-terminated */

@@ -68,6 +68,7 @@ static int print_value(const struct setting *row, const union value *value, FILE
 	case SETTING_INT:
 	case SETTING_SIZE:
 	case SETTING_DURATION:
+	case SETTING_SHARE:
 		break;
 	}
 	return fprintf(out, "%s", setting_num_text(row, value->num, num));

@@ -22,6 +22,7 @@
 #define INT(field) .type = SETTING_INT, .offset = AT(field, uint64_t)
 #define SIZE(field) .type = SETTING_SIZE, .offset = AT(field, uint64_t)
 #define DURATION(field) .type = SETTING_DURATION, .offset = AT(field, uint64_t)
+#define SHARE(field) .type = SETTING_SHARE, .offset = AT(field, uint64_t), .max = 1000000
 #define CHOICE(field) .type = SETTING_CHOICE, .offset = AT(field, unsigned int)
 #define TEXT(field) .type = SETTING_TEXT, .offset = AT(field, char *)
 #define TEXTS(field) .type = SETTING_TEXTS, .offset = AT(field, struct text_list)
@@ -288,6 +289,38 @@ const struct setting settings[] = {
 		.fallback = "2000",
 		.min = 1,
 		.max = 20000,
+	},
+	{
+		.path = "sampling.probability",
+		.help = "Share of traces that the agent keeps; errors and slow ones are kept beside it",
+		SHARE(sampling.probability),
+		.fallback = "1",
+		.reloadable = true,
+	},
+	{
+		.path = "sampling.slow",
+		.help = "From this duration on a span is slow",
+		DURATION(sampling.slow_ns),
+		.fallback = "1s",
+		.min = 1 * MS,
+		.max = 60 * M,
+		.reloadable = true,
+	},
+	{
+		.path = "sampling.wait",
+		.help = "How long spans wait for errors and slow ones of their trace; only if some are dropped",
+		DURATION(sampling.wait_ns),
+		.fallback = "2s",
+		.min = 10 * MS,
+		.max = 1 * M,
+	},
+	{
+		.path = "sampling.max_waiting",
+		.help = "Memory for spans that wait so; beyond it the oldest are decided on early",
+		SIZE(sampling.max_waiting_sz),
+		.fallback = "64MiB",
+		.min = 1 * MIB,
+		.max = 4096 * MIB,
 	},
 	{
 		.path = "export.endpoint",

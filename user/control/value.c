@@ -30,6 +30,8 @@ static const struct unit duration_units[] = {
 	{.name = "", .scale = 1000000000ull}, /* only where a bare number is allowed */
 };
 
+static const struct unit share_units[] = {{.name = "", .scale = 1000000}};
+
 #define SIZE_UNITS (sizeof(size_units) / sizeof(size_units[0]))
 #define DURATION_UNITS (sizeof(duration_units) / sizeof(duration_units[0]))
 #define BARE_SECONDS DURATION_UNITS
@@ -88,6 +90,7 @@ const char *setting_num_text(const struct setting *row, uint64_t num, char text[
 {
 	const struct unit *unit = &size_units[SIZE_UNITS - 1];
 	unsigned long long whole, rest;
+	int digits = 6; /* of the fraction, which only a duration in ms and a share can have */
 
 	if (row->zero && num == 0)
 		return row->zero;
@@ -97,10 +100,14 @@ const char *setting_num_text(const struct setting *row, uint64_t num, char text[
 	if (row->type == SETTING_DURATION)
 		for (unit = duration_units; unit->scale > 1000000 && num % unit->scale; unit++)
 			;
+	if (row->type == SETTING_SHARE)
+		unit = share_units;
 	whole = num / unit->scale;
-	rest = num % unit->scale; /* of a duration in ms: six digits */
+	rest = num % unit->scale;
+	for (; rest && rest % 10 == 0; rest /= 10)
+		digits--;
 	if (rest)
-		snprintf(text, SETTING_NUM_MAX, "%llu.%06llu%s", whole, rest, unit->name);
+		snprintf(text, SETTING_NUM_MAX, "%llu.%0*llu%s", whole, digits, rest, unit->name);
 	else
 		snprintf(text, SETTING_NUM_MAX, "%llu%s", whole, unit->name);
 	return text;
@@ -113,6 +120,7 @@ const char *setting_type_text(const struct setting *row)
 		[SETTING_INT] = "a number",
 		[SETTING_SIZE] = "a size such as 512KiB or 8MiB",
 		[SETTING_DURATION] = "a duration such as 20ms, 1.5s or 10m",
+		[SETTING_SHARE] = "a share such as 0.05 or 1",
 		[SETTING_CHOICE] = "a word",
 		[SETTING_TEXT] = "text",
 		[SETTING_TEXTS] = "a list of texts",
@@ -170,6 +178,8 @@ static int parse_num(const struct setting *row, const char *text, uint64_t *num,
 		err = parse_scaled(text, size_units, SIZE_UNITS, &n);
 	else if (row->type == SETTING_DURATION)
 		err = duration_parse(text, false, &n);
+	else if (row->type == SETTING_SHARE)
+		err = parse_scaled(text, share_units, 1, &n);
 	else if (*text && !text[strspn(text, "0123456789")])
 		err = slice_to_u64(slice_str(text), &n) ? 0 : -ERANGE;
 	if (err == -EINVAL)
@@ -383,6 +393,7 @@ int value_parse(const struct setting *row, const char *text, union value *value,
 	case SETTING_INT:
 	case SETTING_SIZE:
 	case SETTING_DURATION:
+	case SETTING_SHARE:
 		return parse_num(row, text, &value->num, why);
 	case SETTING_CHOICE:
 		return parse_choice(row, text, &value->choice, why);
@@ -433,6 +444,7 @@ bool value_equal(const struct setting *row, const union value *a, const union va
 	case SETTING_INT:
 	case SETTING_SIZE:
 	case SETTING_DURATION:
+	case SETTING_SHARE:
 		break;
 	}
 	return a->num == b->num;
@@ -463,6 +475,7 @@ void value_free(const struct setting *row, union value *value)
 	case SETTING_INT:
 	case SETTING_SIZE:
 	case SETTING_DURATION:
+	case SETTING_SHARE:
 	case SETTING_CHOICE:
 		break;
 	}
@@ -476,6 +489,7 @@ static size_t stored_sz(const struct setting *row)
 		[SETTING_INT] = sizeof(uint64_t),
 		[SETTING_SIZE] = sizeof(uint64_t),
 		[SETTING_DURATION] = sizeof(uint64_t),
+		[SETTING_SHARE] = sizeof(uint64_t),
 		[SETTING_CHOICE] = sizeof(unsigned int),
 		[SETTING_TEXT] = sizeof(char *),
 		[SETTING_TEXTS] = sizeof(struct text_list),

@@ -16,6 +16,7 @@ struct span_batch *span_batch__new(void)
 		return NULL;
 	}
 	b->next = NULL;
+	b->since_ns = 0;
 	b->cnt = 0;
 	arena__init(&b->arena, BATCH_BYTES_MAX);
 	return b;
@@ -53,4 +54,44 @@ struct span *span_batch__add(struct span_batch *b, uint16_t attrs_cap, struct re
 	span->attrs = (struct attrs){.v = v, .cap = attrs_cap};
 	span->resource = resource__hold(resource);
 	return span;
+}
+
+static void copy_value(struct span_batch *b, struct attr *attr, bool *failed)
+{
+	struct slice *items;
+
+	if (attr->type == ATTR_STRING)
+		attr->str = arena__copy(&b->arena, attr->str, failed);
+	if (attr->type != ATTR_STRINGS)
+		return;
+	items = arena__alloc(&b->arena, attr->items_cnt * sizeof(*items));
+	*failed |= !items;
+	for (uint32_t i = 0; items && i < attr->items_cnt; i++)
+		items[i] = arena__copy(&b->arena, attr->items[i], failed);
+	attr->items = items;
+}
+
+struct span *span_batch__copy(struct span_batch *b, const struct span *span)
+{
+	struct span *copy = span_batch__add(b, span->attrs.cnt, span->resource);
+	bool failed = false;
+	struct attr *v;
+
+	if (!copy)
+		return NULL;
+	v = copy->attrs.v;
+	*copy = *span;
+	copy->attrs.v = v;
+	copy->attrs.cap = span->attrs.cnt;
+	for (uint16_t i = 0; i < span->attrs.cnt; i++) {
+		v[i] = span->attrs.v[i];
+		copy_value(b, &v[i], &failed);
+	}
+	copy->name = arena__copy(&b->arena, span->name, &failed);
+	copy->trace_state = arena__copy(&b->arena, span->trace_state, &failed);
+	if (!failed)
+		return copy;
+	resource__release(copy->resource);
+	b->cnt--;
+	return NULL;
 }

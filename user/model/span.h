@@ -51,8 +51,8 @@ struct span {
 	uint64_t start_ns, end_ns; /* since the Unix epoch */
 	struct slice name;
 	struct slice trace_state;
-	struct slice scope; /* protocol that was parsed, e.g. "http"; static */
-	struct attrs attrs;
+	struct slice scope;	   /* protocol that was parsed, e.g. "http"; static */
+	struct attrs attrs;	   /* their keys are static */
 	struct resource *resource; /* one reference, held by the batch; never NULL */
 };
 
@@ -64,7 +64,8 @@ static inline bool span_is_root(const struct span *span)
 }
 
 struct span_batch {
-	struct span_batch *next; /* for whoever owns the batch */
+	struct span_batch *next; /* this and the next are for whoever owns the batch */
+	uint64_t since_ns;
 	struct arena arena;
 	uint32_t cnt;
 	struct span spans[SPAN_BATCH_MAX];
@@ -81,5 +82,7 @@ void span_batch__reset(struct span_batch *b);
  * NULL when the batch is full.
  */
 struct span *span_batch__add(struct span_batch *b, uint16_t attrs_cap, struct resource *resource);
+/* Adds a copy of a span of any batch. NULL when the batch is full, or has no room for its texts. */
+struct span *span_batch__copy(struct span_batch *b, const struct span *span);
 
 #endif
