@@ -13,7 +13,7 @@
 #include <linux/types.h>
 #endif
 
-#define RECORD_VERSION 1
+#define RECORD_VERSION 2
 
 enum record_kind {
 	RECORD_PROCESS = 1,    /* before the first record that names its process_id */
@@ -117,7 +117,7 @@ struct record_connection {
 };
 
 #define PROCESS_COMM_SZ 16
-#define PROCESS_CGROUP_SZ 128
+#define PROCESS_CGROUP_SZ 256 /* half for each name; containerd's have up to 85 characters */
 #define PROCESS_EXE_SZ 256
 
 /*
