@@ -85,9 +85,10 @@ def wrk(url, connections=32, seconds=2.0, threads=2, script=None):
     return int(re.search(r"(\d+) requests in", done.stdout)[1])
 
 
-def paced(address, path, connections, rate, seconds):
-    """A fixed rate of requests; returns {requests, errors, seconds}."""
-    done = subprocess.run([go_program("paced"), address, path, str(connections), str(rate),
+def paced(address, paths, connections, rate, seconds):
+    """A fixed rate of requests; returns {requests, errors, seconds, counts}, the last by "PATH
+    STATUS". More than one path: "PATH:COUNT,..."."""
+    done = subprocess.run([go_program("paced"), address, paths, str(connections), str(rate),
                            str(seconds)], capture_output=True, text=True, timeout=seconds + 30,
                           stdin=subprocess.DEVNULL)
     assert done.returncode == 0, done.stderr

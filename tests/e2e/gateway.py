@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The real OpenTelemetry Collector with a file exporter, and its file read back as flat spans."""
+"""The real OpenTelemetry Collector with file exporters, and their files read back."""
 import json
 import subprocess
 import time
@@ -16,10 +16,14 @@ processors:
   memory_limiter: {check_interval: 1s, limit_mib: 512}
 exporters:
   file: {path: "%(file)s", flush_interval: 50ms}
+  file/metrics: {path: "%(metrics_file)s", flush_interval: 50ms}
 service:
   telemetry: {metrics: {level: none}, logs: {level: warn}}
   pipelines:
     traces: {receivers: [otlp], processors: [memory_limiter], exporters: [file]}
+"""
+METRICS = """
+    metrics: {receivers: [otlp], processors: [memory_limiter], exporters: [file/metrics]}
 """
 KINDS = ["UNSPECIFIED", "INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER"]
 STATUSES = ["UNSET", "OK", "ERROR"]
@@ -57,21 +61,43 @@ def flatten(line):
                     "scope": of_scope.get("scope", {}),
                     "schemaUrl": of_resource.get("schemaUrl", ""),
                     "flags": span.get("flags", 0),
+                    "traceState": span.get("traceState", ""),
                 }
 
 
-class Collector:
-    """Listens for OTLP/HTTP at .url. A context manager."""
+def flatten_metrics(line):
+    """The histogram points of one line of OTLP/JSON."""
+    for of_resource in json.loads(line)["resourceMetrics"]:
+        resource = as_dict(of_resource["resource"].get("attributes", []))
+        for of_scope in of_resource["scopeMetrics"]:
+            for metric in of_scope["metrics"]:
+                for point in metric["histogram"]["dataPoints"]:
+                    yield {
+                        "name": metric["name"], "unit": metric["unit"], "resource": resource,
+                        "temporality": metric["histogram"]["aggregationTemporality"],
+                        "attributes": as_dict(point.get("attributes", [])),
+                        "start": int(point["startTimeUnixNano"]),
+                        "time": int(point["timeUnixNano"]), "count": int(point["count"]),
+                        "sum": point["sum"], "bounds": point["explicitBounds"],
+                        "buckets": [int(n) for n in point["bucketCounts"]],
+                        "scope": of_scope.get("scope", {}),
+                    }
 
-    def __init__(self, tmp_path):
+
+class Collector:
+    """Listens for OTLP/HTTP at .url, perhaps for traces only. A context manager."""
+
+    def __init__(self, tmp_path, metrics=True):
         self.program = subprocess.run([ROOT / "tools/collector"], check=True, text=True,
                                       stdout=subprocess.PIPE).stdout.strip()
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.file = tmp_path / "collector.jsonl"
+        self.metrics_file = tmp_path / "metrics.jsonl"
         self.log = tmp_path / "collector.log"
         self.config = tmp_path / "collector.yaml"
-        self.config.write_text(CONFIG % {"port": self.port, "file": self.file})
+        self.config.write_text((CONFIG + (METRICS if metrics else "")) % {
+            "port": self.port, "file": self.file, "metrics_file": self.metrics_file})
 
     def __enter__(self):
         with open(self.log, "wb") as log:
@@ -96,6 +122,16 @@ class Collector:
         if port is None:
             return spans
         return [s for s in spans if s["attributes"].get("server.port") == port]
+
+    def points(self, **resource):
+        """Metric points that have arrived so far, of resources with these attributes (with _ for
+        .), oldest first."""
+        if not self.metrics_file.exists():
+            return []
+        points = [p for line in self.metrics_file.read_text().split("\n")[:-1]
+                  for p in flatten_metrics(line)]
+        return [p for p in points if all(p["resource"].get(key.replace("_", ".")) == value
+                                         for key, value in resource.items())]
 
     def wait_spans(self, count, port=None, timeout=10):
         """Waits until that many have arrived and a little longer, for any that are too many."""

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Sends requests at a fixed rate: paced ADDRESS PATH CONNECTIONS RATE SECONDS. Each keep-alive
+// Sends requests at a fixed rate: paced ADDRESS PATHS CONNECTIONS RATE SECONDS. Each keep-alive
 // connection has one request outstanding and its own schedule; one that is late catches up.
-// Prints {"requests": N, "seconds": S, "errors": N}.
+// PATHS is one, or PATH:COUNT,... to go round. Prints {"requests": N, "seconds": S, "errors": N,
+// "counts": {"PATH STATUS": N}}.
 package main
 
 import (
@@ -10,10 +11,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math/rand"
 	"net"
 	"net/http"
 	"os"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,14 +31,33 @@ func number(text string) int {
 	return n
 }
 
+// The paths of a round, shuffled the same way each time.
+func round(text string) []string {
+	paths := []string{}
+	for _, part := range strings.Split(text, ",") {
+		path, count, found := strings.Cut(part, ":")
+		if !found {
+			count = "1"
+		}
+		for n := number(count); n > 0; n-- {
+			paths = append(paths, path)
+		}
+	}
+	rand.New(rand.NewSource(1)).Shuffle(len(paths), func(i, k int) {
+		paths[i], paths[k] = paths[k], paths[i]
+	})
+	return paths
+}
+
 func main() {
-	address, path := os.Args[1], os.Args[2]
+	address, paths := os.Args[1], round(os.Args[2])
 	connections, rate, seconds := number(os.Args[3]), number(os.Args[4]), number(os.Args[5])
-	request := []byte("GET " + path + " HTTP/1.1\r\nHost: " + address + "\r\n\r\n")
 	each := rate * seconds / connections
 	interval := time.Second * time.Duration(connections) / time.Duration(rate)
 	var done, errors atomic.Int64
 	var group sync.WaitGroup
+	var lock sync.Mutex
+	counts := map[string]int{}
 	begin := time.Now()
 	for c := 0; c < connections; c++ {
 		group.Add(1)
@@ -48,12 +70,14 @@ func main() {
 			}
 			defer conn.Close()
 			reader := bufio.NewReader(conn)
+			own := map[string]int{}
 			start := time.Now().Add(interval * time.Duration(c) / time.Duration(connections))
 			for i := 0; i < each; i++ {
 				if wait := time.Until(start.Add(interval * time.Duration(i))); wait > 0 {
 					time.Sleep(wait)
 				}
-				conn.Write(request)
+				path := paths[(c*each+i)%len(paths)]
+				conn.Write([]byte("GET " + path + " HTTP/1.1\r\nHost: " + address + "\r\n\r\n"))
 				response, err := http.ReadResponse(reader, nil)
 				if err != nil {
 					errors.Add(1)
@@ -61,10 +85,17 @@ func main() {
 				}
 				io.Copy(io.Discard, response.Body)
 				done.Add(1)
+				own[path+" "+strconv.Itoa(response.StatusCode)]++
+			}
+			lock.Lock()
+			defer lock.Unlock()
+			for key, n := range own {
+				counts[key] += n
 			}
 		}()
 	}
 	group.Wait()
 	json.NewEncoder(os.Stdout).Encode(map[string]any{
-		"requests": done.Load(), "errors": errors.Load(), "seconds": time.Since(begin).Seconds()})
+		"requests": done.Load(), "errors": errors.Load(), "seconds": time.Since(begin).Seconds(),
+		"counts": counts})
 }
