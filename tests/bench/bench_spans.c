@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * What it costs to put spans into bytes: our OTLP encoder, the same with gzip as requests go out,
- * protobuf-c packing the same message, and the JSON line. Prints JSON: spans per second of one
- * core (the median of the runs) and bytes per span.
+ * protobuf-c packing the same message, and the JSON line; and what the stages before it cost.
+ * Prints JSON: spans per second of one core (the median of the runs) and bytes per span.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -13,11 +13,16 @@
 #include "build/proto/trace_service.pb-c.h"
 #include "user/export/otlp_encode.h"
 #include "user/export/otlp_json.h"
+#include "user/policy/red.h"
+#include "user/policy/tail_sampler.h"
 
 #define RUNS 5
 #define RUN_NS 100000000u
 #define SPANS_PER_LOOK 8192 /* at the clock */
 #define BATCHES 128	    /* of SPAN_BATCH_MAX spans: a request of 8192 */
+#define ROUTES 100
+#define SAMPLER_WAIT_NS 1000000 /* with the clock below: about 1,000 batches wait */
+#define BATCH_NS 1000
 #define LEN(array) (sizeof(array) / sizeof((array)[0]))
 
 #define REQUEST(f) opentelemetry__proto__collector__trace__v1__export_trace_service_request__##f
@@ -27,6 +32,11 @@ struct bench {
 	struct span_groups groups;
 	struct pb_writer pb;
 	struct json_writer json;
+	struct red *red;
+	struct tail_sampler *sampler;
+	struct span_batch *spare[2 * SAMPLER_WAIT_NS / BATCH_NS];
+	uint32_t spare_cnt;
+	uint64_t now_ns;
 	z_stream deflater;
 	Opentelemetry__Proto__Collector__Trace__V1__ExportTraceServiceRequest *message;
 	uint8_t *packed, *body, *gzipped;
@@ -117,15 +127,17 @@ static void add_span(struct span_batch *b, struct resource *r)
 	memcpy(span->span_id.bytes, id + 2, sizeof(span->span_id));
 	span->flags = SPAN_FLAG_SAMPLED | SPAN_FLAG_HAS_IS_REMOTE;
 	span->kind = SPAN_SERVER;
+	span->scope = SLICE("http");
 	span->start_ns = 1790000000000000000u + (random64() >> 24);
-	span->end_ns = span->start_ns + (random64() >> 40);
+	span->end_ns = span->start_ns + (random64() >> 40); /* up to 17 ms */
 	span->name = SLICE("GET /orders/{id}");
 	attrs = &span->attrs;
 	attrs_add_str(attrs, SLICE("http.request.method"), SLICE("GET"));
 	attrs_add_str(attrs, SLICE("url.path"), print(&b->arena, "/orders/%u", random64()));
 	attrs_add_str(attrs, SLICE("url.scheme"), SLICE("http"));
 	attrs_add_int(attrs, SLICE("http.response.status_code"), 200);
-	attrs_add_str(attrs, SLICE("http.route"), SLICE("/orders/{id}"));
+	attrs_add_str(attrs, SLICE("http.route"),
+		      print(&b->arena, "/orders/{id}/%u", random64() % ROUTES));
 	attrs_add_str(attrs, SLICE("network.protocol.version"), SLICE("1.1"));
 	attrs_add_str(attrs, SLICE("server.address"), SLICE("orders.example"));
 	attrs_add_int(attrs, SLICE("server.port"), 8080);
@@ -207,13 +219,70 @@ static struct work encode_json(struct bench *b)
 	return (struct work){SPAN_BATCH_MAX, json_writer__text(&b->json).n};
 }
 
+static struct work count_metrics(struct bench *b)
+{
+	for (uint32_t i = 0; i < BATCHES; i++)
+		red__observe(b->red, b->batches[i]);
+	return (struct work){(size_t)BATCHES * SPAN_BATCH_MAX, 0};
+}
+
+static void recycle(void *ctx, struct span_batch *batch)
+{
+	struct bench *b = ctx;
+
+	span_batch__reset(batch);
+	b->spare[b->spare_cnt++] = batch;
+}
+
+static struct span_batch *take_spare(struct bench *b)
+{
+	struct span_batch *batch = b->spare_cnt ? b->spare[--b->spare_cnt] : span_batch__new();
+
+	must(batch, "out of memory");
+	return batch;
+}
+
+static struct span_batch *drop_kept(void *ctx, struct span_batch *batch)
+{
+	recycle(ctx, batch);
+	return take_spare(ctx);
+}
+
+/* A batch like another, since who pushes one to the sampler gives it away. */
+static struct span_batch *copy_batch(struct bench *b)
+{
+	const struct span_batch *from = b->batches[b->now_ns / BATCH_NS % BATCHES];
+	struct span_batch *batch = take_spare(b);
+
+	for (uint32_t i = 0; i < from->cnt; i++)
+		must(span_batch__copy(batch, &from->spans[i]), "out of memory");
+	return batch;
+}
+
+static struct work copy_only(struct bench *b)
+{
+	b->now_ns += BATCH_NS;
+	recycle(b, copy_batch(b));
+	return (struct work){SPAN_BATCH_MAX, 0};
+}
+
+/* The copy included. */
+static struct work sample(struct bench *b)
+{
+	b->now_ns += BATCH_NS;
+	tail_sampler__push(b->sampler, copy_batch(b), b->now_ns);
+	tail_sampler__tick(b->sampler, b->now_ns);
+	return (struct work){SPAN_BATCH_MAX, 0};
+}
+
 static const struct {
 	const char *name;
 	struct work (*once)(struct bench *b);
 } rows[] = {
 	{"otlp_encode", encode_batch},	     {"otlp_encode_single_spans", encode_single},
 	{"otlp_encode_gzip_1", encode_gzip}, {"protobuf_c_pack", pack_protobuf_c},
-	{"otlp_json", encode_json},
+	{"otlp_json", encode_json},	     {"metrics", count_metrics},
+	{"copy_batch", copy_only},	     {"copy_batch_and_sample_10_percent", sample},
 };
 
 /* --- runs -------------------------------------------------------------------------------------- */
@@ -227,6 +296,16 @@ static void prepare(struct bench *b)
 	must(r, "out of memory");
 	for (size_t i = 0; i < BATCHES; i++)
 		b->batches[i] = make_batch(r);
+	b->red = red__new(2000, r, 1);
+	b->sampler = tail_sampler__new(&(struct tail_sampler_options){
+		.wait_ns = SAMPLER_WAIT_NS,
+		.max_waiting_sz = 1u << 30,
+		.emit = drop_kept,
+		.recycle = recycle,
+		.ctx = b,
+	});
+	must(b->red && b->sampler && tail_sampler__set(b->sampler, 100000, 1000000000) == 0,
+	     "out of memory");
 	resource__release(r);
 	must(span_groups__init(&b->groups, SPAN_BATCH_MAX) == 0, "out of memory");
 	pb_writer__init(&b->pb, OTLP_REQUEST_MAX_SZ);
@@ -252,6 +331,10 @@ static void clear(struct bench *b)
 {
 	for (size_t i = 0; i < BATCHES; i++)
 		span_batch__free(b->batches[i]);
+	red__free(b->red);
+	tail_sampler__free(b->sampler);
+	while (b->spare_cnt)
+		span_batch__free(b->spare[--b->spare_cnt]);
 	REQUEST(free_unpacked)(b->message, NULL);
 	span_groups__free(&b->groups);
 	pb_writer__free(&b->pb);

@@ -12,6 +12,7 @@
 #include "user/cli/trace_view.h"
 #include "user/flow/route.h"
 #include "user/flow/trace_context.h"
+#include "user/policy/consistent.h"
 #include "user/policy/redact.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
@@ -76,6 +77,21 @@ static void fuzz_routes(struct slice text)
 
 /* --- trace context ---------------------------------------------------------------------------- */
 
+/* What the sampler writes is valid again, and decides the same. */
+static void check_sampled(struct slice before)
+{
+	struct span span = {.trace_state = before};
+	uint64_t randomness = randomness_of(&span);
+	char text[TRACESTATE_SZ];
+	struct slice after = tracestate_with_th(before, SLICE("e666"), text);
+
+	must(slice_starts_with(after, SLICE("ot=th:e666")));
+	must(slice_eq(tracestate_parse(after), after));
+	span.trace_state = after;
+	must(randomness < THRESHOLD_NEVER);
+	must(before.n > 200 || randomness_of(&span) == randomness);
+}
+
 static void fuzz_trace_context(struct slice text)
 {
 	struct slice header = take(&text, '\n');
@@ -85,6 +101,7 @@ static void fuzz_trace_context(struct slice text)
 	must(kept.n <= TRACESTATE_MAX && kept.n <= text.n);
 	must(kept.n == 0 || (kept.p >= text.p && kept.p + kept.n <= text.p + text.n));
 	must(slice_eq(tracestate_parse(kept), kept));
+	check_sampled(kept);
 	if (!traceparent_parse(header, &parent))
 		return;
 	header = slice_trim(header);
