@@ -11,8 +11,8 @@
 
 uint64_t threshold_of(uint64_t millionths)
 {
-	double share = (double)millionths / 1e6;
-	uint64_t threshold = THRESHOLD_NEVER - (uint64_t)(share * (double)THRESHOLD_NEVER + 0.5);
+	unsigned __int128 kept = (unsigned __int128)THRESHOLD_NEVER * millionths / 1000000;
+	uint64_t threshold = THRESHOLD_NEVER - (uint64_t)kept;
 	uint64_t first = threshold >> 52; /* digit */
 	unsigned int shift = 4 * (DIGITS - PRECISION);
 

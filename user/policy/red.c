@@ -210,25 +210,33 @@ static struct series **look_up(struct red *red, const struct row *row,
 	}
 }
 
+/* NULL when there is no room for one more. */
+static struct series *add_series(struct red *red, const struct row *row, struct resource *resource,
+				 const struct packed *packed, uint64_t hash)
+{
+	struct series *s = red->cnt < red->max_cnt ? new_series(red, row, resource, packed) : NULL;
+
+	if (s) {
+		s->hash = hash;
+		red->v[red->cnt++] = s;
+	}
+	return s;
+}
+
 static struct series *series_of(struct red *red, const struct row *row, const struct span *span)
 {
 	struct packed packed;
-	struct series **slot;
+	struct series **slot, *found;
 	uint64_t hash;
 
 	pack(row, red->hints[row - rows], &span->attrs, &packed);
 	hash = hash_bytes(red->seed ^ span->resource->id ^ (uint64_t)(row - rows) << 56,
 			  packed.bytes, packed.len);
 	slot = look_up(red, row, span->resource, &packed, hash);
-	if (!*slot && red->cnt < red->max_cnt) {
-		*slot = new_series(red, row, span->resource, &packed);
-		if (*slot) {
-			(*slot)->hash = hash;
-			red->v[red->cnt++] = *slot;
-		}
-	}
-	if (*slot)
-		return *slot;
+	found = *slot ?: add_series(red, row, span->resource, &packed, hash);
+	*slot = found;
+	if (found)
+		return found;
 	account_add(ACCOUNT_SERIES_OVERFLOW, 1);
 	return red->overflow[row - rows];
 }
@@ -413,7 +421,7 @@ void red__free(struct red *red)
 {
 	if (!red)
 		return;
-	for (uint32_t i = 0; i < red->cnt; i++)
+	for (uint32_t i = 0; red->v && i < red->cnt; i++)
 		free_series(red->v[i]);
 	for (size_t i = 0; i < LEN(rows); i++)
 		free_series(red->overflow[i]);
