@@ -244,6 +244,8 @@ static int open_exporter(struct pipeline *p)
 	o.recycle = recycle;
 	o.connected = own_connection;
 	o.ctx = p;
+	if (!p->red)
+		o.endpoints[SIGNAL_METRICS].url = NULL;
 	p->metric_period_ns = o.metric_interval_ms * 1000000ull;
 	p->metric_due_ns = clock_mono_ns() + p->metric_period_ns;
 	if (err || !exporter_options_any(&o))
