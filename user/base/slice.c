@@ -17,6 +17,15 @@ bool slice_eq_nocase(struct slice a, struct slice b)
 	return true;
 }
 
+uint64_t slice_hash(struct slice s)
+{
+	uint64_t h = 0xcbf29ce484222325ull;
+
+	for (size_t i = 0; i < s.n; i++)
+		h = (h ^ (unsigned char)s.p[i]) * 0x100000001b3ull;
+	return h;
+}
+
 ptrdiff_t slice_find(struct slice s, char c)
 {
 	const char *hit = s.n ? memchr(s.p, c, s.n) : NULL;

@@ -53,6 +53,8 @@ static inline struct slice slice_first(struct slice s, size_t n)
 
 /* Equality for ASCII text, case ignored (header names, schemes). */
 bool slice_eq_nocase(struct slice a, struct slice b);
+/* A hash of the bytes (64-bit FNV-1a), the same in every run. */
+uint64_t slice_hash(struct slice s);
 /* Index of the byte c, or -1. */
 ptrdiff_t slice_find(struct slice s, char c);
 /* Without leading and trailing spaces and tabs. */

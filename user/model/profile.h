@@ -18,11 +18,16 @@ enum frame_type {
 	FRAME_NATIVE,
 	FRAME_KERNEL,
 	FRAME_JIT,   /* named by a perf map file */
-	FRAME_ERROR, /* not a frame: its function's name says why the stack ends here */
+	FRAME_ERROR, /* not a frame: its function's name says why the stack ends, in [brackets] */
 };
 
+/*
+ * A file as it is mapped. If its locations' addresses are the file's own (ELF virtual addresses, no
+ * load address added) it goes from 0 to ~0 with file_off 0: readers of profiles know that sign, and
+ * all processes that map the file share one entry. So does the kernel's.
+ */
 struct profile_mapping {
-	uint64_t start, limit; /* addresses in the process; a kernel's mapping is 0 to ~0 */
+	uint64_t start, limit; /* the addresses of its locations lie within */
 	uint64_t file_off;     /* of start */
 	uint32_t file;	       /* strings: path, or "[kernel]" */
 	uint32_t build_id;     /* strings: lower-case hex; 0: unknown */
@@ -36,7 +41,7 @@ struct profile_function {
 };
 
 struct profile_location {
-	uint64_t address; /* in the mapping's terms: offset in the file's address space */
+	uint64_t address; /* from the mapping's start up to its limit */
 	uint32_t mapping;
 	uint32_t function; /* 0: no symbol */
 	uint32_t line;	   /* of the source; 0: unknown */
@@ -77,12 +82,12 @@ struct profile {
 	PROFILE_TABLE(struct profile_function) functions;
 	PROFILE_TABLE(struct profile_location) locations;
 	PROFILE_TABLE(struct profile_stack) stacks;
-	PROFILE_TABLE(uint32_t) stack_locations;
+	PROFILE_TABLE(uint32_t) stack_locations; /* what stacks point to; no entry 0 */
 	PROFILE_TABLE(struct profile_link) links;
-	PROFILE_TABLE(struct profile_sample) samples;
-	PROFILE_TABLE(struct resource *) resources; /* a reference each; entry 0 is NULL */
-	struct arena arena;			    /* of the strings */
-	struct profile_index *index;		    /* private: finds equal entries */
+	PROFILE_TABLE(struct profile_sample) samples; /* in the order of profile__add; no entry 0 */
+	PROFILE_TABLE(struct resource *) resources;   /* a reference each; entry 0 is NULL */
+	struct arena arena;			      /* of the strings */
+	struct profile_index *index;		      /* private: finds equal entries */
 };
 
 /* An empty profile, or NULL with errno. */
@@ -90,7 +95,8 @@ struct profile *profile__new(uint64_t period_ns);
 void profile__free(struct profile *p);
 /*
  * The index of an entry equal to this one, added if there is none; 0 when memory is out or the
- * profile has reached its maximum of 64 MiB. Strings are copied; a resource is held.
+ * profile has reached its maximum of 64 MiB. Strings are copied, with U+FFFD for what is not UTF-8;
+ * a resource is held. A stack has at most PROFILE_FRAMES_MAX locations, the leaf first.
  */
 uint32_t profile__string(struct profile *p, struct slice text);
 uint32_t profile__mapping(struct profile *p, const struct profile_mapping *mapping);
@@ -99,7 +105,7 @@ uint32_t profile__location(struct profile *p, const struct profile_location *loc
 uint32_t profile__stack(struct profile *p, const uint32_t *locations, uint32_t cnt);
 uint32_t profile__link(struct profile *p, const struct profile_link *link);
 uint32_t profile__resource(struct profile *p, struct resource *resource);
-/* Adds an observation. 0, or -ENOMEM. */
+/* Adds an observation. 0, or -ENOMEM as above. */
 int profile__add(struct profile *p, const struct profile_sample *sample);
 
 #endif

@@ -28,16 +28,6 @@ static struct slice put(char **at, struct slice s)
 	return copy;
 }
 
-/* FNV-1a. */
-static uint64_t hash(struct slice s)
-{
-	uint64_t h = 0xcbf29ce484222325ull;
-
-	for (size_t i = 0; i < s.n; i++)
-		h = (h ^ (unsigned char)s.p[i]) * 0x100000001b3ull;
-	return h;
-}
-
 struct resource *resource__new(const struct attrs *attrs, uint32_t pid)
 {
 	static _Atomic uint64_t next_id = 1;
@@ -79,7 +69,7 @@ struct resource *resource__new(const struct attrs *attrs, uint32_t pid)
 		if (to->type == ATTR_STRING && slice_eq(to->key, SLICE("service.name")))
 			r->service_name = to->str;
 	}
-	r->service_key = hash(r->service_name);
+	r->service_key = slice_hash(r->service_name);
 	return r;
 }
 
