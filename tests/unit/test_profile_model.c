@@ -8,41 +8,11 @@
 
 #include <cmocka.h>
 
+#include "tests/unit/failing_alloc.h"
+
 #include "user/model/profile.h"
 
 #define LEN(array) (sizeof(array) / sizeof((array)[0]))
-
-/*
- * Stands before the sanitizer's allocator: so many allocations less one succeed, and none after
- * them. Below 0 all do.
- */
-static long allocations_left = -1;
-
-void *__interceptor_malloc(size_t n);
-void *__interceptor_calloc(size_t n, size_t sz);
-void *__interceptor_reallocarray(void *p, size_t n, size_t sz);
-
-static bool out_of_memory(void)
-{
-	if (allocations_left > 0)
-		allocations_left--;
-	return allocations_left == 0;
-}
-
-void *malloc(size_t n)
-{
-	return out_of_memory() ? NULL : __interceptor_malloc(n);
-}
-
-void *calloc(size_t n, size_t sz)
-{
-	return out_of_memory() ? NULL : __interceptor_calloc(n, sz);
-}
-
-void *reallocarray(void *p, size_t n, size_t sz)
-{
-	return out_of_memory() ? NULL : __interceptor_reallocarray(p, n, sz);
-}
 
 static struct profile *new_profile(void)
 {
