@@ -12,9 +12,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
-#include <zlib.h>
 
 #include "user/base/log.h"
+#include "user/export/gzip.h"
 
 #define POLL_MAX_MS 1000
 #define CONNECT_TIMEOUT_MS 5000
@@ -26,11 +26,8 @@ struct http_client {
 	struct curl_slist *headers;
 	void (*connected)(void *ctx, const char *local_ip, int local_port);
 	void *ctx;
-	z_stream deflater;
-	bool with_gzip;
-	char *packed; /* the compressed body */
-	size_t packed_cap;
-	char *received; /* the response's body */
+	struct gzip *gzip; /* NULL: bodies go as they are */
+	char *received;	   /* the response's body */
 	size_t received_len, received_cap, received_max;
 	bool too_long;
 	_Atomic bool aborted;
@@ -139,7 +136,7 @@ static bool set_headers(struct http_client *c, const struct http_options *o)
 
 	c->headers = list;
 	ok = ok && add_header(c, "Content-Type", o->content_type);
-	if (c->with_gzip)
+	if (c->gzip)
 		ok = ok && add_header(c, "Content-Encoding", "gzip");
 	for (size_t i = 0; ok && i < o->headers_cnt; i++) {
 		list = curl_slist_append(c->headers, o->headers[i]);
@@ -182,15 +179,6 @@ static bool set_tls(struct http_client *c, const struct http_options *o)
 	       (!o->client_key || !curl_easy_setopt(c->easy, CURLOPT_SSLKEY, o->client_key));
 }
 
-static bool set_gzip(struct http_client *c, int level)
-{
-	const int gzip_window_bits = 15 + 16;
-
-	c->with_gzip = level > 0 && deflateInit2(&c->deflater, level, Z_DEFLATED, gzip_window_bits,
-						 8, Z_DEFAULT_STRATEGY) == Z_OK;
-	return level <= 0 || c->with_gzip;
-}
-
 struct http_client *http_client__new(const struct http_options *o)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -206,9 +194,10 @@ struct http_client *http_client__new(const struct http_options *o)
 		return NULL;
 	}
 	c->received_max = o->response_max_sz;
+	c->gzip = o->gzip_level > 0 ? gzip__new(o->gzip_level) : NULL;
 	c->multi = curl_multi_init();
 	c->easy = curl_easy_init();
-	if (c->multi && c->easy && set_gzip(c, o->gzip_level) && set_headers(c, o) &&
+	if (c->multi && c->easy && (c->gzip || o->gzip_level <= 0) && set_headers(c, o) &&
 	    set_transfer(c, o) && set_callback(c, o) && set_tls(c, o))
 		return c;
 	log_error("cannot set up the HTTP client: out of memory or libcurl lacks a feature");
@@ -224,38 +213,10 @@ void http_client__free(struct http_client *c)
 	curl_easy_cleanup(c->easy);
 	curl_multi_cleanup(c->multi);
 	curl_slist_free_all(c->headers);
-	if (c->with_gzip)
-		deflateEnd(&c->deflater);
+	gzip__free(c->gzip);
 	free(c->shown_url);
-	free(c->packed);
 	free(c->received);
 	free(c);
-}
-
-/* The body as it goes over the wire. */
-static int pack(struct http_client *c, struct slice *body)
-{
-	size_t bound;
-
-	if (!c->with_gzip)
-		return 0;
-	deflateReset(&c->deflater);
-	bound = deflateBound(&c->deflater, body->n);
-	if (bound > c->packed_cap) {
-		free(c->packed);
-		c->packed = malloc(bound);
-		c->packed_cap = c->packed ? bound : 0;
-		if (!c->packed)
-			return -ENOMEM;
-	}
-	c->deflater.next_in = (Bytef *)body->p;
-	c->deflater.avail_in = (uInt)body->n;
-	c->deflater.next_out = (Bytef *)c->packed;
-	c->deflater.avail_out = (uInt)c->packed_cap;
-	if (deflate(&c->deflater, Z_FINISH) != Z_STREAM_END)
-		return -EIO;
-	*body = slice_of(c->packed, c->deflater.total_out);
-	return 0;
 }
 
 /* Drives the transfer to its end; the result as curl has it. */
@@ -306,7 +267,7 @@ static int to_errno(CURLcode code)
 
 int http_client__post(struct http_client *c, struct slice body, struct http_response *response)
 {
-	int err = pack(c, &body);
+	int err = c->gzip ? gzip__pack(c->gzip, body, &body) : 0;
 	long os_errno = 0;
 	CURLcode code;
 
