@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * All stacks of a profile as one tree of frames, from the roots up: stacks that begin alike share
+ * their frames as far as those bear the same label and are of the same type.
+ */
+#ifndef SONDE_EXPORT_FRAME_TREE_H
+#define SONDE_EXPORT_FRAME_TREE_H
+
+#include "user/model/profile.h"
+
+struct frame_node {
+	struct slice label;
+	enum frame_type type; /* FRAME_NONE at depth 0 and 1 */
+	uint32_t depth;	      /* 0: all; 1: sample_root_label; then the stack */
+	uint64_t self, total; /* samples that end here; those and all above */
+};
+
+struct frame_tree {
+	/* A parent stands before its children, those in order of label and type. At least one. */
+	struct frame_node *v;
+	uint32_t cnt, cap;
+	uint32_t depth_max;
+	struct arena arena; /* of some labels; the others are the profile's */
+};
+
+/* Borrows p for the life of the tree. The order says nothing of the samples' order. -ENOMEM. */
+int frame_tree__init(struct frame_tree *tree, const struct profile *p);
+void frame_tree__free(struct frame_tree *tree);
+
+#endif
