@@ -41,6 +41,7 @@ BPF_SRC := $(wildcard bpf/*.bpf.c)
 SKELETONS := $(BPF_SRC:bpf/%.bpf.c=$(BUILD)/bpf/%.skel.h)
 PROTO_SRC := $(shell find proto -name '*.proto' 2>/dev/null | sort)
 PROTO_C := $(PROTO_SRC:proto/%.proto=$(BUILD)/proto/%.pb-c.c)
+TEXTS := $(patsubst user/export/%,$(BUILD)/text/%.h,$(wildcard user/export/*.js user/export/*.css))
 USER_SRC := $(sort $(wildcard user/*.c user/*/*.c))
 PART_SRC := $(sort $(wildcard user/*/*.c))
 UNIT_SRC := $(sort $(wildcard tests/unit/test_*.c))
@@ -54,7 +55,7 @@ objects = $(patsubst %.c,$(BUILD)/$(1)/%.o,$(2)) \
 SONDE_OBJ := $(call objects,obj,$(USER_SRC))
 ASAN_OBJ := $(call objects,asan,$(PART_SRC))
 FUZZ_OBJ := $(call objects,fuzz-obj,$(PART_SRC))
-GENERATED := $(SKELETONS) $(PROTO_C)
+GENERATED := $(SKELETONS) $(PROTO_C) $(TEXTS)
 
 # Commands are shown with make V=1.
 ifndef V
@@ -120,6 +121,13 @@ $(BUILD)/proto/%.pb-c.c: proto/%.proto | tools-present
 	echo "  PROTO $@"
 	mkdir -p $(BUILD)/proto
 	protoc-c --proto_path=proto --c_out=$(BUILD)/proto $<
+
+# --- what goes out with a flame graph, as strings named after their files -------------------------
+
+$(BUILD)/text/%.h: user/export/%
+	mkdir -p $(@D)
+	{ echo 'static const char $(subst .,_,$*)[] =' && \
+		sed 's/[\\"?]/\\&/g; s/.*/"&\\n"/' $< && echo ';'; } > $@.tmp && mv $@.tmp $@
 
 # --- tests: every part again with sanitizers, and for the fuzzer with coverage too ---------------
 # Sanitizers mislead some of gcc's warnings, so the parts are warned about above and by clang only.
