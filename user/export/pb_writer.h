@@ -93,6 +93,13 @@ static inline void pb_varint(struct pb_writer *w, unsigned int field, uint64_t v
 	pb_raw_tag(w, field, PB_VARINT);
 }
 
+/* One of a packed repeated field, which pb_message closes. */
+static inline void pb_packed_varint(struct pb_writer *w, uint64_t v)
+{
+	if (pb_room(w, PB_VARINT_MAX))
+		pb_raw_varint(w, v);
+}
+
 static inline void pb_fixed64(struct pb_writer *w, unsigned int field, uint64_t v)
 {
 	v = htole64(v);
