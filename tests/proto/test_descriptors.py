@@ -14,11 +14,15 @@ OFFICIAL = {
     "trace_service.proto": "opentelemetry.proto.collector.trace.v1.trace_service_pb2",
     "metrics.proto": "opentelemetry.proto.metrics.v1.metrics_pb2",
     "metrics_service.proto": "opentelemetry.proto.collector.metrics.v1.metrics_service_pb2",
+    "profiles.proto": "opentelemetry.proto.profiles.v1development.profiles_pb2",
+    "profiles_service.proto":
+        "opentelemetry.proto.collector.profiles.v1development.profiles_service_pb2",
     "rpc_status.proto": "google.rpc.status_pb2",
 }
 # What we leave out on purpose; everything else must be there.
 LEFT_OUT = {
     ".opentelemetry.proto.trace.v1.TracesData",
+    ".opentelemetry.proto.profiles.v1development.ProfilesData",
     ".google.rpc.Status.details",
     # Kinds of metrics other than histograms, and exemplars
     *(f".opentelemetry.proto.metrics.v1.{name}" for name in (

@@ -12,7 +12,7 @@ static void put_strings(struct pb_writer *w, const struct slice *items, uint32_t
 	}
 }
 
-static void put_value(struct pb_writer *w, const struct attr *attr)
+void otlp_put_value(struct pb_writer *w, const struct attr *attr)
 {
 	size_t end = pb_len(w);
 
@@ -41,7 +41,7 @@ void otlp_put_attrs(struct pb_writer *w, unsigned int field, const struct attrs 
 	for (uint32_t i = attrs->cnt; i-- > 0;) {
 		size_t end = pb_len(w);
 
-		put_value(w, &attrs->v[i]);
+		otlp_put_value(w, &attrs->v[i]);
 		pb_message(w, 2, end);		  /* KeyValue.value */
 		pb_string(w, 1, attrs->v[i].key); /* KeyValue.key */
 		pb_message(w, field, end);

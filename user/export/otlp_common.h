@@ -14,6 +14,8 @@
  */
 #define OTLP_REQUEST_MAX_SZ (20u * 1024 * 1024)
 
+/* The fields of an AnyValue. */
+void otlp_put_value(struct pb_writer *w, const struct attr *attr);
 /* A repeated KeyValue. */
 void otlp_put_attrs(struct pb_writer *w, unsigned int field, const struct attrs *attrs);
 /* Field 1 of Scope<Signal>: sonde and its version. */

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The writers of profiles, each of their allocations failing in turn. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/failing_alloc.h"
+#include "tests/unit/profile_rig.h"
+
+#include "user/export/flame_svg.h"
+#include "user/export/folded.h"
+#include "user/export/otlp_profile.h"
+#include "user/export/pprof.h"
+
+static int write_svg(const struct profile *p, FILE *out)
+{
+	return flame_svg_write(p, "title", out);
+}
+
+static int write_otlp(const struct profile *p, FILE *out)
+{
+	struct pb_writer w;
+	int err;
+
+	(void)out;
+	pb_writer__init(&w, OTLP_REQUEST_MAX_SZ);
+	err = otlp_profile_encode(&w, p, "1.2.3");
+	pb_writer__free(&w);
+	return err;
+}
+
+static void every_allocation_fails_in_turn(void **state)
+{
+	rig_writer *const writers[] = {folded_write, write_svg, pprof_write, write_otlp};
+	struct rig_frame nameless = {.file = "/usr/lib/libfoo.so", .build_id = "00"};
+	struct profile *p = rig_profile();
+
+	(void)state;
+	rig_samples(p, "t", rig_named_stack(p, FRAME_NATIVE, "a b"), 3);
+	rig_samples(p, "u", rig_stack(p, (const struct rig_frame *[]){&nameless}, 1), 3);
+	for (size_t i = 0; i < sizeof(writers) / sizeof(writers[0]); i++) {
+		long n = 1, left = 0;
+		int err = -ENOMEM;
+
+		for (; err; n++) {
+			FILE *out = fopen("/dev/null", "w");
+
+			assert_non_null(out);
+			setvbuf(out, NULL, _IONBF, 0);
+			allocations_left = n;
+			err = writers[i](p, out);
+			left = allocations_left;
+			allocations_left = -1;
+			fclose(out);
+			assert_true(err == 0 || err == -ENOMEM);
+		}
+		assert_true(left > 0); /* it succeeded since none failed */
+		assert_true(n > 5);
+	}
+	profile__free(p);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_allocation_fails_in_turn),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
