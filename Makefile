@@ -166,13 +166,13 @@ $(BUILD)/fuzz/%: tests/fuzz/%.c $(FUZZ_OBJ)
 unit-tests: $(UNIT_TESTS)
 fuzz-targets: $(FUZZ_TARGETS)
 
-test: sonde unit-tests
+test: sonde unit-tests $(BUILD)/tests/write_profile
 	tools/run-tests $(UNIT_TESTS)
 
 fuzz: fuzz-targets
 	tools/run-fuzz $(FUZZ_SECONDS) $(FUZZ_TARGETS)
 
-e2e: sonde
+e2e: sonde $(BUILD)/tests/write_profile
 	tools/run-e2e
 
 $(BUILD)/bench_spans: tests/bench/bench_spans.c $(call objects,obj,$(PART_SRC))

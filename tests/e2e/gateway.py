@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The real OpenTelemetry Collector with file exporters, and their files read back."""
+import base64
 import json
 import subprocess
 import time
+
+from google.protobuf import json_format
+from opentelemetry.proto.collector.profiles.v1development import profiles_service_pb2
 
 from net import accepts, free_port
 from traced import ROOT, environment, wait_for
@@ -17,10 +21,12 @@ processors:
 exporters:
   file: {path: "%(file)s", flush_interval: 50ms}
   file/metrics: {path: "%(metrics_file)s", flush_interval: 50ms}
+  file/profiles: {path: "%(profiles_file)s", flush_interval: 50ms}
 service:
   telemetry: {metrics: {level: none}, logs: {level: warn}}
   pipelines:
     traces: {receivers: [otlp], processors: [memory_limiter], exporters: [file]}
+    profiles: {receivers: [otlp], processors: [memory_limiter], exporters: [file/profiles]}
 """
 METRICS = """
     metrics: {receivers: [otlp], processors: [memory_limiter], exporters: [file/metrics]}
@@ -84,6 +90,15 @@ def flatten_metrics(line):
                     }
 
 
+def as_profiles(line):
+    """A line of OTLP/JSON, which has ids in hex where protobuf's own JSON has base64."""
+    request = json.loads(line)
+    for link in request["dictionary"].get("linkTable", []):
+        for key in link:
+            link[key] = base64.b64encode(bytes.fromhex(link[key])).decode()
+    return json_format.ParseDict(request, profiles_service_pb2.ExportProfilesServiceRequest())
+
+
 class Collector:
     """Listens for OTLP/HTTP at .url, perhaps for traces only. A context manager."""
 
@@ -96,14 +111,16 @@ class Collector:
         self.metrics_file = tmp_path / "metrics.jsonl"
         self.log = tmp_path / "collector.log"
         self.config = tmp_path / "collector.yaml"
+        self.profiles_file = tmp_path / "profiles.jsonl"
         self.config.write_text((CONFIG + (METRICS if metrics else "")) % {
-            "port": self.port, "file": self.file, "metrics_file": self.metrics_file})
+            "port": self.port, "file": self.file, "metrics_file": self.metrics_file,
+            "profiles_file": self.profiles_file})
 
     def __enter__(self):
         with open(self.log, "wb") as log:
-            self.process = subprocess.Popen([self.program, "--config", self.config], stdout=log,
-                                            stderr=log, stdin=subprocess.DEVNULL,
-                                            env=environment())
+            self.process = subprocess.Popen(
+                [self.program, "--config", self.config, "--feature-gates=service.profilesSupport"],
+                stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=environment())
         wait_for(lambda: accepts(self.port) or self.process.poll() is not None,
                  "the Collector to listen", 30)
         assert self.process.poll() is None, self.log.read_text()
@@ -132,6 +149,12 @@ class Collector:
                   for p in flatten_metrics(line)]
         return [p for p in points if all(p["resource"].get(key.replace("_", ".")) == value
                                          for key, value in resource.items())]
+
+    def profiles(self):
+        """The requests with profiles that have arrived so far, as the official message."""
+        if not self.profiles_file.exists():
+            return []
+        return [as_profiles(line) for line in self.profiles_file.read_text().split("\n")[:-1]]
 
     def wait_spans(self, count, port=None, timeout=10):
         """Waits until that many have arrived and a little longer, for any that are too many."""

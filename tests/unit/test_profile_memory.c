@@ -46,7 +46,7 @@ static void every_allocation_fails_in_turn(void **state)
 		long n = 1, left = 0;
 		int err = -ENOMEM;
 
-		for (; err; n++) {
+		for (; left == 0; n++) {
 			FILE *out = fopen("/dev/null", "w");
 
 			assert_non_null(out);
@@ -56,9 +56,10 @@ static void every_allocation_fails_in_turn(void **state)
 			left = allocations_left;
 			allocations_left = -1;
 			fclose(out);
+			/* Sorting does without memory when there is none. */
 			assert_true(err == 0 || err == -ENOMEM);
 		}
-		assert_true(left > 0); /* it succeeded since none failed */
+		assert_int_equal(err, 0);
 		assert_true(n > 5);
 	}
 	profile__free(p);
