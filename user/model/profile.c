@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "user/base/hash.h"
 #include "user/base/utf8.h"
 
 #define PROFILE_MAX_SZ (64u * 1024 * 1024) /* of strings, tables and hashes together */
@@ -30,6 +31,7 @@ struct profile_index {
 		uint32_t *slots; /* index of the entry, plus 1; 0: free */
 		uint32_t cnt;	 /* a power of two */
 	} tables[TABLE_CNT];
+	uint64_t seed;	  /* names come from traced programs: none shall choose its slot */
 	size_t tables_sz; /* of all tables and slots, in bytes */
 };
 
@@ -153,7 +155,7 @@ static uint32_t table_cnt(const struct profile *p, enum table table)
 static uint32_t *probe(const struct profile *p, enum table table, struct slice key)
 {
 	uint32_t mask = p->index->tables[table].cnt - 1;
-	uint32_t at = (uint32_t)slice_hash(key) & mask;
+	uint32_t at = (uint32_t)hash_bytes(p->index->seed, key.p, key.n) & mask;
 	struct key other;
 
 	for (;; at = (at + 1) & mask) {
@@ -335,8 +337,11 @@ struct profile *profile__new(uint64_t period_ns)
 	p->period_ns = period_ns;
 	arena__init(&p->arena, PROFILE_MAX_SZ);
 	p->index = calloc(1, sizeof(*p->index));
-	if (p->index && add_empty(p))
-		return p;
+	if (p->index) {
+		p->index->seed = hash_seed();
+		if (add_empty(p))
+			return p;
+	}
 no_memory:
 	profile__free(p);
 	errno = ENOMEM;
