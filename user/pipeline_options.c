@@ -63,13 +63,16 @@ struct redact_options redact_options_of(const struct config *c)
 int resource_attrs_of(const struct config *c, struct arena *arena, struct attrs *out)
 {
 	const struct text_map *map = &c->resource.attributes;
+	const struct slice node_key = SLICE("k8s.node.name");
 
-	*out = (struct attrs){.cap = (uint16_t)map->cnt}; /* at most CONFIG_ITEMS_MAX */
-	out->v = arena__alloc(arena, map->cnt * sizeof(*out->v));
+	*out = (struct attrs){.cap = (uint16_t)(map->cnt + 1)}; /* at most CONFIG_ITEMS_MAX + 1 */
+	out->v = arena__alloc(arena, out->cap * sizeof(*out->v));
 	if (!out->v)
 		return -ENOMEM;
 	for (size_t i = 0; i < map->cnt; i++)
 		attrs_add_str(out, slice_str(map->v[i].key), slice_str(map->v[i].value));
+	if (c->resource.node_name && !attrs_get(out, node_key))
+		attrs_add_str(out, node_key, slice_str(c->resource.node_name));
 	return 0;
 }
 

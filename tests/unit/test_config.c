@@ -204,6 +204,7 @@ static const char everything[] = "%YAML 1.1\n"
 				 "  query_keep: [page]\n"
 				 "resource:\n"
 				 "  attributes: {env: 'a \"quoted\" \\', empty: ''}\n"
+				 "  node_name: node-7\n"
 				 "metrics:\n"
 				 "  enabled: false\n"
 				 "  interval: 5s\n"
@@ -266,6 +267,7 @@ static void test_every_setting(void **state)
 	assert_int_equal(c.resource.attributes.cnt, 2);
 	assert_string_equal(c.resource.attributes.v[1].key, "empty");
 	assert_string_equal(c.resource.attributes.v[1].value, "");
+	assert_string_equal(c.resource.node_name, "node-7");
 	assert_false(c.metrics.enabled);
 	assert_int_equal(c.metrics.interval_ns, 5000000000);
 	assert_int_equal(c.metrics.max_series, 7);

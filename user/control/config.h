@@ -94,6 +94,7 @@ struct config {
 	} http;
 	struct {
 		struct text_map attributes;
+		char *node_name;
 	} resource;
 	struct {
 		bool enabled;

@@ -269,6 +269,13 @@ const struct setting settings[] = {
 		.env_also = "OTEL_RESOURCE_ATTRIBUTES",
 	},
 	{
+		.path = "resource.node_name",
+		.help = "Name of the Kubernetes node, k8s.node.name of every resource",
+		TEXT(resource.node_name),
+		.fallback = "",
+		.env_also = "K8S_NODE_NAME",
+	},
+	{
 		.path = "metrics.enabled",
 		.help = "Whether the agent counts requests, errors and durations of all spans",
 		BOOL(metrics.enabled),
