@@ -311,6 +311,55 @@ static void test_record_cgroup(void **state)
 	expect_attr(resource_of(f, spec), "process.linux.cgroup", "0::/");
 }
 
+/* From a cgroup namespace of our own, the paths of others begin above it. */
+static void test_cgroup_namespace(void **state)
+{
+	struct fixture *f = *state;
+	struct spec spec = {.exe = "bin/x", .cgroup = "pod" UID "/" ID};
+
+	put_process_dir(f, 100, START_TICKS, "/bin/x", "0::/../" ID "\n", NULL, NULL);
+	expect_attr(resource_of(f, spec), "container.id", ID);
+	expect_attr(resource_of(f, spec), "k8s.pod.uid", UID);
+	expect_attr(resource_of(f, spec), "process.linux.cgroup", NULL);
+}
+
+static void put_uts(const struct fixture *f, const char *pid, const char *target)
+{
+	char path[512];
+
+	snprintf(path, sizeof(path), "%s/ns/x", pid);
+	put_text(f, path, "");
+	snprintf(path, sizeof(path), "%s/%s/ns/uts", f->root, pid);
+	unlink(path);
+	assert_int_equal(symlink(target, path), 0);
+}
+
+/* In a pod with the host's pid namespace, whose own name is another than the host's. */
+static void test_names_in_a_pod(void **state)
+{
+	struct fixture *f = *state;
+	struct attr row;
+	struct attrs extra = {.v = &row, .cap = 1};
+
+	put_uts(f, "1", "uts:[1]");
+	put_uts(f, "self", "uts:[1]");
+	put_text(f, "1/root/etc/hostname", "stale\n");
+	restart(f, (struct ident_options){.version = NULL});
+	expect_attr(ident__unknown(f->ident), "host.name", "node-7");
+	put_uts(f, "self", "uts:[2]");
+	put_text(f, "sys/kernel/hostname", "sonde-x2k9q\n");
+	put_text(f, "1/root/etc/hostname", "node-8\n");
+	attrs_add_str(&extra, SLICE("k8s.node.name"), SLICE("node-9"));
+	restart(f, (struct ident_options){.extra = &extra});
+	expect_attr(ident__unknown(f->ident), "host.name", "node-8");
+	expect_attr(ident__unknown(f->ident), "host.id", HEX32);
+	put_text(f, "1/root/etc/hostname", "");
+	restart(f, (struct ident_options){.extra = &extra});
+	expect_attr(ident__unknown(f->ident), "host.name", "node-9");
+	restart(f, (struct ident_options){.version = NULL});
+	expect_attr(ident__unknown(f->ident), "host.name", NULL);
+}
+
 static const struct {
 	int64_t off_ns; /* of the record's start from that of /proc */
 	bool same;
@@ -787,6 +836,8 @@ int main(void)
 		WITH_PROC(test_record_alone),
 		WITH_PROC(test_live_process),
 		WITH_PROC(test_record_cgroup),
+		WITH_PROC(test_cgroup_namespace),
+		WITH_PROC(test_names_in_a_pod),
 		WITH_PROC(test_pid_reuse),
 		WITH_PROC(test_other_image),
 		WITH_PROC(test_cut_record),

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
+#include "include/abi/record.h"
 #include "user/ident/command.h"
 #include "user/ident/container.h"
 #include "user/ident/environ.h"
@@ -197,8 +198,23 @@ static const struct {
 	 ID, UID, ""},
 	{"1:x:/system.slice/containerd.service/kubepods-pod" UID_ ".slice:cri-containerd:" ID, ID,
 	 UID, ""},
-	{"1:x:/../../kubepods.slice/kubepods-pod" UID_ ".slice/cri-containerd-" ID ".scope", ID,
-	 UID, ""},
+	{"0::/../../kubepods.slice/kubepods-pod" UID_ ".slice/cri-containerd-" ID ".scope", ID, UID,
+	 ""},
+	{"0::/../cri-containerd-" ID ".scope", ID, "", ""},
+	{"0::/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-besteffort.slice/"
+	 "kubelet-kubepods-besteffort-pod" UID_ ".slice/cri-containerd-" ID ".scope",
+	 ID, UID,
+	 "0::/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-besteffort.slice/"
+	 "kubelet-kubepods-besteffort-pod" UID_ ".slice/cri-containerd-" ID ".scope"},
+	{"1:x:/system.slice/docker-" ID2 ".scope/kubelet.slice/kubelet-kubepods.slice/"
+	 "kubelet-kubepods-pod" UID_ ".slice/cri-containerd-" ID ".scope",
+	 ID, UID, ""}, /* a node that is itself a container */
+	{"1:x:/kubepods/besteffort/pod" UID "/crio-" ID, ID, UID, ""},
+	{"1:x:/system.slice/nerdctl-" ID ".scope", ID, "", ""},
+	{"1:x:/default/" ID, ID, "", ""},
+	{"1:x:/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-" ID
+	 ".scope/container",
+	 ID, "", ""},
 	{"1:x:/machine.slice/libpod-" ID ".scope/container", ID, "", ""},
 	{"1:x:/ecs/" HEX32 "/" ID, ID, "", ""},
 	{"1:x:/ecs/" HEX32 "/" HEX32 "-2531612879", HEX32 "-2531612879", "", ""},
@@ -209,6 +225,10 @@ static const struct {
 	/* Not containers: conmon beside one, other digests, cut and overlong ids. */
 	{"1:x:/machine.slice/libpod-conmon-" ID ".scope", "", "", ""},
 	{"1:x:/kubepods.slice/crio-conmon-" ID ".scope", "", "", ""},
+	{"1:x:/kubepods.slice/kubepods-burstable.slice", "", "", ""},
+	{"1:x:/kubepods.slice/kubepods-pod" UID_ ".slice", "", UID, ""},
+	{"1:x:/system.slice/containerd.service", "", "", ""},
+	{"1:x:/user.slice/user-1000.slice/session-1.scope", "", "", ""},
 	{"1:x:/jobs/" HEX32, "", "", ""},
 	{"1:x:/docker/" ID "0", "", "", ""},
 	{"1:x:/docker/0123456789ab", "", "", ""},
@@ -241,6 +261,44 @@ static void test_cgroups(void **state)
 			free((char *)cut.p);
 		}
 		free((char *)text.p);
+	}
+}
+
+/* "parent/child", as the kernel side records it; both must find room there. */
+static const struct {
+	const char *path, *id, *pod_uid;
+} recorded[] = {
+	{"kubelet-kubepods-besteffort-pod" UID_ ".slice/cri-containerd-" ID ".scope", ID, UID},
+	{"kubepods-burstable-pod" UID_ ".slice/crio-" ID ".scope", ID, UID},
+	{"pod" UID "/" ID, ID, UID},
+	{"system.slice/docker-" ID ".scope", ID, ""},
+	{"docker/" ID, ID, ""},
+	{"docker-" ID ".scope/init.scope", ID, ""},
+	{"user.slice/libpod-" ID ".scope", ID, ""},
+	{"libpod-" ID ".scope/container", ID, ""},
+	{"system.slice/nginx.service", "", ""},
+	{"/", "", ""},
+	{"", "", ""},
+};
+
+static void test_recorded_cgroups(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT(recorded); i++) {
+		struct slice path = exact(recorded[i].path, strlen(recorded[i].path));
+		ptrdiff_t slash = slice_find(path, '/');
+		struct container container = {.id = {0}};
+
+		if (slash >= 0) {
+			assert_true(slash < PROCESS_CGROUP_SZ / 2);
+			assert_true(path.n - (size_t)slash - 1 < PROCESS_CGROUP_SZ / 2);
+		}
+		container_parse_path(path, &container);
+		expect_slice(recorded[i].path, container.id, recorded[i].id);
+		expect_slice(recorded[i].path,
+			     slice_of(container.pod_uid, strnlen(container.pod_uid, POD_UID_SZ)),
+			     recorded[i].pod_uid);
+		free((char *)path.p);
 	}
 }
 
@@ -389,11 +447,11 @@ static void test_release(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_commands), cmocka_unit_test(test_cut_script),
-		cmocka_unit_test(test_cgroups),	 cmocka_unit_test(test_workloads),
-		cmocka_unit_test(test_baggage),	 cmocka_unit_test(test_baggage_limit),
-		cmocka_unit_test(test_environ),	 cmocka_unit_test(test_uuid),
-		cmocka_unit_test(test_release),
+		cmocka_unit_test(test_commands),      cmocka_unit_test(test_cut_script),
+		cmocka_unit_test(test_cgroups),	      cmocka_unit_test(test_recorded_cgroups),
+		cmocka_unit_test(test_workloads),     cmocka_unit_test(test_baggage),
+		cmocka_unit_test(test_baggage_limit), cmocka_unit_test(test_environ),
+		cmocka_unit_test(test_uuid),	      cmocka_unit_test(test_release),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -104,6 +104,12 @@ void container_parse_path(struct slice path, struct container *out)
 	}
 }
 
+/* Seen from a cgroup namespace that the process is not in, a path says less than where it is. */
+static struct slice whole_line(struct slice line, struct slice path)
+{
+	return slice_starts_with(path, SLICE("/..")) ? SLICE("") : line;
+}
+
 void container_parse(struct slice text, struct container *out)
 {
 	bool unified = false;
@@ -124,9 +130,9 @@ void container_parse(struct slice text, struct container *out)
 		controllers = slice_first(controllers, (size_t)second);
 		if (controllers.n == 0 && !unified) {
 			unified = true;
-			out->cgroup = line;
+			out->cgroup = whole_line(line, path);
 		} else if (!unified && slice_eq(controllers, SLICE("name=systemd"))) {
-			out->cgroup = line;
+			out->cgroup = whole_line(line, path);
 		}
 		container_parse_path(path, out);
 		if (had.n)

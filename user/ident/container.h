@@ -8,8 +8,9 @@
 #define POD_UID_SZ 36
 
 struct container {
-	struct slice id;	  /* empty: in no container that we know of */
-	struct slice cgroup;	  /* line of the unified hierarchy, else of systemd's */
+	struct slice id; /* empty: in no container that we know of */
+	struct slice
+		cgroup; /* line of the unified hierarchy, else of systemd's; empty: not whole */
 	char pod_uid[POD_UID_SZ]; /* with dashes; pod_uid[0] == 0: none seen */
 };
 

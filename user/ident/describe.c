@@ -348,7 +348,8 @@ struct resource *describer__process(struct describer *d, const struct process *f
 
 	d->attrs = (struct attrs){.v = d->attr_rows, .cap = ATTRS_MAX};
 	supplement(d, &process, &container);
-	if (container.id.n == 0)
+	/* What stands above our own cgroup namespace is only in the record. */
+	if (container.id.n == 0 || !container.pod_uid[0])
 		container_parse_path(process.cgroup, &container);
 	environ_parse(process.env, &env);
 	command_parse(process.exe, process.args, &command);
@@ -375,12 +376,16 @@ struct resource *describer__unknown(struct describer *d)
 static struct resource *make_common(struct describer *d, const struct attrs *extra)
 {
 	struct attrs *attrs = &d->attrs;
+	const struct attr *node;
 
 	*attrs = (struct attrs){.v = d->attr_rows, .cap = ATTRS_MAX};
 	put_telemetry(d, attrs);
 	if (extra)
 		put_all(attrs, extra);
 	host_describe(&d->host, attrs);
+	node = attrs_get(attrs, SLICE("k8s.node.name"));
+	if (node && node->type == ATTR_STRING)
+		put(attrs, SLICE("host.name"), node->str); /* where the host tells none */
 	put(attrs, SLICE("service.name"), SLICE("unknown_service"));
 	return resource__new(attrs, 0);
 }

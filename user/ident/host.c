@@ -106,7 +106,8 @@ static void read_passwd(struct host *host, const struct view *view)
 	}
 }
 
-static bool same_uts(const char *proc_root)
+/* Are we in a container that has a host name of its own? */
+static bool other_uts(const char *proc_root)
 {
 	char path[1024], own[64], first[64];
 	ssize_t own_len, first_len;
@@ -115,15 +116,16 @@ static bool same_uts(const char *proc_root)
 	own_len = procfs_link(AT_FDCWD, path, own, sizeof(own));
 	snprintf(path, sizeof(path), "%s/1/ns/uts", proc_root);
 	first_len = procfs_link(AT_FDCWD, path, first, sizeof(first));
-	return own_len > 0 && own_len == first_len && memcmp(own, first, (size_t)own_len) == 0;
+	return own_len > 0 && first_len > 0 &&
+	       !slice_eq(slice_of(own, (size_t)own_len), slice_of(first, (size_t)first_len));
 }
 
 static void read_name(struct host *host, const struct view *view)
 {
-	if (view->etc[0] && !same_uts(view->proc_root))
-		read_field(view->etc, "/etc/hostname", host->name);
-	if (!host->name[0])
+	if (!other_uts(view->proc_root))
 		read_field(view->proc_root, "/sys/kernel/hostname", host->name);
+	else if (view->etc[0])
+		read_field(view->etc, "/etc/hostname", host->name);
 }
 
 static const char *semconv_arch(const char *machine)

@@ -22,7 +22,7 @@ struct host {
 	size_t passwd_sz;
 };
 
-/* What cannot be read stays empty. */
+/* What cannot be read stays empty, also a name that would be that of our own container. */
 void host_read(struct host *host, const char *proc_root);
 void host_clear(struct host *host);
 /* Adds host.* and os.*; the values point into host. */
