@@ -4,10 +4,12 @@
 # make test     unit, proto, replay     make e2e      real servers, clients and Collector (root)
 # make lint     style and layering      make fuzz     each fuzz target for FUZZ_SECONDS
 # make bench    cost on nginx (root)    make demo     see it work in half a minute (root)
-# make check    all of it, as CI does   make install  into $(DESTDIR)$(PREFIX)
+# make check    all of it, as CI does   make install  into $(DESTDIR)$(PREFIX), make uninstall
 
 BUILD := build
 PREFIX ?= /usr/local
+SYSCONFDIR ?= /etc
+UNITDIR ?= $(PREFIX)/lib/systemd/system
 FUZZ_SECONDS ?= 30
 VMLINUX_BTF ?= /sys/kernel/btf/vmlinux
 VERSION := $(shell git describe --tags 2>/dev/null || \
@@ -62,7 +64,8 @@ ifndef V
 .SILENT:
 endif
 
-.PHONY: all deps generated unit-tests fuzz-targets lint test fuzz e2e bench demo check install clean
+.PHONY: all deps generated unit-tests fuzz-targets lint test fuzz e2e bench demo check install \
+	uninstall clean
 .SECONDARY:
 .DELETE_ON_ERROR:
 all: sonde
@@ -197,8 +200,18 @@ tools-present:
 	tools/install-deps --check build
 .PHONY: tools-present
 
+# A configuration that is there stays as it is, also when the rest is taken away.
+CONFIG = $(DESTDIR)$(SYSCONFDIR)/sonde/sonde.yaml
 install: sonde
 	install -D -m 755 sonde $(DESTDIR)$(PREFIX)/bin/sonde
+	install -d $(DESTDIR)$(UNITDIR)
+	sed 's,/usr/local/bin/,$(PREFIX)/bin/,; s,/etc/,$(SYSCONFDIR)/,' deploy/sonde.service \
+		> $(DESTDIR)$(UNITDIR)/sonde.service
+	chmod 644 $(DESTDIR)$(UNITDIR)/sonde.service
+	test -e $(CONFIG) || install -D -m 644 deploy/sonde.yaml $(CONFIG)
+
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/bin/sonde $(DESTDIR)$(UNITDIR)/sonde.service
 
 clean:
 	rm -rf $(BUILD) sonde

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The real OpenTelemetry Collector with file exporters, and their files read back."""
 import base64
+import functools
 import json
 import subprocess
 import time
@@ -99,19 +100,28 @@ def as_profiles(line):
     return json_format.ParseDict(request, profiles_service_pb2.ExportProfilesServiceRequest())
 
 
+def whole_lines(path):
+    """Those that are complete; none if there is no such file yet."""
+    return path.read_text().split("\n")[:-1] if path.exists() else []
+
+
+@functools.cache
+def collector_program():
+    return subprocess.run([ROOT / "tools/collector"], check=True, text=True,
+                          stdout=subprocess.PIPE).stdout.strip()
+
+
 class Collector:
-    """Listens for OTLP/HTTP at .url, perhaps for traces only. A context manager."""
+    """Listens for OTLP/HTTP at .url, perhaps not for metrics. A context manager."""
 
     def __init__(self, tmp_path, metrics=True):
-        self.program = subprocess.run([ROOT / "tools/collector"], check=True, text=True,
-                                      stdout=subprocess.PIPE).stdout.strip()
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.file = tmp_path / "collector.jsonl"
         self.metrics_file = tmp_path / "metrics.jsonl"
+        self.profiles_file = tmp_path / "profiles.jsonl"
         self.log = tmp_path / "collector.log"
         self.config = tmp_path / "collector.yaml"
-        self.profiles_file = tmp_path / "profiles.jsonl"
         self.config.write_text((CONFIG + (METRICS if metrics else "")) % {
             "port": self.port, "file": self.file, "metrics_file": self.metrics_file,
             "profiles_file": self.profiles_file})
@@ -119,7 +129,8 @@ class Collector:
     def __enter__(self):
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(
-                [self.program, "--config", self.config, "--feature-gates=service.profilesSupport"],
+                [collector_program(), "--config", self.config,
+                 "--feature-gates=service.profilesSupport"],
                 stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=environment())
         wait_for(lambda: accepts(self.port) or self.process.poll() is not None,
                  "the Collector to listen", 30)
@@ -132,10 +143,7 @@ class Collector:
 
     def spans(self, port=None):
         """What has arrived so far, of the server at that port if one is given."""
-        if not self.file.exists():
-            return []
-        whole = self.file.read_text().split("\n")[:-1]
-        spans = [span for line in whole for span in flatten(line)]
+        spans = [span for line in whole_lines(self.file) for span in flatten(line)]
         if port is None:
             return spans
         return [s for s in spans if s["attributes"].get("server.port") == port]
@@ -143,10 +151,7 @@ class Collector:
     def points(self, **resource):
         """Metric points that have arrived so far, of resources with these attributes (with _ for
         .), oldest first."""
-        if not self.metrics_file.exists():
-            return []
-        points = [p for line in self.metrics_file.read_text().split("\n")[:-1]
-                  for p in flatten_metrics(line)]
+        points = [p for line in whole_lines(self.metrics_file) for p in flatten_metrics(line)]
         return [p for p in points if all(p["resource"].get(key.replace("_", ".")) == value
                                          for key, value in resource.items())]
 
