@@ -323,14 +323,22 @@ static void test_cgroup_namespace(void **state)
 	expect_attr(resource_of(f, spec), "process.linux.cgroup", NULL);
 }
 
+static void remove_uts(const struct fixture *f, const char *pid)
+{
+	char path[512];
+
+	snprintf(path, sizeof(path), "%s/%s/ns/uts", f->root, pid);
+	unlink(path);
+}
+
 static void put_uts(const struct fixture *f, const char *pid, const char *target)
 {
 	char path[512];
 
 	snprintf(path, sizeof(path), "%s/ns/x", pid);
-	put_text(f, path, "");
+	put_text(f, path, ""); /* makes the directory */
+	remove_uts(f, pid);
 	snprintf(path, sizeof(path), "%s/%s/ns/uts", f->root, pid);
-	unlink(path);
 	assert_int_equal(symlink(target, path), 0);
 }
 
@@ -358,6 +366,12 @@ static void test_names_in_a_pod(void **state)
 	expect_attr(ident__unknown(f->ident), "host.name", "node-9");
 	restart(f, (struct ident_options){.version = NULL});
 	expect_attr(ident__unknown(f->ident), "host.name", NULL);
+	remove_uts(f, "1");
+	restart(f, (struct ident_options){.version = NULL});
+	expect_attr(ident__unknown(f->ident), "host.name", NULL);
+	put_uts(f, "self", "uts:[4026531838]");
+	restart(f, (struct ident_options){.version = NULL});
+	expect_attr(ident__unknown(f->ident), "host.name", "sonde-x2k9q");
 }
 
 static const struct {

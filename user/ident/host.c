@@ -106,18 +106,23 @@ static void read_passwd(struct host *host, const struct view *view)
 	}
 }
 
-/* Are we in a container that has a host name of its own? */
+/*
+ * Are we in a container that has a host name of its own? Where the first process may not be looked
+ * at, its namespace is taken to be the initial one, whose number never changes.
+ */
 static bool other_uts(const char *proc_root)
 {
 	char path[1024], own[64], first[64];
+	struct slice host = SLICE("uts:[4026531838]");
 	ssize_t own_len, first_len;
 
 	snprintf(path, sizeof(path), "%s/self/ns/uts", proc_root);
 	own_len = procfs_link(AT_FDCWD, path, own, sizeof(own));
 	snprintf(path, sizeof(path), "%s/1/ns/uts", proc_root);
 	first_len = procfs_link(AT_FDCWD, path, first, sizeof(first));
-	return own_len > 0 && first_len > 0 &&
-	       !slice_eq(slice_of(own, (size_t)own_len), slice_of(first, (size_t)first_len));
+	if (first_len > 0)
+		host = slice_of(first, (size_t)first_len);
+	return own_len > 0 && !slice_eq(slice_of(own, (size_t)own_len), host);
 }
 
 static void read_name(struct host *host, const struct view *view)
