@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """tools/check-deploy finds what is wrong with manifests and Dockerfiles: each row breaks what
 deploy/ holds in one place."""
+import json
 import pathlib
+import re
 import shutil
 import subprocess
 
@@ -19,6 +21,25 @@ def broken(path, old, new):
     text = path.read_text()
     assert old in text, f"{path} has no {old!r}"
     path.write_text(text.replace(old, new, 1))
+
+
+def test_overlay_of_the_manual(tmp_path):
+    """The one that deploy/README.md shows: its image, its backend and its secret reach the pods."""
+    (overlay,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "deploy/README.md").read_text(), re.S)
+    shutil.copytree(ROOT / "deploy/kubernetes", tmp_path / "deploy/kubernetes")
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own/kustomization.yaml").write_text(overlay)
+    done = check("kustomize", tmp_path / "own")
+    assert done.returncode == 0, done.stderr
+    found = {(o["kind"], o["metadata"]["name"]): o for o in json.loads(done.stdout)}
+
+    def container(kind, name):
+        return found[kind, name]["spec"]["template"]["spec"]["containers"][0]
+    assert container("DaemonSet", "sonde-agent")["image"] == "registry.example/sonde:1"
+    settings, secret = container("StatefulSet", "sonde-gateway")["envFrom"]
+    data = found["ConfigMap", settings["configMapRef"]["name"]]["data"]
+    assert data["GATEWAY_EXPORTER"] == "otlp_http" and data["SAMPLING_PERCENT"] == "10"
+    assert "GATEWAY_HEADERS" in found["Secret", secret["secretRef"]["name"]]["data"]
 
 
 def test_as_they_are():

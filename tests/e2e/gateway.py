@@ -157,9 +157,7 @@ class Collector:
 
     def profiles(self):
         """The requests with profiles that have arrived so far, as the official message."""
-        if not self.profiles_file.exists():
-            return []
-        return [as_profiles(line) for line in self.profiles_file.read_text().split("\n")[:-1]]
+        return [as_profiles(line) for line in whole_lines(self.profiles_file)]
 
     def wait_spans(self, count, port=None, timeout=10):
         """Waits until that many have arrived and a little longer, for any that are too many."""
