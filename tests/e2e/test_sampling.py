@@ -129,6 +129,7 @@ def test_ten_percent(tmp_path, collector, go_server):
         agent.stop()
     assert metrics["sonde_spans_total"] == 2 * sum(truth.values()), metrics
     assert metrics["sonde_sampling_early_total"] == 0
+    assert metrics["sonde_resident_memory_bytes"] <= (48 + 64) << 20  # and sampling.max_waiting
     spans = collector.wait_spans(metrics['sonde_exported_total{cause="sent"}'], go_server.port)
     check_kept(spans, truth, 0.1)
     points = [p for p in collector.points()
