@@ -29,6 +29,13 @@ static inline struct slice json_writer__text(const struct json_writer *j)
 	return slice_of(j->buf, j->len);
 }
 
+/* Takes back what was written after the first len bytes. */
+static inline void json_writer__cut(struct json_writer *j, size_t len)
+{
+	if (!j->failed)
+		j->len = len;
+}
+
 /* Bytes as they are. */
 void jw_raw(struct json_writer *j, struct slice s);
 /* A quoted string; what is not UTF-8 becomes U+FFFD, controls are escaped. */
