@@ -186,26 +186,37 @@ static void test_half_tracestate(void **state)
 	exchange_pool__free(&pool);
 }
 
-/* More attributes than there is room for are counted. */
-static void test_keep_too_many(void **state)
+/* More attributes than the exchange has room for, all that a message can have, lie elsewhere. */
+static void test_keep_many(void **state)
 {
 	struct attr v[MSG_ATTRS_MAX];
-	struct msg msg = {.kind = MSG_RESPONSE, .attrs = {.v = v, .cap = MSG_ATTRS_MAX}};
+	struct msg msg = {
+		.kind = MSG_RESPONSE,
+		.attrs = {.v = v, .cap = MSG_ATTRS_MAX, .dropped_cnt = 3},
+	};
 	struct exchange_pool pool;
 	struct exchange *x;
 
 	(void)state;
-	for (int i = 0; i < EXCHANGE_REQUEST_ATTRS + 3; i++)
+	for (int i = 0; i < MSG_ATTRS_MAX; i++)
 		attrs_add_int(&msg.attrs, SLICE("key"), i);
 	exchange_pool__init(&pool, 1);
 	x = exchange_pool__take(&pool);
 	exchange__keep_request(x, &msg);
 	exchange__keep_response(x, &msg);
 	assert_true(x->responded);
-	assert_int_equal(x->request.cnt, EXCHANGE_REQUEST_ATTRS);
+	assert_int_equal(x->request.cnt, MSG_ATTRS_MAX);
 	assert_int_equal(x->request.dropped_cnt, 3);
-	assert_int_equal(x->response.cnt, EXCHANGE_RESPONSE_ATTRS);
-	assert_int_equal(x->response.v[1].num, 1);
+	assert_int_equal(x->response.cnt, MSG_ATTRS_MAX);
+	assert_int_equal(x->response.v[MSG_ATTRS_MAX - 1].num, MSG_ATTRS_MAX - 1);
+	exchange_pool__put(&pool, x);
+	x = exchange_pool__take(&pool);
+	msg.attrs.cnt = EXCHANGE_RESPONSE_ATTRS;
+	exchange__keep_response(x, &msg);
+	assert_ptr_equal(x->response.v, x->response_attrs);
+	exchange__keep_request(x, &msg);
+	msg.attrs.cnt = MSG_ATTRS_MAX;
+	exchange__keep_response(x, &msg);
 	exchange_pool__free(&pool);
 }
 
@@ -326,7 +337,7 @@ int main(void)
 		cmocka_unit_test(test_keep),
 		cmocka_unit_test(test_keep_tracestate),
 		cmocka_unit_test(test_half_tracestate),
-		cmocka_unit_test(test_keep_too_many),
+		cmocka_unit_test(test_keep_many),
 		cmocka_unit_test(test_table),
 		cmocka_unit_test(test_table_same_cookie),
 		cmocka_unit_test(test_addresses),

@@ -9,13 +9,22 @@ void exchange_pool__init(struct exchange_pool *pool, uint32_t max_cnt)
 	*pool = (struct exchange_pool){.max_cnt = max_cnt};
 }
 
+static void free_more(struct exchange *x)
+{
+	free(x->more_text);
+	if (x->request.v != x->request_attrs)
+		free(x->request.v);
+	if (x->response.v != x->response_attrs)
+		free(x->response.v);
+}
+
 void exchange_pool__free(struct exchange_pool *pool)
 {
 	struct exchange *x, *next;
 
 	for (x = pool->oldest; x; x = next) {
 		next = x->newer;
-		free(x->more_text);
+		free_more(x);
 		free(x);
 	}
 	for (x = pool->free; x; x = next) {
@@ -74,7 +83,7 @@ struct exchange *exchange_pool__take(struct exchange_pool *pool)
 void exchange_pool__put(struct exchange_pool *pool, struct exchange *x)
 {
 	unlink_exchange(pool, x);
-	free(x->more_text);
+	free_more(x);
 	x->next = pool->free;
 	pool->free = x;
 	pool->used_cnt--;
@@ -111,8 +120,23 @@ static struct slice keep(struct exchange *x, struct slice s)
 	return slice_of(to, s.n);
 }
 
+/* Captured headers are more than the exchange has room for. */
+static void make_room(struct attrs *to)
+{
+	struct attr *v = malloc(MSG_ATTRS_MAX * sizeof(*v));
+
+	if (!v)
+		return;
+	memcpy(v, to->v, to->cnt * sizeof(*v));
+	to->v = v;
+	to->cap = MSG_ATTRS_MAX;
+}
+
 static void keep_attrs(struct exchange *x, struct attrs *to, const struct attrs *from)
 {
+	to->dropped_cnt = from->dropped_cnt;
+	if (to->cnt + from->cnt > to->cap && to->cap < MSG_ATTRS_MAX)
+		make_room(to);
 	for (uint16_t i = 0; i < from->cnt; i++) {
 		const struct attr *attr = &from->v[i];
 		struct attr *copy = attrs_add(to, attr->key, attr->type);

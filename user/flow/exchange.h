@@ -53,6 +53,7 @@ struct exchange {
 	struct slice trace_state;
 
 	struct attrs request, response;
+	/* Where those lie, or else in memory of their own. */
 	struct attr request_attrs[EXCHANGE_REQUEST_ATTRS];
 	struct attr response_attrs[EXCHANGE_RESPONSE_ATTRS];
 	char *more_text; /* when text was too small */
@@ -74,7 +75,7 @@ void exchange_pool__put(struct exchange_pool *pool, struct exchange *x);
 /* Of those in use, the one that this returned longest ago, else the oldest. There must be one. */
 struct exchange *exchange_pool__next(struct exchange_pool *pool);
 
-/* Copies a message's attributes into the exchange; where they do not fit they are cut, see text_cut. */
+/* Copies a message's attributes into the exchange; where texts do not fit they are cut, see text_cut. */
 void exchange__keep_request(struct exchange *x, const struct msg *msg);
 void exchange__keep_response(struct exchange *x, const struct msg *msg);
 

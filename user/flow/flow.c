@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "user/protocols/http_headers.h"
+
 #define SWEEP_NS 100000000ull
 #define QUIET_NS 1000000000ull	    /* after which a quarantined connection is believed again */
 #define UNFINISHED_NS 2000000000ull /* a cut message whose end cannot be seen ends after this */
@@ -14,15 +16,21 @@
 struct flow *flow__new(const struct flow_options *options, struct span_batch *first_batch)
 {
 	struct flow *flow = calloc(1, sizeof(*flow));
+	int err;
 
 	if (!flow) {
 		errno = ENOMEM;
 		return NULL;
 	}
 	flow->options = *options;
+	err = wanted_headers__init(&flow->wanted[FROM_CLIENT], FROM_CLIENT,
+				   options->request_headers, options->request_headers_cnt)
+		      ?: wanted_headers__init(&flow->wanted[FROM_SERVER], FROM_SERVER,
+					      options->response_headers,
+					      options->response_headers_cnt);
 	exchange_pool__init(&flow->exchanges, options->max_exchanges);
 	flow->routes = routes__new(options->routes, options->routes_cnt, options->max_routes);
-	if (!flow->routes || conn_table__init(&flow->conns, options->max_connections) ||
+	if (err || !flow->routes || conn_table__init(&flow->conns, options->max_connections) ||
 	    id_source__init(&flow->ids)) {
 		flow__free(flow);
 		errno = ENOMEM;
@@ -85,6 +93,8 @@ void flow__free(struct flow *flow)
 	if (flow->batch)
 		span_batch__free(flow->options.emit(flow->options.ctx, flow->batch));
 	routes__free(flow->routes);
+	wanted_headers__free(&flow->wanted[FROM_CLIENT]);
+	wanted_headers__free(&flow->wanted[FROM_SERVER]);
 	free(flow);
 }
 

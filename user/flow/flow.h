@@ -20,6 +20,9 @@ struct flow_options {
 	const char *const *routes; /* the user's patterns; borrowed for the life of the flow */
 	size_t routes_cnt;
 	uint32_t max_routes; /* per service */
+	/* Headers that become attributes; copied. */
+	const char *const *request_headers, *const *response_headers;
+	size_t request_headers_cnt, response_headers_cnt;
 	/* The resource of a process; borrowed, never NULL. */
 	struct resource *(*resource)(void *ctx, uint32_t process_id);
 	/* Takes a batch of finished spans and returns an empty one, or NULL when memory is out. */

@@ -26,6 +26,7 @@ struct flow {
 	struct exchange_pool exchanges;
 	struct join join;
 	struct routes *routes;
+	struct wanted_headers wanted[2]; /* by enum sender */
 	struct span_batch *batch;
 	struct id_source ids;
 	uint64_t now_ns, unix_offset_ns;

@@ -2,7 +2,7 @@
 /* An exchange becomes a span: semantics from its protocol, identity from its process, one batch. */
 #include "user/flow/internal.h"
 
-#define SPAN_ATTRS_MAX 32
+#define SPAN_ATTRS_MAX 56
 #define OWN_ATTRS 2 /* http.route and sonde.parent.method */
 
 static struct slice method_name(enum parent_method method)
@@ -65,6 +65,17 @@ static struct slice name_span(struct flow *flow, const struct description *about
 	return slice_of(name, about->operation.n + 1 + route.n);
 }
 
+static void copy_items(struct attr *to, const struct attr *from, struct arena *arena, bool *failed)
+{
+	struct slice *items = arena__alloc(arena, from->items_cnt * sizeof(*items));
+
+	to->items = items;
+	to->items_cnt = items ? from->items_cnt : 0;
+	*failed |= !items;
+	for (uint32_t i = 0; i < to->items_cnt; i++)
+		items[i] = arena__copy(arena, from->items[i], failed);
+}
+
 static void copy_attrs(struct span *span, const struct attrs *from, struct arena *arena,
 		       bool *failed)
 {
@@ -75,6 +86,8 @@ static void copy_attrs(struct span *span, const struct attrs *from, struct arena
 			continue;
 		if (to->type == ATTR_STRING)
 			to->str = arena__copy(arena, from->v[i].str, failed);
+		else if (to->type == ATTR_STRINGS)
+			copy_items(to, &from->v[i], arena, failed);
 		else
 			to->num = from->v[i].num;
 	}
@@ -125,7 +138,7 @@ void span_build(struct flow *flow, struct exchange *x)
 	about.operation = about.route_path = SLICE("");
 	about.error = false;
 	about.attrs = (struct attrs){.v = storage, .cap = SPAN_ATTRS_MAX};
-	about.text_len = 0;
+	about.text_len = about.items_cnt = 0;
 	x->protocol->describe(&view, &about);
 	span = new_span(flow, about.attrs.cnt + OWN_ATTRS, resource);
 	if (!span) {
@@ -138,6 +151,7 @@ void span_build(struct flow *flow, struct exchange *x)
 	set_identity(flow, x, span, &failed);
 	span->name = name_span(flow, &about, span, &failed);
 	copy_attrs(span, &about.attrs, &flow->batch->arena, &failed);
+	span->attrs.dropped_cnt += about.attrs.dropped_cnt;
 	attrs_add_str(&span->attrs, SLICE("sonde.parent.method"), method_name(x->parent_method));
 	account_add(ACCOUNT_SPANS, 1);
 	if (failed)

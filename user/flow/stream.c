@@ -110,8 +110,8 @@ static void take_message(struct flow *flow, struct conn *conn, enum sender sende
 		message_done(flow, conn, sender);
 }
 
-static ssize_t parse(struct conn *conn, enum sender sender, struct slice bytes, bool last,
-		     struct msg *msg, struct attr *storage)
+static ssize_t parse(const struct flow *flow, struct conn *conn, enum sender sender,
+		     struct slice bytes, bool last, struct msg *msg, struct attr *storage)
 {
 	struct exchange *oldest = conn->first;
 
@@ -121,6 +121,7 @@ static ssize_t parse(struct conn *conn, enum sender sender, struct slice bytes, 
 	msg->flags = 0;
 	msg->id = msg->skip = 0;
 	msg->tag = sender == FROM_SERVER && oldest ? oldest->tag : 0;
+	msg->wanted = &flow->wanted[sender];
 	msg->traceparent = msg->tracestate = SLICE("");
 	msg->attrs = (struct attrs){.v = storage, .cap = MSG_ATTRS_MAX};
 	return conn->protocol->parse(conn->state, sender, bytes, last, msg);
@@ -168,7 +169,8 @@ static void cut_head(struct flow *flow, struct conn *conn, enum sender sender)
 	stream->head_len = 0;
 	if (conn->head_max < head.n)
 		conn->head_max = (uint32_t)head.n * 2;
-	if (parse(conn, sender, head, true, &msg, storage) > 0 && (msg.flags & MESSAGE_TRUNCATED))
+	if (parse(flow, conn, sender, head, true, &msg, storage) > 0 &&
+	    (msg.flags & MESSAGE_TRUNCATED))
 		take_message(flow, conn, sender, &msg);
 	else
 		malformed(flow, conn, sender);
@@ -195,7 +197,7 @@ static struct slice parse_one(struct flow *flow, struct conn *conn, enum sender 
 		}
 		view = slice_of(stream->head, stream->head_len);
 	}
-	n = parse(conn, sender, view, false, &msg, storage);
+	n = parse(flow, conn, sender, view, false, &msg, storage);
 	if (n == 0) {
 		if (sender == FROM_CLIENT && !stream->in_message)
 			conn->asked = ASKED_UNSEEN;

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 
+#include "user/protocols/http_headers.h"
 #include "user/protocols/http_semconv.h"
 #include "user/protocols/protocol.h"
 
@@ -35,6 +36,7 @@ struct headers {
 	uint64_t body_len;
 	bool has_length, bad_length;
 	bool coded, chunked; /* has Transfer-Encoding; and its last coding is chunked */
+	struct http_headers captured;
 };
 
 /* --- lines ---------------------------------------------------------------------------------- */
@@ -185,10 +187,28 @@ static void read_coding(struct headers *h, struct slice value)
 	h->chunked = slice_eq_nocase(coding, SLICE("chunked"));
 }
 
+static void headers_begin(struct headers *h, const struct wanted_headers *wanted)
+{
+	memset(h, 0, offsetof(struct headers, captured));
+	h->captured.wanted = wanted && wanted->cnt ? wanted : NULL;
+	h->captured.cnt = h->captured.dropped_cnt = 0;
+}
+
+static void capture(struct http_headers *captured, struct slice line)
+{
+	ptrdiff_t colon = slice_find(line, ':');
+
+	if (colon > 0)
+		http_headers__take(captured, trim(slice_first(line, (size_t)colon)),
+				   trim(slice_after(line, (size_t)colon + 1)));
+}
+
 static void read_header(struct headers *h, struct slice line)
 {
 	struct slice value;
 
+	if (h->captured.wanted)
+		capture(&h->captured, line);
 	switch (line.p[0] | 0x20) {
 	case 'h':
 		if (is_header(line, SLICE("host"), &value))
@@ -337,19 +357,21 @@ static void fill_request(struct msg *msg, struct http_request *r, const struct h
 	if (!r->authority.n) /* else the target's is the one that counts */
 		r->authority = h->host;
 	http_add_request(&msg->attrs, r);
+	http_headers__add(&h->captured, &msg->attrs);
 }
 
 static ssize_t parse_request(struct http1_state *state, struct slice bytes, bool last,
 			     struct msg *msg)
 {
 	struct http_request r = {.version = {.n = 0}};
-	struct headers h = {.has_length = false};
+	struct headers h;
 	struct slice line, head = slice_first(bytes, HEAD_LEN_MAX);
 	size_t line_len, headers_len = 0;
 	size_t blank_len = blank_lines_len(head);
 
 	if (blank_len) /* on their own: the request has not begun with them */
 		return (ssize_t)blank_len;
+	headers_begin(&h, msg->wanted);
 	last |= bytes.n >= HEAD_LEN_MAX;
 	line_len = take_line(head, HEAD_LEN_MAX, &line);
 	if (line_len) {
@@ -447,11 +469,12 @@ static int frame_response(struct http1_state *state, unsigned int status, const 
 static ssize_t parse_response(struct http1_state *state, struct slice bytes, bool last,
 			      struct msg *msg)
 {
-	struct headers h = {.has_length = false};
+	struct headers h;
 	struct slice line, head = slice_first(bytes, HEAD_LEN_MAX);
 	size_t line_len, headers_len = 0;
 	unsigned int status;
 
+	headers_begin(&h, msg->wanted);
 	last |= bytes.n >= HEAD_LEN_MAX;
 	line_len = take_line(head, HEAD_LEN_MAX, &line);
 	if (!line_len && !last)
@@ -466,6 +489,7 @@ static ssize_t parse_response(struct http1_state *state, struct slice bytes, boo
 	if (status >= 200 || status == 101) {
 		msg->kind = MSG_RESPONSE;
 		http_add_status(&msg->attrs, status);
+		http_headers__add(&h.captured, &msg->attrs);
 	}
 	if (!headers_len) {
 		msg->flags |= MESSAGE_TRUNCATED;
@@ -513,10 +537,12 @@ static ssize_t chunk_end_len(struct slice bytes)
 static ssize_t parse_trailers(uint8_t *part, struct slice bytes, size_t at, bool last,
 			      struct msg *msg)
 {
-	struct headers unused = {.has_length = false};
+	struct headers unused;
 	struct slice trailers = slice_first(slice_after(bytes, at), HEAD_LEN_MAX);
-	size_t len = read_headers(trailers, &unused);
+	size_t len;
 
+	headers_begin(&unused, NULL);
+	len = read_headers(trailers, &unused);
 	last |= trailers.n >= HEAD_LEN_MAX;
 	if (!len && !last)
 		return 0;

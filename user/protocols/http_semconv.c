@@ -2,6 +2,8 @@
 /* Attributes of HTTP messages and spans, after the semantic conventions for HTTP, 1.44. */
 #include "user/protocols/http_semconv.h"
 
+#include "user/protocols/http_headers.h"
+
 /* What messages carry, in the order in which it is added. */
 enum key {
 	KEY_METHOD,
@@ -345,7 +347,7 @@ void http_describe(const struct exchange_view *x, struct description *out)
 
 	index_attrs(x->request, &known);
 	index_attrs(x->response, &known);
-	out->text_len = 0;
+	out->text_len = out->items_cnt = 0;
 	method = str_of(&known, KEY_METHOD);
 	error = error_type(out, x, &known);
 	out->operation = method.n && method.p[0] != '_' ? method : SLICE("HTTP");
@@ -365,4 +367,6 @@ void http_describe(const struct exchange_view *x, struct description *out)
 		attrs_add_int(attrs, keys[KEY_STATUS], num_of(&known, KEY_STATUS));
 	add_str(attrs, SLICE("error.type"), error);
 	add_sizes(attrs, x);
+	http_headers__describe(x->request, out);
+	http_headers__describe(x->response, out);
 }

@@ -13,7 +13,7 @@
 
 #include "user/base/attr.h"
 
-#define MSG_ATTRS_MAX 24
+#define MSG_ATTRS_MAX 32
 #define PROTOCOL_STATE_MAX 256
 
 enum sender {
@@ -41,6 +41,17 @@ enum msg_kind {
 #define MESSAGE_TRUNCATED 0x08u /* the head was cut: length of what follows is not known */
 #define MESSAGE_MALFORMED 0x10u /* the message is malformed, but its extent is known */
 
+/* A header that a message shall bring along as an attribute. */
+struct wanted_header {
+	struct slice name; /* in lower case */
+	struct slice key;  /* of the attribute */
+};
+
+struct wanted_headers {
+	struct wanted_header *v;
+	size_t cnt;
+};
+
 /*
  * One message, filled by parse. Slices point into the bytes that parse was given or are static;
  * flow copies what it keeps before it calls again.
@@ -55,6 +66,7 @@ struct msg {
 	 * Out: for a request, a tag that the response's parse will need (e.g. "was HEAD").
 	 */
 	uint32_t tag;
+	const struct wanted_headers *wanted;  /* in: those of this sender; NULL: none */
 	struct slice traceparent, tracestate; /* as they stood in the request */
 	struct attrs attrs; /* storage is the caller's; named by the semantic conventions */
 };
@@ -82,6 +94,7 @@ struct exchange_view {
 };
 
 #define DESCRIPTION_TEXT_MAX 4096
+#define DESCRIPTION_ITEMS_MAX 32
 
 /* The semantics of an exchange, filled by describe. */
 struct description {
@@ -92,6 +105,8 @@ struct description {
 	struct attrs attrs; /* all of the span's protocol attributes; storage is the caller's */
 	char text[DESCRIPTION_TEXT_MAX]; /* for values that must be composed */
 	size_t text_len;
+	struct slice items[DESCRIPTION_ITEMS_MAX]; /* for arrays of strings */
+	size_t items_cnt;
 };
 
 struct protocol {
