@@ -109,6 +109,31 @@ static const struct {
 	{"http:\n  routes: ['/a/**/b', '/a*']\n",
 	 {"f.yaml:2:12: http.routes: '/a/**/b': \"**\" must be the last segment",
 	  "f.yaml:2:23: http.routes: '/a*': '*' must be a whole segment"}},
+	{"http:\n  capture_request_headers: [\"a b\"]\n",
+	 {"f.yaml:2:29: http.capture_request_headers: 'a b': expected the name of a header, for "
+	  "example x-request-id"}},
+	{"redaction: {patterns: [cards]}\n",
+	 {"f.yaml:1:24: redaction.patterns: 'cards': expected card, jwt, bearer, basic or email"}},
+	{"redaction: {rules: {}}\n",
+	 {"f.yaml:1:20: redaction.rules: expected a list of mappings, found a mapping"}},
+	{"redaction: {rules: [a, [b]]}\n",
+	 {"f.yaml:1:21: redaction.rules: expected a mapping, found text",
+	  "f.yaml:1:24: redaction.rules: expected a mapping, found a list"}},
+	{"redaction:\n  rules:\n  - {atribute: a}\n  - {}\n  - {qwerty: {}}\n",
+	 {"f.yaml:3:6: redaction.rules: unknown 'atribute', did you mean 'attribute'?",
+	  "f.yaml:4:5: redaction.rules: 'attribute' is missing",
+	  "f.yaml:5:6: redaction.rules: unknown 'qwerty'"}},
+	{"redaction: {rules: [{attribute: a, attribute: b}, {attribute: [a]}]}\n",
+	 {"f.yaml:1:36: redaction.rules: 'attribute' is set twice",
+	  "f.yaml:1:52: redaction.rules: attribute: expected text, found a list"}},
+	{"redaction: {rules: [{attribute: a, pattern: 'x(', action: hide}]}\n",
+	 {"f.yaml:1:36: redaction.rules: pattern: 'x(': missing closing parenthesis, at character "
+	  "3",
+	  "f.yaml:1:51: redaction.rules: action: 'hide' is not one of delete, mask, hash"}},
+	{"redaction: {rules: [{attribute: a, action: hash, replacement: b}]}\n",
+	 {"f.yaml:1:21: redaction.rules: 'replacement' goes with 'action: mask'"}},
+	{"redaction: {rules: [{attribute: \"a\\0\"}]}\n",
+	 {"f.yaml:1:22: redaction.rules: attribute: contains a NUL"}},
 	{"export:\n  endpoint: localhost:4318\n",
 	 {"f.yaml:2:13: export.endpoint: 'localhost:4318': expected a URL that begins with "
 	  "http:// or https://"}},
@@ -202,6 +227,18 @@ static const char everything[] = "%YAML 1.1\n"
 				 "  max_routes: 1\n"
 				 "  query_values: drop\n"
 				 "  query_keep: [page]\n"
+				 "  capture_request_headers: [X-Request-Id, referer]\n"
+				 "  capture_response_headers: [server]\n"
+				 "redaction:\n"
+				 "  enabled: false\n"
+				 "  patterns: []\n"
+				 "  rules:\n"
+				 "  - attribute: http.*\n"
+				 "    pattern: 'a\\d \"b'\n"
+				 "    action: hash\n"
+				 "  - {attribute: x, replacement: '[\\x]', pattern: ~}\n"
+				 "  - {attribute: y, action: delete}\n"
+				 "  hash_key: correct horse\n"
 				 "resource:\n"
 				 "  attributes: {env: 'a \"quoted\" \\', empty: ''}\n"
 				 "  node_name: node-7\n"
@@ -235,6 +272,7 @@ static const char everything[] = "%YAML 1.1\n"
 
 static void test_every_setting(void **state)
 {
+	const struct config_rule *rules;
 	struct config c;
 
 	(void)state;
@@ -264,6 +302,20 @@ static void test_every_setting(void **state)
 	assert_int_equal(c.http.max_routes, 1);
 	assert_int_equal(c.http.query_values, CONFIG_QUERY_DROP);
 	assert_string_equal(c.http.query_keep.v[0], "page");
+	assert_string_equal(c.http.capture_request_headers.v[0], "X-Request-Id");
+	assert_string_equal(c.http.capture_response_headers.v[0], "server");
+	assert_false(c.redaction.enabled);
+	assert_int_equal(c.redaction.patterns.cnt, 0);
+	rules = c.redaction.rules.v;
+	assert_int_equal(c.redaction.rules.cnt, 3);
+	assert_string_equal(rules[0].attribute, "http.*");
+	assert_string_equal(rules[0].pattern, "a\\d \"b");
+	assert_int_equal(rules[0].action, CONFIG_ACTION_HASH);
+	assert_int_equal(rules[1].action, CONFIG_ACTION_MASK);
+	assert_string_equal(rules[1].replacement, "[\\x]");
+	assert_null(rules[1].pattern);
+	assert_int_equal(rules[2].action, CONFIG_ACTION_DELETE);
+	assert_string_equal(c.redaction.hash_key, "correct horse");
 	assert_int_equal(c.resource.attributes.cnt, 2);
 	assert_string_equal(c.resource.attributes.v[1].key, "empty");
 	assert_string_equal(c.resource.attributes.v[1].value, "");
@@ -442,6 +494,7 @@ static void test_precedence(void **state)
 	setenv("SONDE_TARGETS_PORTS", " 80, 443 ,", 1);
 	setenv("SONDE_HTTP_MAX_ROUTES", "7", 1);
 	setenv("SONDE_CONTROL_LISTEN", "", 1);
+	setenv("SONDE_REDACTION_RULES", "[{attribute: a}, {attribute: b, action: delete}]", 1);
 	setenv("OTEL_RESOURCE_ATTRIBUTES", "a=1,b = x%2Cy%20z", 1);
 	errors = (struct config_errors){0};
 	assert_int_equal(config__init(&c), 0);
@@ -452,9 +505,12 @@ static void test_precedence(void **state)
 	set(&c, "targets.names", SOURCE_FLAG, "b,c");
 	assert_int_equal(config__load_text(&c, "f",
 					   SLICE("http: {max_routes: 9, query_values: keep}\n"
+						 "redaction: {rules: [{attribute: c}]}\n"
 						 "targets: {names: [z], ports: [1], pids: [5]}"),
 					   &errors),
 			 0);
+	assert_int_equal(c.redaction.rules.cnt, 2);
+	assert_string_equal(((struct config_rule *)c.redaction.rules.v)[1].attribute, "b");
 	assert_int_equal(c.log.level, LOG_DEBUG);
 	assert_int_equal(c.targets.names.cnt, 3);
 	assert_string_equal(c.targets.names.v[2], "c");
@@ -483,6 +539,14 @@ static void test_wrong_env(void **state)
 	static const struct {
 		const char *name, *text, *error;
 	} cases[] = {
+		{"SONDE_REDACTION_RULES", "a",
+		 "SONDE_REDACTION_RULES:1:1: redaction.rules: expected a list of mappings, found "
+		 "text"},
+		{"SONDE_REDACTION_RULES", "[{attribute: a,\n pattern: '['}]",
+		 "SONDE_REDACTION_RULES:2:2: redaction.rules: pattern: '[': missing terminating ] "
+		 "for character class, at character 2"},
+		{"SONDE_REDACTION_RULES", "[]\n--- []",
+		 "SONDE_REDACTION_RULES:2:1: a second document begins here: only one is allowed"},
 		{"SONDE_CAPTURE_RING_SIZE", "",
 		 "SONDE_CAPTURE_RING_SIZE: '' is not a size such as 512KiB or 8MiB"},
 		{"SONDE_TARGETS_PIDS", "1,two", "SONDE_TARGETS_PIDS: 'two' is not a number"},
@@ -530,6 +594,8 @@ static void test_check(void **state)
 					    "each other: set both or none"},
 		{"export: {queue_size: 512, batch_size: 513}",
 		 "export.batch_size (513) is greater than export.queue_size (512)"},
+		{"http: {capture_request_headers: [a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p,q]}",
+		 "http.capture_request_headers has more than 16 names"},
 		{"capture: {copy_turn: 4KiB}", "capture.copy_first (8192 bytes) is greater than "
 					       "capture.copy_turn (4096 bytes)"},
 	};
@@ -654,13 +720,19 @@ static void test_print(void **state)
 	assert_non_null(strstr(text, "\n  names: [\"nginx\", \"with, comma\"]       # file\n"));
 	assert_non_null(strstr(text, "headers: {\"authorization\": \"***\"}"));
 	assert_null(strstr(text, "secret"));
+	assert_null(strstr(text, "correct horse"));
+	assert_non_null(strstr(text, "rules: [{attribute: \"http.*\", pattern: \"a\\\\d \\\"b\", "
+				     "action: hash}, {attribute: \"x\", action: mask, "
+				     "replacement: \"[\\\\x]\"}, {attribute: \"y\", "
+				     "action: delete}]"));
 	/* it loads again, and says the same but for the secret */
 	assert_int_equal(load(&again, text), 0);
 	free(text);
 	config__reload(&again, &c, &changes);
 	assert_int_equal(changes.applied_cnt, 0);
-	assert_int_equal(changes.restart_cnt, 1);
-	assert_string_equal(changes.restart[0]->path, "export.headers");
+	assert_int_equal(changes.restart_cnt, 2);
+	assert_string_equal(changes.restart[0]->path, "redaction.hash_key");
+	assert_string_equal(changes.restart[1]->path, "export.headers");
 	config__free(&again);
 	config__free(&c);
 
@@ -676,10 +748,11 @@ static void test_print(void **state)
 static void test_reloadable(void **state)
 {
 	static const char *const paths[] = {
-		"targets.pids",		"targets.names",     "targets.executables",
-		"targets.ports",	"targets.cgroups",   "targets.containers",
-		"targets.descendants",	"http.query_values", "http.query_keep",
-		"sampling.probability", "sampling.slow",     "log.level",
+		"targets.pids",		"targets.names",      "targets.executables",
+		"targets.ports",	"targets.cgroups",    "targets.containers",
+		"targets.descendants",	"http.query_values",  "http.query_keep",
+		"redaction.enabled",	"redaction.patterns", "redaction.rules",
+		"sampling.probability", "sampling.slow",      "log.level",
 	};
 	size_t cnt = 0;
 
@@ -697,14 +770,18 @@ static void test_reload(void **state)
 	struct config_changes changes;
 
 	(void)state;
-	assert_int_equal(load(&running, "http: {query_keep: [a]}\nlog: {level: debug}"), 0);
+	assert_int_equal(load(&running, "http: {query_keep: [a]}\nlog: {level: debug}\n"
+					"redaction: {rules: [{attribute: a}]}"),
+			 0);
 	assert_int_equal(load(&fresh, "http: {query_keep: [b, c], routes: [/]}\n"
+				      "redaction: {rules: [{attribute: a, action: hash}]}\n"
 				      "capture: {ring_size: 1MiB}\n"),
 			 0);
 	config__reload(&running, &fresh, &changes);
-	assert_int_equal(changes.applied_cnt, 2);
+	assert_int_equal(changes.applied_cnt, 3);
 	assert_string_equal(changes.applied[0]->path, "http.query_keep");
-	assert_string_equal(changes.applied[1]->path, "log.level");
+	assert_string_equal(changes.applied[1]->path, "redaction.rules");
+	assert_string_equal(changes.applied[2]->path, "log.level");
 	assert_int_equal(changes.restart_cnt, 2);
 	assert_string_equal(changes.restart[0]->path, "capture.ring_size");
 	assert_string_equal(changes.restart[1]->path, "http.routes");

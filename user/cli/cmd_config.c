@@ -38,6 +38,7 @@ static void print_values(const struct setting *row, FILE *out)
 		[SETTING_TEXTS] = "list of texts",
 		[SETTING_INTS] = "list of numbers",
 		[SETTING_MAP] = "names with texts",
+		[SETTING_ITEMS] = "list of mappings, below",
 	};
 	char least[SETTING_NUM_MAX], most[SETTING_NUM_MAX];
 
@@ -70,6 +71,35 @@ static void doc_row(const struct setting *row, FILE *out)
 	fprintf(out, " | %s |\n", row->reloadable ? "reload" : "restart");
 }
 
+/* The fields of a section's lists of mappings, behind its table. */
+static void doc_fields(struct slice section, FILE *out)
+{
+	for (size_t i = 0; i < settings_cnt; i++) {
+		const struct setting *row = &settings[i];
+
+		if (!row->fields ||
+		    !slice_eq(slice_first(slice_str(row->path), section.n), section) ||
+		    row->path[section.n] != '.')
+			continue;
+		fprintf(out,
+			"\nAn item of `%s`:\n\n| Name | What it is | Values | Default |\n"
+			"|---|---|---|---|\n",
+			row->path);
+		for (size_t k = 0; k < row->fields_cnt; k++) {
+			const struct setting *field = &row->fields[k];
+
+			fprintf(out, "| `%s` | %s | ", field->path, field->help);
+			print_values(field, out);
+			fprintf(out, " | ");
+			if (field->fallback)
+				print_default(field, out);
+			else
+				fprintf(out, "must be given");
+			fprintf(out, " |\n");
+		}
+	}
+}
+
 static const char introduction[] =
 	"# Configuration\n\n"
 	"This page is what `sonde config doc` prints of the table in `user/control/settings.c`, which\n"
@@ -82,8 +112,9 @@ static const char introduction[] =
 	"what is wrong with a file, by line and column; `sonde config print` shows the values in force\n"
 	"and where each came from.\n\n"
 	"Sizes are written `512KiB` or `8MiB`, durations `20ms`, `1.5s` or `10m`. In a variable, commas\n"
-	"separate the items of a list, and names with texts are `NAME=TEXT`. On SIGHUP the agent takes\n"
-	"over changes of the settings marked \"reload\"; the others need a restart.\n\n"
+	"separate the items of a list, names with texts are `NAME=TEXT`, and a list of mappings is\n"
+	"written as in the file: `[{attribute: user.id, action: hash}]`. On SIGHUP the agent takes over\n"
+	"changes of the settings marked \"reload\"; the others need a restart.\n\n"
 	"Of export, OpenTelemetry's own variables (`OTEL_EXPORTER_OTLP_*`, `OTEL_BSP_*`) are read too;\n"
 	"the settings here win over them.\n\n";
 
@@ -98,6 +129,8 @@ static void doc(FILE *out)
 
 		if (row->hidden)
 			continue;
+		if (section.n && !slice_eq(of, section))
+			doc_fields(section, out);
 		if (!slice_eq(of, section))
 			fprintf(out,
 				"%s## %.*s\n\n"
@@ -107,6 +140,7 @@ static void doc(FILE *out)
 		section = of;
 		doc_row(row, out);
 	}
+	doc_fields(section, out);
 }
 
 int cmd_config(const struct options *o, FILE *out, FILE *err)

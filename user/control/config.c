@@ -94,6 +94,8 @@ int config__set(struct config *c, const struct setting *row, enum config_source 
 		value_fetch(c, row, &value); /* add to what an earlier flag began */
 		value_store(c, row, &none);
 	}
+	if (row->type == SETTING_ITEMS && *text)
+		return config__load_value(c, row, source, where, slice_str(text), errors);
 	err = value_parse(row, text, &value, &why);
 	if (!err) {
 		value_offer(c, row, source, &value);
@@ -123,6 +125,13 @@ int config__load_env(struct config *c, struct config_errors *errors)
 	return err;
 }
 
+static void check_headers(const char *path, const struct text_list *list,
+			  struct config_errors *errors)
+{
+	if (list->cnt > CONFIG_HEADERS_MAX)
+		config_errors__add(errors, "%s has more than %d names", path, CONFIG_HEADERS_MAX);
+}
+
 int config__check(const struct config *c, struct config_errors *errors)
 {
 	const unsigned int before_cnt = errors->cnt + errors->more_cnt;
@@ -142,6 +151,8 @@ int config__check(const struct config *c, struct config_errors *errors)
 				   "capture.copy_turn (%llu bytes)",
 				   (unsigned long long)c->capture.copy_first_sz,
 				   (unsigned long long)c->capture.copy_turn_sz);
+	check_headers("http.capture_request_headers", &c->http.capture_request_headers, errors);
+	check_headers("http.capture_response_headers", &c->http.capture_response_headers, errors);
 	return errors->cnt + errors->more_cnt > before_cnt ? -EINVAL : 0;
 }
 

@@ -18,6 +18,7 @@
 #define CONFIG_KEY_MAX 256   /* bytes of a key in a map */
 #define CONFIG_ITEMS_MAX 1024
 #define CONFIG_ERRORS_MAX 20
+#define CONFIG_HEADERS_MAX 16 /* captured of a message */
 
 /* Strings are never empty: "" is stored as NULL. Lists are in the order given. */
 struct text_list {
@@ -39,6 +40,12 @@ struct text_map {
 	size_t cnt;
 };
 
+/* A list of mappings; v is an array of the struct that the row's fields describe. */
+struct item_list {
+	void *v;
+	size_t cnt;
+};
+
 enum config_variant {
 	CONFIG_VARIANT_AUTO,
 	CONFIG_VARIANT_TP_BTF,
@@ -48,6 +55,20 @@ enum config_query {
 	CONFIG_QUERY_REDACT,
 	CONFIG_QUERY_KEEP,
 	CONFIG_QUERY_DROP,
+};
+
+enum config_action {
+	CONFIG_ACTION_DELETE,
+	CONFIG_ACTION_MASK,
+	CONFIG_ACTION_HASH,
+};
+
+/* An item of redaction.rules. */
+struct config_rule {
+	char *attribute;   /* a key, perhaps with '*' */
+	char *pattern;	   /* NULL: all of the value */
+	char *replacement; /* NULL: the usual one */
+	enum config_action action;
 };
 
 enum config_compression {
@@ -91,7 +112,15 @@ struct config {
 		uint64_t max_routes;
 		enum config_query query_values;
 		struct text_list query_keep;
+		struct text_list capture_request_headers;
+		struct text_list capture_response_headers;
 	} http;
+	struct {
+		bool enabled;
+		struct text_list patterns;
+		struct item_list rules; /* struct config_rule */
+		char *hash_key;
+	} redaction;
 	struct {
 		struct text_map attributes;
 		char *node_name;
@@ -140,6 +169,7 @@ enum command {
 	COMMAND_CONFIG_DOC,
 	COMMAND_DOCTOR,
 	COMMAND_REPLAY,
+	COMMAND_REDACT,
 	COMMAND_VERSION,
 	COMMAND_HELP,
 };
@@ -155,20 +185,26 @@ enum setting_type {
 	SETTING_TEXTS,	  /* struct text_list */
 	SETTING_INTS,	  /* struct num_list */
 	SETTING_MAP,	  /* struct text_map */
+	SETTING_ITEMS,	  /* struct item_list */
 };
 
+/* A setting; or a field of the items of one, whose type is text or a choice. */
 struct setting {
-	const char *path; /* "section.name" */
+	const char *path; /* "section.name"; of a field the name */
 	const char *help; /* one line */
 	enum setting_type type;
-	size_t offset;	      /* in struct config */
-	const char *fallback; /* default, as text */
+	size_t offset;	      /* in struct config; of a field in the item */
+	const char *fallback; /* default, as text; of a field NULL: it must be given */
 	uint64_t min, max;    /* of the number, or of each in a list; as it is stored */
 	bool power_of_two;
 	const char *zero;	    /* the word for 0, which may be below min; NULL: none */
 	const char *const *choices; /* NULL-terminated */
 	/* What is wrong with a text, or NULL; given each item of a list. */
 	const char *(*check)(const char *text);
+	/* SETTING_ITEMS only: the fields, the struct's size, and what is wrong with an item, or NULL. */
+	const struct setting *fields;
+	size_t fields_cnt, item_sz;
+	const char *(*check_item)(const void *item);
 	const char *env_also;  /* read when the setting's own variable is not set; may be NULL */
 	const char *flag;      /* long option without its dashes; may be NULL */
 	char letter;	       /* short option, or 0 */
@@ -206,11 +242,15 @@ int config__load_file(struct config *c, const char *file, struct config_errors *
 /* The same with the text in memory; name stands for the file in messages. */
 int config__load_text(struct config *c, const char *name, struct slice text,
 		      struct config_errors *errors);
+/* One setting, whose value the text is. */
+int config__load_value(struct config *c, const struct setting *row, enum config_source source,
+		       const char *name, struct slice text, struct config_errors *errors);
 /* Reads the variable of every setting. */
 int config__load_env(struct config *c, struct config_errors *errors);
 /*
- * Sets one from text (lists and maps: separated by commas; map values percent-encoded). A list's
- * or map's further texts from SOURCE_FLAG are added to the first. where begins the message.
+ * Sets one from text (lists and maps: separated by commas; map values percent-encoded; lists of
+ * mappings: YAML). A list's or map's further texts from SOURCE_FLAG are added to the first. where
+ * begins the message.
  */
 int config__set(struct config *c, const struct setting *row, enum config_source source,
 		const char *where, const char *text, struct config_errors *errors);

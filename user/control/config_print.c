@@ -48,6 +48,39 @@ static int print_map(const struct setting *row, const struct text_map *map, FILE
 	return len + fprintf(out, "}");
 }
 
+static int print_value(const struct setting *row, const union value *value, FILE *out);
+
+/* Texts that are not set are left out. */
+static int print_item(const struct setting *row, const void *item, FILE *out)
+{
+	const char *before = "{";
+	int len = 0;
+
+	for (size_t i = 0; i < row->fields_cnt; i++) {
+		const struct setting *field = &row->fields[i];
+		union value value;
+
+		value_fetch(item, field, &value);
+		if (field->type == SETTING_TEXT && !value.text)
+			continue;
+		len += fprintf(out, "%s%s: ", before, field->path);
+		len += print_value(field, &value, out);
+		before = ", ";
+	}
+	return len + fprintf(out, "}");
+}
+
+static int print_items(const struct setting *row, const struct item_list *list, FILE *out)
+{
+	int len = fprintf(out, "[");
+
+	for (size_t i = 0; i < list->cnt; i++) {
+		len += fprintf(out, "%s", i ? ", " : "");
+		len += print_item(row, (const char *)list->v + i * row->item_sz, out);
+	}
+	return len + fprintf(out, "]");
+}
+
 static int print_value(const struct setting *row, const union value *value, FILE *out)
 {
 	char num[SETTING_NUM_MAX];
@@ -58,13 +91,15 @@ static int print_value(const struct setting *row, const union value *value, FILE
 	case SETTING_CHOICE:
 		return fprintf(out, "%s", row->choices[value->choice]);
 	case SETTING_TEXT:
-		return print_text(value->text ?: "", out);
+		return print_text(value->text ? (row->secret ? "***" : value->text) : "", out);
 	case SETTING_TEXTS:
 		return print_texts(&value->texts, out);
 	case SETTING_INTS:
 		return print_nums(&value->nums, out);
 	case SETTING_MAP:
 		return print_map(row, &value->map, out);
+	case SETTING_ITEMS:
+		return print_items(row, &value->items, out);
 	case SETTING_INT:
 	case SETTING_SIZE:
 	case SETTING_DURATION:

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * The configuration file, read with libyaml's event parser (YAML 1.1). The shape is fixed: sections
- * of settings, a setting being a scalar, a list of scalars or a map of scalars. Anchors, aliases,
- * tags and several documents are refused. After a wrong value reading goes on with the next
- * setting; only what breaks the syntax ends it.
+ * of settings, a setting being a scalar, a list of scalars, a map of scalars, or a list of such maps.
+ * Anchors, aliases, tags and several documents are refused. After a wrong value reading goes on with
+ * the next setting; only what breaks the syntax ends it.
  */
 #include "user/control/config.h"
 
@@ -26,7 +26,9 @@ struct loader {
 	struct slice text;
 	struct config *config;
 	struct config_errors *errors;
-	int depth; /* of lists and maps that are open at the event */
+	enum config_source source;
+	const struct setting *only; /* the text is the value of this one; NULL: a whole file */
+	int depth;		    /* of lists and maps that are open at the event */
 	bool seen[SETTINGS_MAX];
 	uint64_t sections_seen; /* one bit for the first row of each */
 };
@@ -261,6 +263,133 @@ static bool load_map(struct loader *l, const struct setting *row, union value *v
 	return l->event.type != YAML_NO_EVENT;
 }
 
+static const struct setting *field_find(const struct setting *row, const char *name)
+{
+	for (size_t i = 0; i < row->fields_cnt; i++)
+		if (strcmp(row->fields[i].path, name) == 0)
+			return &row->fields[i];
+	return NULL;
+}
+
+static void unknown_field(const struct setting *row, const char *name, struct reason *why)
+{
+	struct nearest nearest = {.word = name};
+
+	for (size_t i = 0; i < row->fields_cnt; i++)
+		nearest__try(&nearest, row->fields[i].path, row->fields[i].path);
+	snprintf(why->text, sizeof(why->text),
+		 nearest.best ? "unknown '%s', did you mean '%s'?" : "unknown '%s'", name,
+		 nearest.best);
+}
+
+/* The event is the start of the field's value. */
+static void load_field(struct loader *l, const struct setting *field, void *item,
+		       struct reason *why)
+{
+	const char *text = scalar(l);
+	union value value = {0};
+	struct reason wrong_value = {.text = "contains a NUL"};
+
+	if (is_null(l))
+		return;
+	if (l->event.type != YAML_SCALAR_EVENT) {
+		snprintf(why->text, sizeof(why->text), "%s: expected %s, found %s", field->path,
+			 setting_type_text(field), event_text(&l->event));
+	} else if (!text || value_parse(field, text, &value, &wrong_value) < 0) {
+		snprintf(why->text, sizeof(why->text), "%.32s: %.340s", field->path,
+			 wrong_value.text);
+	} else {
+		union value old;
+
+		value_fetch(item, field, &old);
+		value_free(field, &old);
+		value_store(item, field, &value);
+	}
+}
+
+/* What must be there when all fields have been read. */
+static void check_item(const struct setting *row, const void *item, struct reason *why)
+{
+	const char *problem = row->check_item ? row->check_item(item) : NULL;
+
+	for (size_t i = 0; i < row->fields_cnt; i++) {
+		union value value;
+
+		value_fetch(item, &row->fields[i], &value);
+		if (!row->fields[i].fallback && !value.text) {
+			snprintf(why->text, sizeof(why->text), "'%s' is missing",
+				 row->fields[i].path);
+			return;
+		}
+	}
+	if (problem)
+		snprintf(why->text, sizeof(why->text), "%s", problem);
+}
+
+/* The event is the start of the item. False when stopped. */
+static bool load_item(struct loader *l, const struct setting *row, void *item, int *err)
+{
+	yaml_mark_t start = l->event.start_mark, mark;
+	struct reason why = {0};
+	char key[PATH_MAX_SZ];
+	unsigned int seen = 0;
+	bool whole = true;
+
+	while (next_key(l, key, &mark) && next(l)) {
+		const struct setting *field = field_find(row, key);
+		unsigned int bit = field ? 1u << (field - row->fields) : 0;
+
+		why = (struct reason){0};
+		if (!field)
+			unknown_field(row, key, &why);
+		else if (seen & bit)
+			snprintf(why.text, sizeof(why.text), "'%s' is set twice", key);
+		else
+			load_field(l, field, item, &why);
+		seen |= bit;
+		if (*why.text) {
+			wrong_at(l, mark, "%s: %s", row->path, why.text);
+			whole = false;
+		}
+		if (!skip(l))
+			return false;
+	}
+	if (l->event.type == YAML_NO_EVENT)
+		return false;
+	why = (struct reason){0};
+	if (whole)
+		check_item(row, item, &why);
+	if (*why.text)
+		wrong_at(l, start, "%s: %s", row->path, why.text);
+	if (*why.text || !whole)
+		*err = -EINVAL;
+	return true;
+}
+
+static bool load_items(struct loader *l, const struct setting *row, union value *value, int *err)
+{
+	while (next(l) && l->event.type != YAML_SEQUENCE_END_EVENT) {
+		struct reason why = {0};
+		void *item = NULL;
+
+		if (l->event.type != YAML_MAPPING_START_EVENT)
+			snprintf(why.text, sizeof(why.text), "expected a mapping, found %s",
+				 event_text(&l->event));
+		else
+			item = value_add_item(row, value, &why);
+		if (item) {
+			if (!load_item(l, row, item, err))
+				return false;
+			continue;
+		}
+		wrong(l, "%s: %s", row->path, why.text);
+		*err = -EINVAL;
+		if (!skip(l))
+			return false;
+	}
+	return l->event.type != YAML_NO_EVENT;
+}
+
 static int load_scalar(struct loader *l, const struct setting *row, union value *value)
 {
 	const char *text = scalar(l);
@@ -276,7 +405,9 @@ static int load_scalar(struct loader *l, const struct setting *row, union value 
 static bool load_value(struct loader *l, const struct setting *row)
 {
 	enum yaml_event_type_e expected = row->type == SETTING_MAP ? YAML_MAPPING_START_EVENT
-					  : row->type == SETTING_TEXTS || row->type == SETTING_INTS
+					  : row->type == SETTING_TEXTS ||
+							  row->type == SETTING_INTS ||
+							  row->type == SETTING_ITEMS
 						  ? YAML_SEQUENCE_START_EVENT
 						  : YAML_SCALAR_EVENT;
 	union value value = {0};
@@ -290,14 +421,16 @@ static bool load_value(struct loader *l, const struct setting *row)
 		      event_text(&l->event));
 		return skip(l);
 	}
-	if (expected == YAML_MAPPING_START_EVENT)
+	if (row->type == SETTING_ITEMS)
+		going = load_items(l, row, &value, &err);
+	else if (expected == YAML_MAPPING_START_EVENT)
 		going = load_map(l, row, &value, &err);
 	else if (expected == YAML_SEQUENCE_START_EVENT)
 		going = load_list(l, row, &value, &err);
 	else
 		err = load_scalar(l, row, &value);
 	if (going && !err)
-		value_offer(l->config, row, SOURCE_FILE, &value);
+		value_offer(l->config, row, l->source, &value);
 	else
 		value_free(row, &value);
 	return going;
@@ -395,6 +528,8 @@ static bool load_root(struct loader *l)
 	char key[PATH_MAX_SZ];
 	yaml_mark_t mark;
 
+	if (l->only)
+		return load_value(l, l->only);
 	if (is_null(l))
 		return true;
 	if (l->event.type != YAML_MAPPING_START_EVENT) {
@@ -423,25 +558,52 @@ static void load_stream(struct loader *l)
 		wrong(l, "a second document begins here: only one is allowed");
 }
 
+static int load_text(struct loader *l)
+{
+	const unsigned int before_cnt = l->errors->cnt + l->errors->more_cnt;
+
+	if (l->text.n > CONFIG_FILE_MAX) {
+		config_errors__add(l->errors, "%s: larger than %u bytes", l->file, CONFIG_FILE_MAX);
+		return -EINVAL;
+	}
+	if (!yaml_parser_initialize(&l->parser)) {
+		config_errors__add(l->errors, "%s: out of memory", l->file);
+		return -EINVAL;
+	}
+	yaml_parser_set_input_string(&l->parser, (const unsigned char *)l->text.p, l->text.n);
+	load_stream(l);
+	yaml_event_delete(&l->event);
+	yaml_parser_delete(&l->parser);
+	return l->errors->cnt + l->errors->more_cnt > before_cnt ? -EINVAL : 0;
+}
+
 int config__load_text(struct config *c, const char *name, struct slice text,
 		      struct config_errors *errors)
 {
-	const unsigned int before_cnt = errors->cnt + errors->more_cnt;
-	struct loader l = {.file = name, .text = text, .config = c, .errors = errors};
+	struct loader l = {
+		.file = name,
+		.text = text,
+		.config = c,
+		.errors = errors,
+		.source = SOURCE_FILE,
+	};
 
-	if (text.n > CONFIG_FILE_MAX) {
-		config_errors__add(errors, "%s: larger than %u bytes", name, CONFIG_FILE_MAX);
-		return -EINVAL;
-	}
-	if (!yaml_parser_initialize(&l.parser)) {
-		config_errors__add(errors, "%s: out of memory", name);
-		return -EINVAL;
-	}
-	yaml_parser_set_input_string(&l.parser, (const unsigned char *)text.p, text.n);
-	load_stream(&l);
-	yaml_event_delete(&l.event);
-	yaml_parser_delete(&l.parser);
-	return errors->cnt + errors->more_cnt > before_cnt ? -EINVAL : 0;
+	return load_text(&l);
+}
+
+int config__load_value(struct config *c, const struct setting *row, enum config_source source,
+		       const char *name, struct slice text, struct config_errors *errors)
+{
+	struct loader l = {
+		.file = name,
+		.text = text,
+		.config = c,
+		.errors = errors,
+		.source = source,
+		.only = row,
+	};
+
+	return load_text(&l);
 }
 
 /* Up to max bytes; the count, or a negative errno. */

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The table of settings. Everything else about a setting follows from its row. */
+#include <stdio.h>
+
 #include "user/base/field.h"
+#include "user/base/pattern.h"
 #include "user/base/route_pattern.h"
 #include "user/control/config.h"
 #include "user/control/listen.h"
@@ -27,6 +30,9 @@
 #define TEXT(field) .type = SETTING_TEXT, .offset = AT(field, char *)
 #define TEXTS(field) .type = SETTING_TEXTS, .offset = AT(field, struct text_list)
 #define INTS(field) .type = SETTING_INTS, .offset = AT(field, struct num_list)
+#define ITEMS(field, item, its_fields)                                                        \
+	.type = SETTING_ITEMS, .offset = AT(field, struct item_list), .fields = (its_fields), \
+	.fields_cnt = sizeof(its_fields) / sizeof((its_fields)[0]), .item_sz = sizeof(item)
 #define MAP(field) .type = SETTING_MAP, .offset = AT(field, struct text_map)
 
 static const char *const variants[] = {
@@ -38,6 +44,12 @@ static const char *const query_modes[] = {
 	[CONFIG_QUERY_REDACT] = "redact",
 	[CONFIG_QUERY_KEEP] = "keep",
 	[CONFIG_QUERY_DROP] = "drop",
+	NULL,
+};
+static const char *const actions[] = {
+	[CONFIG_ACTION_DELETE] = "delete",
+	[CONFIG_ACTION_MASK] = "mask",
+	[CONFIG_ACTION_HASH] = "hash",
 	NULL,
 };
 static const char *const compressions[] = {
@@ -81,6 +93,78 @@ static const char *check_listen(const char *text)
 		       ? "expected ADDRESS:PORT, for example 127.0.0.1:9464 or [::1]:9464"
 		       : NULL;
 }
+
+static const char *check_header(const char *text)
+{
+	static const char token[] = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
+				    "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+
+	if (text[strspn(text, token)])
+		return "expected the name of a header, for example x-request-id";
+	return strlen(text) > 64 ? "the name is longer than 64 bytes" : NULL;
+}
+
+static const char *check_redaction(const char *text)
+{
+	static const char *const names[] = {"card", "jwt", "bearer", "basic", "email"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strcmp(text, names[i]) == 0)
+			return NULL;
+	return "expected card, jwt, bearer, basic or email";
+}
+
+/* Its answer is valid until the next call; settings are for one thread. */
+static const char *check_pattern(const char *text)
+{
+	static char why[PATTERN_WHY_SZ];
+	struct pattern *pattern = pattern__new(text, PATTERN_TEXT, why);
+
+	pattern__free(pattern);
+	return pattern ? NULL : why;
+}
+
+static const char *check_rule(const void *item)
+{
+	const struct config_rule *rule = item;
+
+	return rule->replacement && rule->action != CONFIG_ACTION_MASK
+		       ? "'replacement' goes with 'action: mask'"
+		       : NULL;
+}
+
+#define RULE_TEXT(field) .type = SETTING_TEXT, .offset = FIELD_AT(struct config_rule, field, char *)
+
+static const struct setting rule_fields[] = {
+	{
+		.path = "attribute",
+		.help = "Which attributes, by key; `*` stands for any characters. The name of a span "
+			"is `span.name`",
+		RULE_TEXT(attribute),
+	},
+	{
+		.path = "pattern",
+		.help = "What of the value, as a regular expression (PCRE2); without it, all",
+		RULE_TEXT(pattern),
+		.fallback = "",
+		.check = check_pattern,
+	},
+	{
+		.path = "action",
+		.help = "`delete` the attribute, `mask` what matches, or `hash` it so that equal "
+			"values stay equal",
+		.type = SETTING_CHOICE,
+		.offset = FIELD_AT(struct config_rule, action, unsigned int),
+		.fallback = "mask",
+		.choices = actions,
+	},
+	{
+		.path = "replacement",
+		.help = "What `mask` puts there instead of `REDACTED`",
+		RULE_TEXT(replacement),
+		.fallback = "",
+	},
+};
 
 const struct setting settings[] = {
 	{
@@ -260,6 +344,50 @@ const struct setting settings[] = {
 		TEXTS(http.query_keep),
 		.fallback = "",
 		.reloadable = true,
+	},
+	{
+		.path = "http.capture_request_headers",
+		.help = "Request headers that become attributes; credentials are masked in any case",
+		TEXTS(http.capture_request_headers),
+		.fallback = "",
+		.check = check_header,
+	},
+	{
+		.path = "http.capture_response_headers",
+		.help = "Response headers that become attributes; credentials are masked in any case",
+		TEXTS(http.capture_response_headers),
+		.fallback = "",
+		.check = check_header,
+	},
+	{
+		.path = "redaction.enabled",
+		.help = "Mask values that look like secrets, and apply the rules",
+		BOOL(redaction.enabled),
+		.fallback = "true",
+		.reloadable = true,
+	},
+	{
+		.path = "redaction.patterns",
+		.help = "Which values look like secrets: `card`, `jwt`, `bearer`, `basic`, `email`",
+		TEXTS(redaction.patterns),
+		.fallback = "card,jwt,bearer,basic,email",
+		.check = check_redaction,
+		.reloadable = true,
+	},
+	{
+		.path = "redaction.rules",
+		.help = "What else to take out of attributes, in this order",
+		ITEMS(redaction.rules, struct config_rule, rule_fields),
+		.fallback = "",
+		.check_item = check_rule,
+		.reloadable = true,
+	},
+	{
+		.path = "redaction.hash_key",
+		.help = "Key of the hashes; without one they differ from run to run",
+		TEXT(redaction.hash_key),
+		.fallback = "",
+		.secret = true,
 	},
 	{
 		.path = "resource.attributes",

@@ -126,6 +126,7 @@ const char *setting_type_text(const struct setting *row)
 		[SETTING_TEXTS] = "a list of texts",
 		[SETTING_INTS] = "a list of numbers",
 		[SETTING_MAP] = "a mapping of names to texts",
+		[SETTING_ITEMS] = "a list of mappings",
 	};
 
 	return names[row->type];
@@ -403,6 +404,8 @@ int value_parse(const struct setting *row, const char *text, union value *value,
 	case SETTING_INTS:
 	case SETTING_MAP:
 		break;
+	case SETTING_ITEMS: /* config__load_value reads those */
+		return *text ? refuse(why, "expected %s", setting_type_text(row)) : 0;
 	}
 	return parse_items(row, text, value, why);
 }
@@ -424,6 +427,66 @@ static bool maps_equal(const struct text_map *a, const struct text_map *b)
 	return a->cnt == b->cnt;
 }
 
+static void *item_at(const struct setting *row, const struct item_list *list, size_t i)
+{
+	return (char *)list->v + i * row->item_sz;
+}
+
+static bool item_equal(const struct setting *row, const void *a, const void *b)
+{
+	for (size_t i = 0; i < row->fields_cnt; i++) {
+		union value x, y;
+
+		value_fetch(a, &row->fields[i], &x);
+		value_fetch(b, &row->fields[i], &y);
+		if (!value_equal(&row->fields[i], &x, &y))
+			return false;
+	}
+	return true;
+}
+
+static bool items_equal(const struct setting *row, const struct item_list *a,
+			const struct item_list *b)
+{
+	for (size_t i = 0; i < a->cnt && i < b->cnt; i++)
+		if (!item_equal(row, item_at(row, a, i), item_at(row, b, i)))
+			return false;
+	return a->cnt == b->cnt;
+}
+
+static void free_items(const struct setting *row, struct item_list *list)
+{
+	for (size_t i = 0; i < list->cnt; i++) {
+		for (size_t k = 0; k < row->fields_cnt; k++) {
+			union value value;
+
+			value_fetch(item_at(row, list, i), &row->fields[k], &value);
+			value_free(&row->fields[k], &value);
+		}
+	}
+	free(list->v);
+}
+
+void *value_add_item(const struct setting *row, union value *value, struct reason *why)
+{
+	struct item_list *list = &value->items;
+	void *v = grow(list->v, list->cnt, row->item_sz, why), *item;
+
+	if (!v)
+		return NULL;
+	list->v = v;
+	item = item_at(row, list, list->cnt++);
+	memset(item, 0, row->item_sz);
+	for (size_t i = 0; i < row->fields_cnt; i++) {
+		union value field = {0};
+
+		if (value_parse(&row->fields[i], row->fields[i].fallback ?: "", &field, why) < 0)
+			return NULL;
+		value_store(item, &row->fields[i], &field);
+	}
+	return item;
+}
+
 bool value_equal(const struct setting *row, const union value *a, const union value *b)
 {
 	switch (row->type) {
@@ -441,6 +504,8 @@ bool value_equal(const struct setting *row, const union value *a, const union va
 			memcmp(a->nums.v, b->nums.v, a->nums.cnt * sizeof(*a->nums.v)) == 0);
 	case SETTING_MAP:
 		return maps_equal(&a->map, &b->map);
+	case SETTING_ITEMS:
+		return items_equal(row, &a->items, &b->items);
 	case SETTING_INT:
 	case SETTING_SIZE:
 	case SETTING_DURATION:
@@ -471,6 +536,9 @@ void value_free(const struct setting *row, union value *value)
 		}
 		free(value->map.v);
 		break;
+	case SETTING_ITEMS:
+		free_items(row, &value->items);
+		break;
 	case SETTING_BOOL:
 	case SETTING_INT:
 	case SETTING_SIZE:
@@ -495,20 +563,21 @@ static size_t stored_sz(const struct setting *row)
 		[SETTING_TEXTS] = sizeof(struct text_list),
 		[SETTING_INTS] = sizeof(struct num_list),
 		[SETTING_MAP] = sizeof(struct text_map),
+		[SETTING_ITEMS] = sizeof(struct item_list),
 	};
 
 	return sizes[row->type];
 }
 
-void value_fetch(const struct config *c, const struct setting *row, union value *value)
+void value_fetch(const void *owner, const struct setting *row, union value *value)
 {
 	*value = (union value){0};
-	memcpy(value, (const char *)c + row->offset, stored_sz(row));
+	memcpy(value, (const char *)owner + row->offset, stored_sz(row));
 }
 
-void value_store(struct config *c, const struct setting *row, const union value *value)
+void value_store(void *owner, const struct setting *row, const union value *value)
 {
-	memcpy((char *)c + row->offset, value, stored_sz(row));
+	memcpy((char *)owner + row->offset, value, stored_sz(row));
 }
 
 void value_offer(struct config *c, const struct setting *row, enum config_source source,

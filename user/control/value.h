@@ -14,6 +14,7 @@ union value {
 	struct text_list texts;
 	struct num_list nums;
 	struct text_map map;
+	struct item_list items;
 };
 
 /* Why a value was refused, to follow "where: ". */
@@ -28,12 +29,14 @@ int value_parse(const struct setting *row, const char *text, union value *value,
 int value_add(const struct setting *row, const char *text, union value *value, struct reason *why);
 int value_add_pair(const struct setting *row, const char *key, const char *text, union value *value,
 		   struct reason *why);
+/* An item more of a SETTING_ITEMS, its fields at their defaults; NULL with the reason. */
+void *value_add_item(const struct setting *row, union value *value, struct reason *why);
 bool value_equal(const struct setting *row, const union value *a, const union value *b);
 void value_free(const struct setting *row, union value *value);
 
-/* Copies the bits, not what they point to. */
-void value_fetch(const struct config *c, const struct setting *row, union value *value);
-void value_store(struct config *c, const struct setting *row, const union value *value);
+/* Copies the bits, not what they point to. The owner is the config, or the item of a field. */
+void value_fetch(const void *owner, const struct setting *row, union value *value);
+void value_store(void *owner, const struct setting *row, const union value *value);
 /* Stores the value and its source, or frees it when a stronger source has spoken. */
 void value_offer(struct config *c, const struct setting *row, enum config_source source,
 		 union value *value);
