@@ -22,6 +22,7 @@
 #include "user/pipeline_options.h"
 #include "user/policy/red.h"
 #include "user/policy/tail_sampler.h"
+#include "user/redaction.h"
 
 #define QUEUE_BATCHES 256
 #define SPARE_BATCHES_MAX 16
@@ -43,7 +44,7 @@ struct pipeline {
 	struct exporter *exporter;
 	struct queue *queue;
 	pthread_mutex_t redact_lock; /* a reload comes from another thread */
-	struct redact_options redact;
+	struct redactor *redactor;
 	uint64_t unix_offset_ns; /* when capture began */
 	struct arena arena;	 /* texts of the exporter's options */
 	pthread_t thread;
@@ -102,13 +103,25 @@ static struct span_batch *hand_over_kept(void *ctx, struct span_batch *batch)
 	return empty_batch(ctx);
 }
 
-/* Redacts before anything else sees the spans. */
-static void deliver(struct pipeline *p, struct span_batch *batch)
+static void redact_batch(struct pipeline *p, struct span_batch *batch)
 {
 	pthread_mutex_lock(&p->redact_lock);
 	for (uint32_t i = 0; i < batch->cnt; i++)
-		redact_span(&p->redact, &batch->spans[i], &batch->arena);
+		redactor__span(p->redactor, &batch->spans[i], &batch->arena);
 	pthread_mutex_unlock(&p->redact_lock);
+}
+
+static void redact_resource(void *ctx, struct attrs *attrs, struct arena *arena)
+{
+	struct pipeline *p = ctx;
+
+	pthread_mutex_lock(&p->redact_lock);
+	redactor__attrs(p->redactor, attrs, arena);
+	pthread_mutex_unlock(&p->redact_lock);
+}
+
+static void deliver(struct pipeline *p, struct span_batch *batch)
+{
 	if (p->red)
 		red__observe(p->red, batch);
 	if (p->options.show && batch->cnt)
@@ -119,10 +132,12 @@ static void deliver(struct pipeline *p, struct span_batch *batch)
 		hand_over(p, batch);
 }
 
+/* Redacts before anything else sees the spans. */
 static struct span_batch *emit(void *ctx, struct span_batch *batch)
 {
 	struct pipeline *p = ctx;
 
+	redact_batch(p, batch);
 	if (!p->threaded || !p->options.show) {
 		deliver(p, batch);
 	} else if (!queue__push(p->queue, batch)) {
@@ -257,7 +272,12 @@ static int open_exporter(struct pipeline *p)
 static int open_ident(struct pipeline *p)
 {
 	struct attrs extra;
-	struct ident_options o = {.version = SONDE_VERSION, .extra = &extra};
+	struct ident_options o = {
+		.version = SONDE_VERSION,
+		.extra = &extra,
+		.redact = redact_resource,
+		.ctx = p,
+	};
 	int err = resource_attrs_of(p->options.config, &p->arena, &extra);
 
 	if (err)
@@ -310,14 +330,34 @@ static int open_flow(struct pipeline *p)
 	return -ENOMEM;
 }
 
-void pipeline__reconfigure(struct pipeline *p, const struct config *config)
+/* 0, or -1 with why and things as they were. */
+static int set_redactor(struct pipeline *p, const struct config *config, char why[REDACT_WHY_SZ])
 {
+	struct redactor *fresh = redaction_new(config, why), *old = p->redactor;
+
+	if (!fresh)
+		return -1;
 	pthread_mutex_lock(&p->redact_lock);
-	p->redact = redact_options_of(config);
+	p->redactor = fresh;
 	pthread_mutex_unlock(&p->redact_lock);
+	redactor__free(old);
+	return 0;
+}
+
+static void set_sampling(struct pipeline *p, const struct config *config)
+{
 	if (p->sampler &&
 	    tail_sampler__set(p->sampler, config->sampling.probability, config->sampling.slow_ns))
 		log_error("sampling stays as it was: out of memory");
+}
+
+void pipeline__reconfigure(struct pipeline *p, const struct config *config)
+{
+	char why[REDACT_WHY_SZ];
+
+	if (set_redactor(p, config, why))
+		log_error("redaction goes on as before: %s", why);
+	set_sampling(p, config);
 }
 
 int pipeline__retarget(struct pipeline *p, char why[PIPELINE_WHY_SZ])
@@ -330,6 +370,7 @@ int pipeline__retarget(struct pipeline *p, char why[PIPELINE_WHY_SZ])
 struct pipeline *pipeline__new(const struct pipeline_options *options, char why[PIPELINE_WHY_SZ])
 {
 	struct pipeline *p = calloc(1, sizeof(*p));
+	char redact_why[REDACT_WHY_SZ];
 	int err;
 
 	if (!p) {
@@ -340,11 +381,16 @@ struct pipeline *pipeline__new(const struct pipeline_options *options, char why[
 	pthread_mutex_init(&p->spare_lock, NULL);
 	pthread_mutex_init(&p->redact_lock, NULL);
 	arena__init(&p->arena, OPTIONS_ARENA_MAX);
+	if (set_redactor(p, options->config, redact_why)) {
+		snprintf(why, PIPELINE_WHY_SZ, "cannot redact: %s", redact_why);
+		pipeline__free(p);
+		return NULL;
+	}
 	p->queue = queue__new(QUEUE_BATCHES);
 	err = p->queue ? open_ident(p) : -ENOMEM;
 	err = err ?: open_red(p);
 	err = err ?: open_sampler(p);
-	pipeline__reconfigure(p, options->config);
+	set_sampling(p, options->config);
 	err = err ?: open_flow(p);
 	if (err)
 		snprintf(why, PIPELINE_WHY_SZ, "cannot start: %s", strerror(-err));
@@ -558,6 +604,7 @@ void pipeline__free(struct pipeline *p)
 		p->spare = next;
 	}
 	arena__free(&p->arena);
+	redactor__free(p->redactor);
 	pthread_mutex_destroy(&p->redact_lock);
 	pthread_mutex_destroy(&p->spare_lock);
 	free(p);

@@ -2,11 +2,11 @@
 /*
  * The wiring: capture -> flow -> redaction -> metrics -> sampling -> view and export. No logic of its own.
  *
- * Threads. The capture thread owns capture, flow and ident. Without a view it also redacts the
- * spans and gives them to the exporter, which encodes them there and then, while they are in the
- * core's cache. A view may block: then batches go through a bounded queue to the thread that calls
- * pipeline__poll (the main one), which redacts, shows and exports them. A batch belongs to whoever
- * holds it.
+ * Threads. The capture thread owns capture, flow and ident, and redacts resources and spans as soon
+ * as they are made. Without a view it also gives the spans to the exporter, which encodes them there
+ * and then, while they are in the core's cache. A view may block: then batches go through a bounded
+ * queue to the thread that calls pipeline__poll (the main one), which shows and exports them. A batch
+ * belongs to whoever holds it.
  */
 #ifndef SONDE_PIPELINE_H
 #define SONDE_PIPELINE_H
@@ -43,7 +43,7 @@ struct pipeline *pipeline__new(const struct pipeline_options *options, char why[
 int pipeline__start(struct pipeline *p, char why[PIPELINE_WHY_SZ]);
 /* Waits for one batch and passes it on. False when none came in time. */
 bool pipeline__poll(struct pipeline *p, int timeout_ms);
-/* Takes over the settings of redaction, borrowed until the next call, and of sampling. */
+/* Takes over the settings of redaction and sampling, for what is made from now on. */
 void pipeline__reconfigure(struct pipeline *p, const struct config *config);
 /*
  * Takes over the targets of the configuration that the pipeline has, after they have changed. 0, or

@@ -42,21 +42,10 @@ struct flow_options flow_options_of(const struct config *c)
 		.routes = (const char *const *)c->http.routes.v,
 		.routes_cnt = c->http.routes.cnt,
 		.max_routes = (uint32_t)c->http.max_routes,
-	};
-}
-
-struct redact_options redact_options_of(const struct config *c)
-{
-	static const enum query_values modes[] = {
-		[CONFIG_QUERY_REDACT] = QUERY_REDACT,
-		[CONFIG_QUERY_KEEP] = QUERY_KEEP,
-		[CONFIG_QUERY_DROP] = QUERY_DROP,
-	};
-
-	return (struct redact_options){
-		.query_values = modes[c->http.query_values],
-		.keep_keys = (const char *const *)c->http.query_keep.v,
-		.keep_keys_cnt = c->http.query_keep.cnt,
+		.request_headers = (const char *const *)c->http.capture_request_headers.v,
+		.request_headers_cnt = c->http.capture_request_headers.cnt,
+		.response_headers = (const char *const *)c->http.capture_response_headers.v,
+		.response_headers_cnt = c->http.capture_response_headers.cnt,
 	};
 }
 

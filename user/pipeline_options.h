@@ -10,12 +10,10 @@
 #include "user/control/config.h"
 #include "user/export/exporter.h"
 #include "user/flow/flow.h"
-#include "user/policy/redact.h"
 
 /* What to trace: what the configuration says, or *only_pid and its descendants if it is not 0. */
 struct targets targets_of(const struct config *c, const uint64_t *only_pid);
 struct flow_options flow_options_of(const struct config *c);
-struct redact_options redact_options_of(const struct config *c);
 /* The attributes that every resource gets. -ENOMEM. */
 int resource_attrs_of(const struct config *c, struct arena *arena, struct attrs *out);
 /*

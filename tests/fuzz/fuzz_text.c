@@ -119,13 +119,18 @@ static struct slice redact(enum query_values mode, bool url, struct slice value,
 			   struct arena *arena)
 {
 	static const char *const keep_keys[] = {"page"};
+	static struct redactor *redactors[3];
 	struct redact_options options = {
-		.query_values = mode, .keep_keys = keep_keys, .keep_keys_cnt = 1};
+		.url = {.query_values = mode, .keep_keys = keep_keys, .keep_keys_cnt = 1}};
+	char why[REDACT_WHY_SZ];
 	struct attr attr;
 	struct span span = {.attrs = {.v = &attr, .cap = 1}};
 
 	attrs_add_str(&span.attrs, url ? SLICE("url.full") : SLICE("url.query"), value);
-	redact_span(&options, &span, arena);
+	if (!redactors[mode])
+		redactors[mode] = redactor__new(&options, why);
+	must(redactors[mode]);
+	redactor__span(redactors[mode], &span, arena);
 	must((span.attrs.cnt == 0) == (mode == QUERY_DROP && !url));
 	return span.attrs.cnt ? attr.str : SLICE("");
 }

@@ -14,10 +14,31 @@
 static const char *const keep_keys[] = {"page", "auth_mode"};
 
 static const struct redact_options options[] = {
-	{.query_values = QUERY_REDACT, .keep_keys = keep_keys, .keep_keys_cnt = 2},
-	{.query_values = QUERY_KEEP, .keep_keys = keep_keys, .keep_keys_cnt = 2},
-	{.query_values = QUERY_DROP},
+	{.url = {.query_values = QUERY_REDACT, .keep_keys = keep_keys, .keep_keys_cnt = 2}},
+	{.url = {.query_values = QUERY_KEEP, .keep_keys = keep_keys, .keep_keys_cnt = 2}},
+	{.url = {.query_values = QUERY_DROP}},
 };
+static struct redactor *redactors[CNT(options)];
+
+static int set_up(void **state)
+{
+	char why[REDACT_WHY_SZ];
+
+	(void)state;
+	for (size_t i = 0; i < CNT(options); i++) {
+		redactors[i] = redactor__new(&options[i], why);
+		assert_non_null(redactors[i]);
+	}
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < CNT(options); i++)
+		redactor__free(redactors[i]);
+	return 0;
+}
 
 /* What becomes of one attribute; false if it is gone. */
 static bool redact(enum query_values mode, struct slice key, struct slice value,
@@ -29,7 +50,7 @@ static bool redact(enum query_values mode, struct slice key, struct slice value,
 	attrs_add_int(&span.attrs, SLICE("http.response.status_code"), 200);
 	attrs_add_str(&span.attrs, key, value);
 	attrs_add_str(&span.attrs, SLICE("url.path"), SLICE("/x?token=1"));
-	redact_span(&options[mode], &span, arena);
+	redactor__span(redactors[mode], &span, arena);
 	assert_int_equal(span.attrs.v[0].num, 200);
 	assert_true(slice_eq(span.attrs.v[span.attrs.cnt - 1].str, SLICE("/x?token=1")));
 	*out = span.attrs.v[1].str;
@@ -176,6 +197,26 @@ static void nothing_to_do(void **state)
 	assert_int_equal(arena.used_sz, 0);
 }
 
+/* Parameters of a path, in the path and in the URL. */
+static void paths(void **state)
+{
+	static const struct redact_case cases[] = {
+		{QUERY_REDACT, "/a/b", "/a/b"},
+		{QUERY_REDACT, "/a;v=1/b;c", "/a;v=1/b;c"},
+		{QUERY_REDACT, "/a;jsessionid=0A1B", "/a;jsessionid=REDACTED"},
+		{QUERY_REDACT, "/a;JSESSIONID=1;v=2;token=3/b;sid=",
+		 "/a;JSESSIONID=REDACTED;v=2;"
+		 "token=REDACTED/b;sid="},
+		{QUERY_REDACT, ";", ";"},
+		{QUERY_REDACT, ";;key=1;;", ";;key=REDACTED;;"},
+		{QUERY_REDACT, "/;=1", "/;=1"},
+	};
+
+	(void)state;
+	check("url.path", cases, CNT(cases));
+	check("url.full", cases, CNT(cases));
+}
+
 static void arena_full(void **state)
 {
 	struct arena arena;
@@ -225,10 +266,11 @@ int main(void)
 		cmocka_unit_test(queries_redacted),
 		cmocka_unit_test(queries_kept),
 		cmocka_unit_test(urls),
+		cmocka_unit_test(paths),
 		cmocka_unit_test(nothing_to_do),
 		cmocka_unit_test(arena_full),
 		cmocka_unit_test(growth),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -29,6 +29,8 @@
 	X(RESPONSES_EARLY, "responses_early", "", "Responses to requests from before the start")   \
 	X(RECORDS_STRAY, "records_stray", "", "Records of connections that were let go")           \
 	X(TEXT_CUT, "text_cut", "", "Spans whose texts did not fit")                               \
+	X(REDACTED, "redacted", "", "Values changed by redaction")                                 \
+	X(REDACT_ALL, "redacted_whole", "", "Values redacted whole: too hard to search")           \
 	X(SPANS, "spans", "", "Spans made")                                                        \
 	X(SAMPLED_OUT, "sampled_out", "", "Spans sampled out")                                     \
 	X(SAMPLING_EARLY, "sampling_early", "", "Spans decided on early: too many waited")         \

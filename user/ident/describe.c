@@ -34,6 +34,7 @@
 #define STAT_SZ 1024
 #define ARGS_SZ (32u * 1024)
 #define ENV_SZ (64u * 1024)
+#define REDACTED_MAX (1u << 20) /* bytes of texts that redaction changed in a resource */
 #define NSEC_PER_SEC 1000000000ull
 
 struct describer {
@@ -41,7 +42,11 @@ struct describer {
 	char *version;
 	uint64_t tick_ns;
 	struct host host;
-	struct resource *common;
+	struct resource *common; /* as it is; redacted with what it becomes part of */
+	struct resource *unknown;
+	void (*redact)(void *ctx, struct attrs *attrs, struct arena *arena);
+	void *ctx;
+	struct arena arena;	   /* of what redaction changed, until the resource is made */
 	struct slice service_name; /* as configured, else empty; points into common */
 	/* The process at hand: */
 	struct attrs attrs;
@@ -339,6 +344,15 @@ static void put_instance_id(struct describer *d, const struct record_process *re
 	put(&d->attrs, SLICE("service.instance.id"), slice_str(d->instance));
 }
 
+static struct resource *make_resource(struct describer *d, uint32_t pid)
+{
+	if (d->redact) {
+		arena__reset(&d->arena);
+		d->redact(d->ctx, &d->attrs, &d->arena);
+	}
+	return resource__new(&d->attrs, pid);
+}
+
 struct resource *describer__process(struct describer *d, const struct process *from_record)
 {
 	struct process process = *from_record;
@@ -365,14 +379,15 @@ struct resource *describer__process(struct describer *d, const struct process *f
 	put_service_name(d, process.comm);
 	put_instance_id(d, process.rec);
 	put_all(&d->attrs, &d->common->attrs);
-	return resource__new(&d->attrs, process.rec->pid);
+	return make_resource(d, process.rec->pid);
 }
 
 struct resource *describer__unknown(struct describer *d)
 {
-	return d->common;
+	return d->unknown;
 }
 
+/* d->attrs then are those of what it returns. */
 static struct resource *make_common(struct describer *d, const struct attrs *extra)
 {
 	struct attrs *attrs = &d->attrs;
@@ -397,6 +412,9 @@ struct describer *describer__new(const struct ident_options *options)
 
 	if (!d)
 		return NULL;
+	d->redact = options->redact;
+	d->ctx = options->ctx;
+	arena__init(&d->arena, REDACTED_MAX);
 	d->tick_ns = NSEC_PER_SEC / (uint64_t)sysconf(_SC_CLK_TCK);
 	d->proc_root = strdup(options->proc_root ?: "/proc");
 	d->version = strdup(options->version ?: "");
@@ -404,7 +422,8 @@ struct describer *describer__new(const struct ident_options *options)
 		goto failed;
 	host_read(&d->host, d->proc_root);
 	d->common = make_common(d, options->extra);
-	if (!d->common)
+	d->unknown = d->common ? make_resource(d, 0) : NULL;
+	if (!d->unknown)
 		goto failed;
 	if (options->extra && attrs_get(options->extra, service_name))
 		d->service_name = d->common->service_name;
@@ -420,6 +439,8 @@ void describer__free(struct describer *d)
 	if (!d)
 		return;
 	resource__release(d->common);
+	resource__release(d->unknown);
+	arena__free(&d->arena);
 	host_clear(&d->host);
 	free(d->version);
 	free(d->proc_root);

@@ -7,7 +7,7 @@
 
 struct describer;
 
-/* proc_root, version and extra of the options count. NULL with errno. */
+/* proc_root, version, extra and redact of the options count. NULL with errno. */
 struct describer *describer__new(const struct ident_options *options);
 void describer__free(struct describer *d);
 

@@ -11,6 +11,7 @@
 #define SONDE_IDENT_IDENT_H
 
 #include "include/abi/record.h"
+#include "user/base/arena.h"
 #include "user/base/attr.h"
 #include "user/model/resource.h"
 
@@ -22,7 +23,10 @@ struct ident_options {
 	const char *version;	   /* of sonde; NULL: left out */
 	const struct attrs *extra; /* from the configuration, for every resource; may be NULL */
 	uint32_t processes_max;	   /* 0: IDENT_PROCESSES_MAX */
-	uint64_t grace_ns;	   /* how long the dead are kept; 0: IDENT_GRACE_NS */
+	/* Takes out of a resource's attributes what must not leave; may be NULL. */
+	void (*redact)(void *ctx, struct attrs *attrs, struct arena *arena);
+	void *ctx;
+	uint64_t grace_ns; /* how long the dead are kept; 0: IDENT_GRACE_NS */
 };
 
 struct ident;

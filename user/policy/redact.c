@@ -1,323 +1,460 @@
 // SPDX-License-Identifier: Apache-2.0
-/*
- * Redaction of query strings and URLs. The keys that always name a secret are those of the semantic
- * conventions' url.query and url.full (compared exactly), and any that look like a credential.
- */
+/* Goes through attributes: by key, by rule, by value. */
 #include "user/policy/redact.h"
 
-#define REDACTED SLICE("REDACTED")
-#define USERINFO SLICE("REDACTED:REDACTED@")
-#define KEY_MAX 64	 /* longer ones are not keys that a person wrote */
-#define BARE_WORD_MAX 20 /* a parameter without a value, such as "versioning" */
+#include <stdio.h>
+#include <stdlib.h>
 
-/* Text under construction; its size was computed before. */
-struct out {
-	char *p;
-	size_t n;
+#include "user/base/account.h"
+#include "user/base/hmac.h"
+#include "user/policy/redact_command.h"
+#include "user/policy/secret_names.h"
+#include "user/policy/text_out.h"
+#include "user/policy/values.h"
+
+#define OPTIONS_MAX (8u << 20) /* bytes of all texts in the options */
+#define NUMBER_SZ 24
+
+struct rule {
+	struct slice attribute, mask;
+	enum redact_action action;
+	struct pattern *pattern; /* NULL: all of the value */
+	const char *name;	 /* for redactor__hits */
+	uint64_t hits;
 };
 
-static void put(struct out *out, struct slice s)
-{
-	if (s.n)
-		memcpy(out->p + out->n, s.p, s.n);
-	out->n += s.n;
-}
-
-static bool is_alpha(char c)
-{
-	return (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
-}
-
-static bool is_digit(char c)
-{
-	return c >= '0' && c <= '9';
-}
-
-/* --- keys ------------------------------------------------------------------------------------- */
-
-static bool listed(const struct redact_options *options, struct slice key)
-{
-	for (size_t i = 0; i < options->keep_keys_cnt; i++)
-		if (slice_eq(key, slice_str(options->keep_keys[i])))
-			return true;
-	return false;
-}
-
-/*
- * A key as the program that reads it will see it, percent-encoding undone, and the same in lower
- * case without separators, so that Api-Key, api_key and apikey are one word.
- */
-struct folded_key {
-	char exact[KEY_MAX + 1], folded[KEY_MAX + 1];
+struct redactor {
+	struct url_options url;
+	struct slice hash_key;
+	struct rule *rules;
+	size_t rules_cnt;
+	bool values_off;
+	struct values values;
+	uint64_t key_hits;
+	struct arena texts; /* of the options */
+	struct layers layers;
+	struct finds finds;
 };
 
-static void fold_key(struct slice key, struct folded_key *out)
+/* --- by key ----------------------------------------------------------------------------------- */
+
+enum key_kind {
+	KEY_OTHER,
+	KEY_QUERY,
+	KEY_URL,
+	KEY_PATH,
+	KEY_COMMAND_LINE,
+	KEY_HEADER,
+	KEY_SECRET_HEADER,
+};
+
+static enum key_kind header_kind(struct slice key)
 {
-	size_t exact_len = 0, folded_len = 0;
+	const struct slice request = SLICE("http.request.header.");
+	const struct slice response = SLICE("http.response.header.");
+	struct slice name;
 
-	for (size_t i = 0; i < key.n; i++) {
-		int byte = slice_percent_byte(slice_after(key, i));
-		char c = byte >= 0 ? (char)byte : key.p[i];
+	if (slice_starts_with(key, request))
+		name = slice_after(key, request.n);
+	else if (slice_starts_with(key, response))
+		name = slice_after(key, response.n);
+	else
+		return KEY_OTHER;
+	return names_secret_header(name) ? KEY_SECRET_HEADER : KEY_HEADER;
+}
 
-		i += byte >= 0 ? 2 : 0;
-		out->exact[exact_len++] = c;
-		if (is_alpha(c))
-			out->folded[folded_len++] = (char)(c | 0x20);
-		else if (is_digit(c))
-			out->folded[folded_len++] = c;
+static enum key_kind kind_of(struct slice key)
+{
+	if (key.n < 8)
+		return KEY_OTHER;
+	if (key.p[0] == 'u') {
+		if (slice_eq(key, SLICE("url.path")))
+			return KEY_PATH;
+		if (slice_eq(key, SLICE("url.query")))
+			return KEY_QUERY;
+		return slice_eq(key, SLICE("url.full")) ? KEY_URL : KEY_OTHER;
 	}
-	out->exact[exact_len] = '\0';
-	out->folded[folded_len] = '\0';
+	if (key.p[0] == 'p')
+		return slice_eq(key, SLICE("process.command")) ||
+				       slice_eq(key, SLICE("process.command_line"))
+			       ? KEY_COMMAND_LINE
+			       : KEY_OTHER;
+	return key.p[0] == 'h' ? header_kind(key) : KEY_OTHER;
 }
 
-/* Does the key say that its value is a secret? */
-static bool names_secret(struct slice key)
+/* Referer, Location, Link and their like: has it a query to redact? */
+static bool is_url(struct slice s)
 {
-	static const char *const exactly[] = {
-		"X-Amz-Signature",
-		"X-Amz-Credential",
-		"X-Amz-Security-Token",
-		"AWSAccessKeyId",
-		"Signature",
-		"X-Goog-Signature",
-		"sig",
-	};
-	static const char *const words[] = {"key", "code", "pass", "pin", "otp", "sid"};
-	static const char *const parts[] = {
-		"token",  "passw",     "passphrase", "pwd",	   "secret",
-		"apikey", "accesskey", "authkey",    "privatekey", "credential",
-		"auth",	  "session",   "jwt",	     "bearer",	   "signature",
-	};
-	struct folded_key name;
-
-	if (key.n > KEY_MAX)
-		return true;
-	fold_key(key, &name);
-	for (size_t i = 0; i < sizeof(exactly) / sizeof(*exactly); i++)
-		if (strcmp(name.exact, exactly[i]) == 0)
-			return true;
-	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
-		if (strcmp(name.folded, words[i]) == 0)
-			return true;
-	for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++)
-		if (strstr(name.folded, parts[i]))
-			return true;
-	return false;
+	return slice_find(s, '?') >= 0 && (s.p[0] == '/' || memmem(s.p, s.n, "://", 3));
 }
 
-/*
- * May the key itself be shown when values may not? Only what a person would write: a query such as
- * ?{"user":"x=y"} has no keys, all of it is a value.
- */
-static bool key_plain(struct slice key)
+/* False if it must go. */
+static bool redact_by_key(struct redactor *r, enum key_kind kind, struct slice *text,
+			  struct arena *arena)
 {
-	if (key.n > KEY_MAX)
-		return false;
-	for (size_t i = 0; i < key.n; i++) {
-		char c = key.p[i];
+	switch (kind) {
+	case KEY_QUERY:
+		if (r->url.query_values == QUERY_DROP)
+			return false;
+		*text = redact_query(&r->url, *text, arena);
+		break;
+	case KEY_URL:
+		*text = redact_url(&r->url, *text, arena);
+		break;
+	case KEY_PATH:
+		*text = redact_path(*text, arena);
+		break;
+	case KEY_COMMAND_LINE:
+		*text = redact_command_line(*text, arena);
+		break;
+	case KEY_HEADER:
+		if (is_url(*text))
+			*text = redact_url(&r->url, *text, arena);
+		break;
+	case KEY_SECRET_HEADER:
+		*text = REDACTED;
+		break;
+	case KEY_OTHER:
+		break;
+	}
+	return true;
+}
 
-		if (c == '%' && key.n - i > 2 && key.p[i + 1] == '5' &&
-		    strchr("BDbd", key.p[i + 2]) && key.p[i + 2]) {
-			i += 2; /* %5B and %5D are the brackets of a[0]= */
-			continue;
+/* --- by rule ---------------------------------------------------------------------------------- */
+
+/* '*' stands for any characters, also none. */
+static bool fits(struct slice glob, struct slice key)
+{
+	size_t g = 0, k = 0, star = SIZE_MAX, resume = 0;
+
+	while (k < key.n) {
+		if (g < glob.n && glob.p[g] == '*') {
+			star = g++;
+			resume = k;
+		} else if (g < glob.n && glob.p[g] == key.p[k]) {
+			g++;
+			k++;
+		} else if (star != SIZE_MAX) {
+			g = star + 1;
+			k = ++resume;
+		} else {
+			return false;
 		}
-		if (!c || (!is_alpha(c) && !is_digit(c) && !strchr("_.-~$[]", c)))
+	}
+	while (g < glob.n && glob.p[g] == '*')
+		g++;
+	return g == glob.n;
+}
+
+static struct slice hash_of(const struct redactor *r, struct slice text, struct arena *arena)
+{
+	static const char digits[] = "0123456789abcdef";
+	char *hex = arena__alloc(arena, REDACT_HASH_DIGITS);
+	uint8_t hash[HMAC_SZ];
+
+	if (!hex || !hmac_sha256(r->hash_key, text, hash))
+		return REDACTED;
+	for (size_t i = 0; i < REDACT_HASH_DIGITS; i++)
+		hex[i] = digits[hash[i / 2] >> (i % 2 ? 0 : 4) & 0xf];
+	return slice_of(hex, REDACT_HASH_DIGITS);
+}
+
+/* The text is hashed as its reader sees it, so that its encoding makes no difference. */
+static void add_find(struct redactor *r, struct rule *rule, struct text_range match,
+		     struct arena *arena)
+{
+	struct slice text = slice_of(r->layers.text.p + match.begin, match.end - match.begin);
+	struct slice mask = rule->mask;
+
+	if (rule->action == REDACT_HASH)
+		mask = hash_of(r, text, arena);
+	rule->hits += finds__add(&r->finds, layers__raw(&r->layers, match), mask);
+}
+
+static void find_by_rule(struct redactor *r, struct rule *rule, struct slice text,
+			 struct arena *arena)
+{
+	layers__start(&r->layers, text);
+	do {
+		struct text_range match = {.end = 0};
+		int found = 1;
+
+		if (!rule->pattern) {
+			add_find(r, rule, (struct text_range){.end = text.n}, arena);
+			return;
+		}
+		while (!r->finds.all && found > 0) {
+			found = pattern__find(rule->pattern, r->layers.text, match.end, &match);
+			if (found > 0)
+				add_find(r, rule, match, arena);
+		}
+		r->finds.all |= found < 0;
+	} while (!r->finds.all && layers__next(&r->layers, &r->finds.all));
+}
+
+static struct slice apply_finds(struct redactor *r, struct slice text, struct arena *arena)
+{
+	text = finds__mask(&r->finds, text, arena);
+	if (r->finds.all)
+		account_add(ACCOUNT_REDACT_ALL, 1);
+	return text;
+}
+
+/* False if it must go. */
+static bool redact_by_rules(struct redactor *r, struct slice key, struct slice *text,
+			    struct arena *arena)
+{
+	for (size_t i = 0; i < r->rules_cnt; i++) {
+		struct rule *rule = &r->rules[i];
+
+		if (!fits(rule->attribute, key))
+			continue;
+		finds__clear(&r->finds);
+		if (text->n)
+			find_by_rule(r, rule, *text, arena);
+		if (rule->action == REDACT_DELETE &&
+		    (r->finds.cnt || r->finds.all || !rule->pattern))
 			return false;
+		*text = apply_finds(r, *text, arena);
 	}
 	return true;
 }
 
-/* A parameter without a value may be a flag (?versioning) or the secret itself (?dGVzdA==). */
-static bool bare_word(struct slice s)
+/* --- attributes ------------------------------------------------------------------------------- */
+
+/* False if it must go. */
+static bool redact_text(struct redactor *r, struct slice key, enum key_kind kind,
+			struct slice *text, struct arena *arena)
 {
-	if (s.n > BARE_WORD_MAX)
+	struct slice before = *text;
+
+	if (kind != KEY_OTHER) {
+		if (!redact_by_key(r, kind, text, arena))
+			return false;
+		r->key_hits += text->n != before.n || !slice_eq(*text, before);
+	}
+	if (r->rules_cnt && !redact_by_rules(r, key, text, arena))
 		return false;
-	for (size_t i = 0; i < s.n; i++)
-		if (!s.p[i] || (!is_alpha(s.p[i]) && !strchr("_.-", s.p[i])))
-			return false;
+	if (!r->values_off && values__suspect(*text)) {
+		finds__clear(&r->finds);
+		values__find(&r->values, &r->layers, *text, &r->finds);
+		*text = apply_finds(r, *text, arena);
+	}
+	if (text->p != before.p && !slice_eq(*text, before))
+		account_add(ACCOUNT_REDACTED, 1);
 	return true;
 }
 
-/* --- queries ---------------------------------------------------------------------------------- */
-
-static bool only_equals(struct slice s)
+/* A rule may be about a number too: if it hits, the number becomes text. */
+static bool redact_number(struct redactor *r, struct attr *attr, struct arena *arena)
 {
-	for (size_t i = 0; i < s.n; i++)
-		if (s.p[i] != '=')
-			return false;
+	char digits[NUMBER_SZ];
+	struct slice before, text;
+	bool failed = false;
+
+	snprintf(digits, sizeof(digits), "%lld", (long long)attr->num);
+	before = text = slice_str(digits);
+	if (!redact_by_rules(r, attr->key, &text, arena))
+		return false;
+	if (slice_eq(text, before))
+		return true;
+	account_add(ACCOUNT_REDACTED, 1);
+	attr->type = ATTR_STRING;
+	attr->str = arena__copy(arena, text, &failed);
+	if (failed)
+		attr->str = REDACTED;
 	return true;
 }
 
-static void put_parameter(const struct redact_options *options, struct slice item, struct out *out)
+/* An item that must go leaves the array. */
+static void redact_items(struct redactor *r, struct attr *attr, struct arena *arena)
 {
-	bool show_all = options->query_values == QUERY_KEEP;
-	ptrdiff_t equals = slice_find(item, '=');
-	struct slice key = equals < 0 ? item : slice_first(item, (size_t)equals);
-	struct slice value = slice_after(item, key.n + 1);
-	bool empty = equals < 0 || only_equals(value);
-	bool show_key;
+	const bool arguments = slice_eq(attr->key, SLICE("process.command_args"));
+	enum key_kind kind = kind_of(attr->key);
+	struct slice *items = arena__alloc(arena, attr->items_cnt * sizeof(*items));
+	uint32_t cnt = 0;
 
-	if (listed(options, key) || (show_all && (empty || !names_secret(key)))) {
-		put(out, item);
+	if (!items) {
+		attr->items_cnt = 0;
+		account_add(ACCOUNT_REDACT_ALL, 1);
 		return;
 	}
-	show_key = show_all || (empty ? bare_word(key) : key_plain(key));
-	put(out, show_key ? key : REDACTED);
-	if (equals >= 0)
-		put(out, SLICE("="));
-	if (!empty)
-		put(out, REDACTED);
+	memcpy(items, attr->items, attr->items_cnt * sizeof(*items));
+	if (arguments)
+		redact_arguments(items, attr->items_cnt, arena);
+	for (uint32_t i = 0; i < attr->items_cnt; i++)
+		if (redact_text(r, attr->key, kind, &items[i], arena))
+			items[cnt++] = items[i];
+	attr->items = items;
+	attr->items_cnt = cnt;
 }
 
-/*
- * Where ';' might separate, it does when values are kept, so that a=1;token=x hides the token; when
- * they are not it does not, so that a=1;x hides the x.
- */
-static size_t parameter_len(const struct redact_options *options, struct slice s)
+bool redactor__attr(struct redactor *r, struct attr *attr, struct arena *arena)
 {
-	size_t n = 0;
-
-	while (n < s.n && s.p[n] != '&' && !(s.p[n] == ';' && options->query_values == QUERY_KEEP))
-		n++;
-	return n;
-}
-
-/* A parameter grows by less than this: its key and its value may each become REDACTED. */
-#define GROWTH_MAX 16
-
-static size_t query_sz_max(struct slice query)
-{
-	size_t sz = query.n + GROWTH_MAX;
-
-	for (size_t i = 0; i < query.n; i++)
-		if (query.p[i] == '&' || query.p[i] == ';')
-			sz += GROWTH_MAX;
-	return sz;
-}
-
-static void put_query(const struct redact_options *options, struct slice query, struct out *out)
-{
-	for (;;) {
-		size_t n = parameter_len(options, query);
-
-		put_parameter(options, slice_first(query, n), out);
-		query = slice_after(query, n);
-		if (query.n == 0)
-			return;
-		put(out, slice_first(query, 1));
-		query = slice_after(query, 1);
+	switch (attr->type) {
+	case ATTR_STRING:
+		return redact_text(r, attr->key, kind_of(attr->key), &attr->str, arena);
+	case ATTR_INT:
+		return !r->rules_cnt || redact_number(r, attr, arena);
+	case ATTR_STRINGS:
+		if (!attr->items_cnt)
+			return true;
+		redact_items(r, attr, arena);
+		return attr->items_cnt > 0;
+	case ATTR_BOOL:
+	case ATTR_DOUBLE:
+		break;
 	}
-}
-
-static struct slice without_fragment(struct slice s)
-{
-	ptrdiff_t hash = slice_find(s, '#');
-
-	return hash < 0 ? s : slice_first(s, (size_t)hash);
-}
-
-static struct slice redact_query(const struct redact_options *options, struct slice query,
-				 struct arena *arena)
-{
-	struct out out = {0};
-
-	query = without_fragment(query);
-	if (query.n == 0)
-		return query;
-	out.p = arena__alloc(arena, query_sz_max(query));
-	if (!out.p)
-		return REDACTED;
-	put_query(options, query, &out);
-	return slice_of(out.p, out.n);
-}
-
-/* --- URLs ------------------------------------------------------------------------------------- */
-
-struct url {
-	struct slice before, userinfo, after,
-		query; /* userinfo ends in '@', query begins with '?' */
-};
-
-static struct url split_url(struct slice url)
-{
-	struct url parts = {.query = SLICE("")};
-	size_t end = 0, at;
-	ptrdiff_t mark;
-
-	mark = slice_find(url, '?');
-	if (mark >= 0) {
-		parts.query = slice_after(url, (size_t)mark);
-		url = slice_first(url, (size_t)mark);
-	}
-	mark = slice_find(url, ':');
-	if (mark >= 0 && slice_starts_with(slice_after(url, (size_t)mark), SLICE("://")))
-		mark += 3;
-	else
-		mark = slice_starts_with(url, SLICE("//")) ? 2 : 0;
-	parts.before = slice_first(url, (size_t)mark);
-	url = slice_after(url, (size_t)mark);
-	while (end < url.n && url.p[end] != '/')
-		end++;
-	at = end;
-	while (at > 0 && url.p[at - 1] != '@')
-		at--;
-	parts.userinfo = slice_first(url, at);
-	parts.after = slice_after(url, at);
-	return parts;
-}
-
-static struct slice redact_url(const struct redact_options *options, struct slice url,
-			       struct arena *arena)
-{
-	struct url parts = split_url(without_fragment(url));
-	struct out out = {0};
-
-	if (options->query_values == QUERY_DROP)
-		parts.query.n = 0;
-	if (parts.userinfo.n == 0 && parts.query.n == 0)
-		return slice_first(url, parts.before.n + parts.after.n);
-	out.p = arena__alloc(arena, parts.before.n + USERINFO.n + parts.after.n +
-					    query_sz_max(parts.query));
-	if (!out.p)
-		return REDACTED;
-	put(&out, parts.before);
-	if (parts.userinfo.n)
-		put(&out, USERINFO);
-	put(&out, parts.after);
-	if (parts.query.n) {
-		put(&out, SLICE("?"));
-		put_query(options, slice_after(parts.query, 1), &out);
-	}
-	return slice_of(out.p, out.n);
-}
-
-/* False if the attribute must go. */
-static bool redact_attr(const struct redact_options *options, struct attr *attr,
-			struct arena *arena)
-{
-	if (attr->type != ATTR_STRING)
-		return true;
-	if (slice_eq(attr->key, SLICE("url.full")))
-		attr->str = redact_url(options, attr->str, arena);
-	if (!slice_eq(attr->key, SLICE("url.query")))
-		return true;
-	if (options->query_values == QUERY_DROP)
-		return false;
-	attr->str = redact_query(options, attr->str, arena);
 	return true;
 }
 
-void redact_span(const struct redact_options *options, struct span *span, struct arena *arena)
+void redactor__attrs(struct redactor *r, struct attrs *attrs, struct arena *arena)
 {
-	struct attrs *attrs = &span->attrs;
 	uint16_t kept_cnt = 0;
 
 	for (uint16_t i = 0; i < attrs->cnt; i++) {
-		if (!redact_attr(options, &attrs->v[i], arena))
+		if (!redactor__attr(r, &attrs->v[i], arena))
 			continue;
 		if (kept_cnt != i)
 			attrs->v[kept_cnt] = attrs->v[i];
 		kept_cnt++;
 	}
 	attrs->cnt = kept_cnt;
+}
+
+void redactor__span(struct redactor *r, struct span *span, struct arena *arena)
+{
+	redactor__attrs(r, &span->attrs, arena);
+	if (!redact_text(r, REDACT_SPAN_NAME, KEY_PATH, &span->name, arena))
+		span->name = REDACTED; /* a span must have one */
+	if (span->trace_state.n &&
+	    !redact_text(r, REDACT_TRACE_STATE, KEY_OTHER, &span->trace_state, arena))
+		span->trace_state = SLICE("");
+}
+
+/* --- making one ------------------------------------------------------------------------------- */
+
+/* A copy that ends in NUL. */
+static char *copy(struct redactor *r, const char *text)
+{
+	size_t sz = strlen(text) + 1;
+	char *to = arena__alloc(&r->texts, sz);
+
+	if (to)
+		memcpy(to, text, sz);
+	return to;
+}
+
+static bool copy_url_options(struct redactor *r, const struct url_options *from)
+{
+	const char **keys = arena__alloc(&r->texts, (from->keep_keys_cnt + 1) * sizeof(*keys));
+
+	if (!keys)
+		return false;
+	r->url = (struct url_options){
+		.query_values = from->query_values,
+		.keep_keys = keys,
+		.keep_keys_cnt = from->keep_keys_cnt,
+	};
+	for (size_t i = 0; i < from->keep_keys_cnt; i++) {
+		keys[i] = copy(r, from->keep_keys[i]);
+		if (!keys[i])
+			return false;
+	}
+	return true;
+}
+
+static bool add_rule(struct redactor *r, const struct redact_rule *from, char why[REDACT_WHY_SZ])
+{
+	const char *attribute = copy(r, from->attribute);
+	const char *replacement = from->replacement ? copy(r, from->replacement) : "REDACTED";
+	struct rule *rule = &r->rules[r->rules_cnt];
+	char wrong[PATTERN_WHY_SZ];
+
+	if (!attribute || !replacement)
+		return false;
+	*rule = (struct rule){
+		.attribute = slice_str(attribute),
+		.mask = slice_str(replacement),
+		.action = from->action,
+		.name = attribute,
+	};
+	r->rules_cnt++;
+	if (!from->pattern)
+		return true;
+	rule->pattern = pattern__new(from->pattern, PATTERN_TEXT, wrong);
+	if (!rule->pattern)
+		snprintf(why, REDACT_WHY_SZ, "%s", wrong);
+	return rule->pattern;
+}
+
+static bool add_rules(struct redactor *r, const struct redact_options *options,
+		      char why[REDACT_WHY_SZ])
+{
+	r->rules = calloc(options->rules_cnt ?: 1, sizeof(*r->rules));
+	if (!r->rules)
+		return false;
+	for (size_t i = 0; !r->values_off && i < options->rules_cnt; i++)
+		if (!add_rule(r, &options->rules[i], why))
+			return false;
+	return true;
+}
+
+static unsigned int kinds_of(const struct redact_options *options)
+{
+	unsigned int kinds = 1u << VALUE_USERINFO;
+
+	for (size_t i = 0; i < options->patterns_cnt; i++)
+		for (int kind = 0; kind < VALUE_KINDS; kind++)
+			if (strcmp(options->patterns[i], value_names[kind]) == 0)
+				kinds |= 1u << kind;
+	return options->values_off ? 0 : kinds;
+}
+
+struct redactor *redactor__new(const struct redact_options *options, char why[REDACT_WHY_SZ])
+{
+	struct redactor *r = calloc(1, sizeof(*r));
+	bool failed = false;
+
+	snprintf(why, REDACT_WHY_SZ, "out of memory");
+	if (!r)
+		return NULL;
+	arena__init(&r->texts, OPTIONS_MAX);
+	r->values_off = options->values_off;
+	r->hash_key = arena__copy(&r->texts, options->hash_key, &failed);
+	if (!failed && copy_url_options(r, &options->url) && add_rules(r, options, why) &&
+	    values__init(&r->values, kinds_of(options)) == 0)
+		return r;
+	redactor__free(r);
+	return NULL;
+}
+
+void redactor__free(struct redactor *r)
+{
+	if (!r)
+		return;
+	for (size_t i = 0; i < r->rules_cnt; i++)
+		pattern__free(r->rules[i].pattern);
+	free(r->rules);
+	values__free(&r->values);
+	layers__free(&r->layers);
+	arena__free(&r->texts);
+	free(r);
+}
+
+void redactor__hits(const struct redactor *r,
+		    void (*tell)(void *ctx, const char *what, uint64_t hits), void *ctx)
+{
+	char name[128];
+
+	if (r->key_hits)
+		tell(ctx, "by key", r->key_hits);
+	for (size_t i = 0; i < r->rules_cnt; i++) {
+		snprintf(name, sizeof(name), "rule %zu (%s)", i + 1, r->rules[i].name);
+		if (r->rules[i].hits)
+			tell(ctx, name, r->rules[i].hits);
+	}
+	for (int kind = 0; kind < VALUE_KINDS; kind++)
+		if (r->values.hits[kind])
+			tell(ctx, value_names[kind], r->values.hits[kind]);
 }

@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The patterns, what they need to be tried, and what they must show beyond their form. */
+#include "user/policy/values.h"
+
+#include <errno.h>
+
+#include "user/policy/card.h"
+#include "user/policy/text_out.h"
+
+#define SUSPECT_MIN 6 /* bytes: a@b.cd */
+#define CARD_DIGITS_MIN 13
+
+/* --- one look --------------------------------------------------------------------------------- */
+
+/*
+ * How often a text has bytes of some classes: one table gives each byte its place in a sum of five
+ * counters, so that a byte costs two loads and an addition.
+ */
+#define COUNTER_BITS 12
+#define COUNT(n) (1ull << (COUNTER_BITS * (n)))
+#define COUNTED_MAX ((1u << COUNTER_BITS) - 1) /* bytes before a counter can overflow */
+
+enum byte_class {
+	BYTE_DIGIT,
+	BYTE_AT,
+	BYTE_PERCENT,
+	BYTE_J, /* of eyJ, which begins every JSON object in base64 */
+	BYTE_B, /* of bearer and basic */
+	BYTE_CLASSES,
+};
+
+static const uint64_t counts_of[256] = {
+	['0' ... '9'] = COUNT(BYTE_DIGIT),
+	['@'] = COUNT(BYTE_AT),
+	['%'] = COUNT(BYTE_PERCENT),
+	['J'] = COUNT(BYTE_J),
+	['b'] = COUNT(BYTE_B),
+	['B'] = COUNT(BYTE_B),
+};
+
+struct census {
+	size_t cnt[BYTE_CLASSES];
+};
+
+static struct census take_census(struct slice text)
+{
+	struct census census = {{0}};
+
+	while (text.n) {
+		struct slice part = slice_first(text, COUNTED_MAX);
+		uint64_t sum = 0;
+
+		for (size_t i = 0; i < part.n; i++)
+			sum += counts_of[(unsigned char)part.p[i]];
+		for (int i = 0; i < BYTE_CLASSES; i++)
+			census.cnt[i] += sum >> (COUNTER_BITS * i) & COUNTED_MAX;
+		text = slice_after(text, part.n);
+	}
+	return census;
+}
+
+/* word: in lower case. */
+static bool has_word(struct slice text, struct slice word)
+{
+	for (size_t i = 0; i + word.n <= text.n; i++)
+		if ((text.p[i] | 0x20) == word.p[0] &&
+		    slice_eq_nocase(slice_of(text.p + i, word.n), word))
+			return true;
+	return false;
+}
+
+static bool may_be_userinfo(const struct census *census, struct slice text)
+{
+	return census->cnt[BYTE_AT] && memmem(text.p, text.n, "//", 2);
+}
+
+static bool may_be_jwt(const struct census *census, struct slice text)
+{
+	return census->cnt[BYTE_J] && memmem(text.p, text.n, "eyJ", 3);
+}
+
+static bool may_be_bearer(const struct census *census, struct slice text)
+{
+	return census->cnt[BYTE_B] && has_word(text, SLICE("bearer"));
+}
+
+static bool may_be_basic(const struct census *census, struct slice text)
+{
+	return census->cnt[BYTE_B] && has_word(text, SLICE("basic"));
+}
+
+static bool may_be_email(const struct census *census, struct slice text)
+{
+	(void)text;
+	return census->cnt[BYTE_AT];
+}
+
+static bool may_be_card(const struct census *census, struct slice text)
+{
+	(void)text;
+	return census->cnt[BYTE_DIGIT] >= CARD_DIGITS_MIN;
+}
+
+bool values__suspect(struct slice text)
+{
+	struct census census;
+
+	if (text.n < SUSPECT_MIN)
+		return false;
+	census = take_census(text);
+	return census.cnt[BYTE_AT] || census.cnt[BYTE_PERCENT] ||
+	       census.cnt[BYTE_DIGIT] >= CARD_DIGITS_MIN || may_be_jwt(&census, text) ||
+	       may_be_bearer(&census, text) || may_be_basic(&census, text);
+}
+
+/* --- a closer look ---------------------------------------------------------------------------- */
+
+static int base64_digit(char c)
+{
+	if (c >= 'A' && c <= 'Z')
+		return c - 'A';
+	if (c >= 'a' && c <= 'z')
+		return c - 'a' + 26;
+	if (c >= '0' && c <= '9')
+		return c - '0' + 52;
+	return c == '+' || c == '-' ? 62 : c == '/' || c == '_' ? 63 : -1;
+}
+
+/* Basic credentials are a name, a colon and a password in base64: "basic usage" is not. */
+static bool holds_colon(struct slice base64)
+{
+	unsigned int bits = 0, bits_cnt = 0;
+
+	for (size_t i = 0; i < base64.n; i++) {
+		int digit = base64_digit(base64.p[i]);
+
+		if (digit < 0)
+			break;
+		bits = bits << 6 | (unsigned int)digit;
+		bits_cnt += 6;
+		if (bits_cnt >= 8) {
+			bits_cnt -= 8;
+			if ((bits >> bits_cnt & 0xff) == ':')
+				return true;
+		}
+	}
+	return false;
+}
+
+/* Each may narrow the match; false: it is none. The search goes on behind match->end. */
+static bool verify_basic(struct slice text, struct text_range *match)
+{
+	return holds_colon(slice_of(text.p + match->begin, match->end - match->begin));
+}
+
+static bool verify_card(struct slice text, struct text_range *match)
+{
+	return card_find(text, *match, match);
+}
+
+/* What has been masked before, REDACTED:REDACTED@host.example, is no address. */
+static bool verify_email(struct slice text, struct text_range *match)
+{
+	struct slice address = slice_of(text.p + match->begin, match->end - match->begin);
+
+	return !slice_starts_with(address, SLICE("REDACTED@"));
+}
+
+/*
+ * Every pattern begins where a shorter match cannot, or ends what it began, so that a text made to
+ * be slow costs a few looks at each byte. (?<=%[0-9A-Fa-f]{2}): what follows an encoded byte stands
+ * at a beginning, and so does what follows a '%' that encodes nothing.
+ */
+#define LOCAL "A-Za-z0-9._~!$*^{|}'+\\x80-\\xff-"
+#define DOMAIN "A-Za-z0-9\\x80-\\xff-"
+
+static const struct value_row {
+	const char *pattern;
+	struct slice mask;
+	bool (*may_be)(const struct census *census, struct slice text);
+	bool (*verify)(struct slice text, struct text_range *match); /* NULL: the form will do */
+} rows[VALUE_KINDS] = {
+	[VALUE_USERINFO] =
+		{
+			.pattern = "//\\K[^\\s/?#\"'<>\\\\]+(?=@)",
+			.mask = SLICE("REDACTED:REDACTED"),
+			.may_be = may_be_userinfo,
+		},
+	/* Anything that is a JSON object in base64, with or without the parts that follow. */
+	[VALUE_JWT] =
+		{
+			.pattern = "eyJ[A-Za-z0-9_+/-]{8,}+={0,2}(?:\\.[A-Za-z0-9_-]*+){0,4}",
+			.mask = REDACTED,
+			.may_be = may_be_jwt,
+		},
+	[VALUE_BEARER] =
+		{
+			.pattern = "(?i)(?<![a-z0-9])bearer[\\s+:=]++\\K(?![a-z_-]++=\")"
+				   "[^\\s,;\"'<>&]{4,}+",
+			.mask = REDACTED,
+			.may_be = may_be_bearer,
+		},
+	[VALUE_BASIC] =
+		{
+			.pattern = "(?i)(?<![a-z0-9])basic[\\s+:=]++\\K[a-z0-9+/_-]{4,}+={0,2}",
+			.mask = REDACTED,
+			.may_be = may_be_basic,
+			.verify = verify_basic,
+		},
+	[VALUE_EMAIL] =
+		{
+			.pattern = "(?:(?<![" LOCAL "%])|(?<=%[0-9A-Fa-f]{2})|(?<=%)(?![0-9A-Fa-f]"
+				   "{2}))'*+\\K[" LOCAL "]++@(?:[" DOMAIN "]{1,63}+\\.)+"
+				   "[A-Za-z\\x80-\\xff][" DOMAIN "]{1,62}",
+			.mask = REDACTED,
+			.may_be = may_be_email,
+			.verify = verify_email,
+		},
+	[VALUE_CARD] =
+		{
+			.pattern = "[0-9](?:[ .+_-]?[0-9]){12,}+",
+			.mask = REDACTED,
+			.may_be = may_be_card,
+			.verify = verify_card,
+		},
+};
+
+const char *const value_names[VALUE_KINDS] = {
+	[VALUE_USERINFO] = "userinfo", [VALUE_JWT] = "jwt",	[VALUE_BEARER] = "bearer",
+	[VALUE_BASIC] = "basic",       [VALUE_EMAIL] = "email", [VALUE_CARD] = "card",
+};
+
+int values__init(struct values *v, unsigned int kinds)
+{
+	char why[PATTERN_WHY_SZ];
+
+	*v = (struct values){.hits = {0}};
+	for (int kind = 0; kind < VALUE_KINDS; kind++) {
+		if (!(kinds & 1u << kind))
+			continue;
+		v->patterns[kind] = pattern__new(rows[kind].pattern, PATTERN_BYTES, why);
+		if (!v->patterns[kind]) /* the patterns are good, there is a test: it is memory */
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+void values__free(struct values *v)
+{
+	for (int kind = 0; kind < VALUE_KINDS; kind++)
+		pattern__free(v->patterns[kind]);
+	*v = (struct values){.hits = {0}};
+}
+
+static void find_kind(struct values *v, enum value_kind kind, const struct layers *layers,
+		      struct finds *finds)
+{
+	const struct value_row *row = &rows[kind];
+	struct text_range match = {.end = 0};
+	int found;
+
+	while ((found = pattern__find(v->patterns[kind], layers->text, match.end, &match)) > 0) {
+		if (row->verify && !row->verify(layers->text, &match))
+			continue;
+		v->hits[kind] += finds__add(finds, layers__raw(layers, match), row->mask);
+	}
+	finds->all |= found < 0;
+}
+
+void values__find(struct values *v, struct layers *layers, struct slice text, struct finds *finds)
+{
+	layers__start(layers, text);
+	do {
+		struct census census = take_census(layers->text);
+
+		for (int kind = 0; kind < VALUE_KINDS; kind++)
+			if (v->patterns[kind] && rows[kind].may_be(&census, layers->text))
+				find_kind(v, (enum value_kind)kind, layers, finds);
+	} while (layers__next(layers, &finds->all));
+}
