@@ -14,6 +14,9 @@ int run_replay(const struct options *options);
 /* `sonde agent`: the daemon. options is changed by reloads. */
 int run_agent(struct options *options);
 
+/* `sonde redact`: lines from standard input, redacted. */
+int run_redact(const struct options *options);
+
 /* Signals, noted by handlers that the run functions install. */
 enum run_signal {
 	RUN_STOP = 1,	/* SIGINT, SIGTERM */

@@ -84,6 +84,18 @@ static const struct command_row commands[] = {
 				    "  sonde replay nginx.ring --json\n"
 				    "  sonde replay nginx.ring --otlp-file spans.jsonl\n",
 		},
+	[COMMAND_REDACT] =
+		{
+			.name = "redact",
+			.usage = "[OPTIONS] < LINES",
+			.summary = "Show what redaction makes of lines from standard input",
+			.text = "A line is a span as `sonde trace --json` prints it, a JSON object "
+				"of attributes, or\n"
+				"text. The configuration's rules apply as they do to spans.\n",
+			.examples = "  echo 'mail jane@example.com' | sonde redact --explain\n"
+				    "  echo '/users?token=1' | sonde redact --attribute url.full\n"
+				    "  sonde redact -c sonde.yaml < spans.jsonl\n",
+		},
 	[COMMAND_VERSION] =
 		{
 			.name = "version",

@@ -13,7 +13,7 @@
 #include "user/control/nearest.h"
 
 #define ON(command) (1u << COMMAND_##command)
-#define CONFIGURED (ON(TRACE) | ON(AGENT) | ON(CONFIG_PRINT) | ON(DOCTOR) | ON(REPLAY))
+#define CONFIGURED (ON(TRACE) | ON(AGENT) | ON(CONFIG_PRINT) | ON(DOCTOR) | ON(REPLAY) | ON(REDACT))
 
 enum plain {
 	PLAIN_CONFIG,
@@ -21,6 +21,8 @@ enum plain {
 	PLAIN_JSON,
 	PLAIN_RECORD,
 	PLAIN_NO_COLOR,
+	PLAIN_ATTRIBUTE,
+	PLAIN_EXPLAIN,
 	PLAIN_HELP,
 };
 
@@ -58,6 +60,19 @@ const struct plain_option plain_options[] = {
 			.flag = "no-color",
 			.help = "Print without colours",
 			.commands = ON(TRACE) | ON(DOCTOR) | ON(REPLAY),
+		},
+	[PLAIN_ATTRIBUTE] =
+		{
+			.flag = "attribute",
+			.argument = "KEY",
+			.help = "Take lines of text for values of this attribute (default text)",
+			.commands = ON(REDACT),
+		},
+	[PLAIN_EXPLAIN] =
+		{
+			.flag = "explain",
+			.help = "Say at the end what was hit how often, on standard error",
+			.commands = ON(REDACT),
 		},
 	[PLAIN_HELP] =
 		{
@@ -165,6 +180,12 @@ static int set_plain(struct parser *p, const struct plain_option *plain, const c
 		break;
 	case PLAIN_NO_COLOR:
 		o->no_color = true;
+		break;
+	case PLAIN_ATTRIBUTE:
+		o->attribute = value;
+		break;
+	case PLAIN_EXPLAIN:
+		o->explain = true;
 		break;
 	case PLAIN_HELP:
 		o->topic = o->command;

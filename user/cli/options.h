@@ -17,7 +17,8 @@ struct options {
 	const char *file;	 /* operand of `config check` and `replay` */
 	const char *record_file; /* NULL: do not record */
 	uint64_t duration_ns;	 /* 0: until interrupted */
-	bool json, no_color;
+	const char *attribute;	 /* of redact's plain lines; NULL: the usual name */
+	bool json, no_color, explain;
 	char **child_argv; /* after "--", ends in NULL; NULL if there was none */
 	int argc;
 	char **argv;
