@@ -14,6 +14,7 @@
 #include "user/export/otlp_encode.h"
 #include "user/export/otlp_json.h"
 #include "user/policy/red.h"
+#include "user/policy/redact.h"
 #include "user/policy/tail_sampler.h"
 
 #define RUNS 5
@@ -38,6 +39,8 @@ struct bench {
 	uint32_t spare_cnt;
 	uint64_t now_ns;
 	z_stream deflater;
+	struct redactor *redactor;
+	struct arena arena;
 	Opentelemetry__Proto__Collector__Trace__V1__ExportTraceServiceRequest *message;
 	uint8_t *packed, *body, *gzipped;
 	size_t gzipped_cap;
@@ -275,21 +278,40 @@ static struct work sample(struct bench *b)
 	return (struct work){SPAN_BATCH_MAX, 0};
 }
 
+/* Nothing in these spans is to be redacted: what looking costs. */
+static struct work redact(struct bench *b)
+{
+	struct span_batch *batch = b->batches[0];
+
+	arena__reset(&b->arena);
+	for (uint32_t i = 0; i < batch->cnt; i++)
+		redactor__span(b->redactor, &batch->spans[i], &b->arena);
+	return (struct work){batch->cnt, 0};
+}
+
 static const struct {
 	const char *name;
 	struct work (*once)(struct bench *b);
 } rows[] = {
-	{"otlp_encode", encode_batch},	     {"otlp_encode_single_spans", encode_single},
-	{"otlp_encode_gzip_1", encode_gzip}, {"protobuf_c_pack", pack_protobuf_c},
-	{"otlp_json", encode_json},	     {"metrics", count_metrics},
-	{"copy_batch", copy_only},	     {"copy_batch_and_sample_10_percent", sample},
+	{"otlp_encode", encode_batch},
+	{"otlp_encode_single_spans", encode_single},
+	{"otlp_encode_gzip_1", encode_gzip},
+	{"protobuf_c_pack", pack_protobuf_c},
+	{"otlp_json", encode_json},
+	{"metrics", count_metrics},
+	{"copy_batch", copy_only},
+	{"copy_batch_and_sample_10_percent", sample},
+	{"redact", redact},
 };
 
 /* --- runs -------------------------------------------------------------------------------------- */
 
 static void prepare(struct bench *b)
 {
+	static const char *const patterns[] = {"card", "jwt", "bearer", "basic", "email"};
+	struct redact_options options = {.patterns = patterns, .patterns_cnt = LEN(patterns)};
 	struct resource *r = make_resource();
+	char why[REDACT_WHY_SZ];
 	struct slice bytes;
 	size_t body_sz;
 
@@ -307,6 +329,9 @@ static void prepare(struct bench *b)
 	must(b->red && b->sampler && tail_sampler__set(b->sampler, 100000, 1000000000) == 0,
 	     "out of memory");
 	resource__release(r);
+	b->redactor = redactor__new(&options, why);
+	must(b->redactor, "out of memory");
+	arena__init(&b->arena, 1u << 20);
 	must(span_groups__init(&b->groups, SPAN_BATCH_MAX) == 0, "out of memory");
 	pb_writer__init(&b->pb, OTLP_REQUEST_MAX_SZ);
 	json_writer__init(&b->json, OTLP_JSON_MAX_SZ);
@@ -336,6 +361,8 @@ static void clear(struct bench *b)
 	while (b->spare_cnt)
 		span_batch__free(b->spare[--b->spare_cnt]);
 	REQUEST(free_unpacked)(b->message, NULL);
+	redactor__free(b->redactor);
+	arena__free(&b->arena);
 	span_groups__free(&b->groups);
 	pb_writer__free(&b->pb);
 	json_writer__free(&b->json);

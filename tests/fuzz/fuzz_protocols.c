@@ -9,13 +9,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "user/protocols/http_headers.h"
 #include "user/protocols/protocol.h"
 
 #define FLAG_SERVER_FIRST 0x01u
 #define FLAG_LAST 0x02u	       /* after each run, no more comes of it */
 #define FLAG_SERVER_SIDE 0x04u /* whose span is described */
 #define FLAG_UNIX 0x08u
-#define FLAG_FAILED 0x10u /* exchanges end in a failure */
+#define FLAG_FAILED 0x10u  /* exchanges end in a failure */
+#define FLAG_HEADERS 0x20u /* headers are captured */
 
 #define MSG_FLAGS_ALL                                                                    \
 	(MESSAGE_HAS_PARTS | MESSAGE_UNTIL_CLOSE | MESSAGE_UPGRADE | MESSAGE_TRUNCATED | \
@@ -151,7 +153,7 @@ static void describe(const struct connection *c, const struct attrs *response)
 	c->protocol->describe(&view, out);
 	CHECK(out->text_len <= DESCRIPTION_TEXT_MAX);
 	CHECK(out->error || !view.failure.n);
-	CHECK(out->attrs.dropped_cnt == 0);
+	CHECK(out->attrs.dropped_cnt == response->dropped_cnt);
 	check_slice(out->operation);
 	check_slice(out->route_path);
 	check_attrs(&out->attrs, v, SPAN_ATTRS_MAX);
@@ -187,12 +189,23 @@ static void drop(struct stream *stream, size_t n)
 	free(old);
 }
 
+static const struct wanted_headers *wanted(enum sender sender)
+{
+	static const char *const names[] = {"Host", "x", "content-length", "transfer-encoding"};
+	static struct wanted_headers headers[2];
+
+	if (!headers[sender].cnt)
+		CHECK(wanted_headers__init(&headers[sender], sender, names, 4) == 0);
+	return &headers[sender];
+}
+
 /* One call of parse. False when it wants more, or gave up. */
 static bool step(struct connection *c, enum sender sender, bool last)
 {
 	struct stream *stream = &c->streams[sender];
 	struct attr *v = malloc(MSG_ATTRS_MAX * sizeof(*v));
 	struct msg msg = {
+		.wanted = c->flags & FLAG_HEADERS ? wanted(sender) : NULL,
 		.tag = sender == FROM_SERVER && c->tags_cnt ? c->tags[0] : 0,
 		.attrs = {.v = v, .cap = MSG_ATTRS_MAX},
 	};

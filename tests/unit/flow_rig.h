@@ -44,6 +44,7 @@ struct seen {
 	int64_t code, request_sz, response_sz; /* -1: not set */
 	char name[128], path[128], error[32], method[16], trace_state[64];
 	char peer[64];
+	char asked[64], answered[64]; /* headers x-asked and x-answered; "a|b" for two values */
 };
 
 struct rig {
@@ -99,6 +100,19 @@ static inline void attr_text(const struct span *span, struct slice key, char *ou
 	text_of(attr ? attr->str : SLICE(""), out, out_sz);
 }
 
+static inline void items_text(const struct span *span, struct slice key, char *out, size_t out_sz)
+{
+	const struct attr *attr = attrs_get(&span->attrs, key);
+	size_t n = 0;
+
+	out[0] = '\0';
+	if (attr)
+		assert_int_equal(attr->type, ATTR_STRINGS);
+	for (uint32_t i = 0; attr && i < attr->items_cnt && n < out_sz; i++)
+		n += (size_t)snprintf(out + n, out_sz - n, "%s%.*s", i ? "|" : "",
+				      (int)attr->items[i].n, attr->items[i].p);
+}
+
 static inline void see_span(struct rig *rig, const struct span *span)
 {
 	struct seen *seen = &rig->spans[rig->spans_cnt];
@@ -126,6 +140,9 @@ static inline void see_span(struct rig *rig, const struct span *span)
 	attr_text(span, SLICE("error.type"), seen->error, sizeof(seen->error));
 	attr_text(span, SLICE("sonde.parent.method"), seen->method, sizeof(seen->method));
 	attr_text(span, SLICE("network.peer.address"), seen->peer, sizeof(seen->peer));
+	items_text(span, SLICE("http.request.header.x-asked"), seen->asked, sizeof(seen->asked));
+	items_text(span, SLICE("http.response.header.x-answered"), seen->answered,
+		   sizeof(seen->answered));
 	assert_true(span->end_ns >= span->start_ns);
 	assert_int_equal(seen->status == SPAN_STATUS_ERROR, seen->error[0] != 0);
 	/* A parent goes with a method, and the other way round. */

@@ -40,9 +40,10 @@ static void join(struct finds *f)
 			f->v[cnt++] = *next;
 			continue;
 		}
-		last->mask = REDACTED;
-		if (next->at.end > last->at.end)
-			last->at.end = next->at.end;
+		if (next->at.end <= last->at.end)
+			continue;
+		last->mask = next->at.begin == last->at.begin ? next->mask : REDACTED;
+		last->at.end = next->at.end;
 	}
 	f->cnt = cnt;
 }

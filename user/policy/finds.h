@@ -28,8 +28,9 @@ static inline void finds__clear(struct finds *f)
 /* False when that very part is there already. */
 bool finds__add(struct finds *f, struct text_range at, struct slice mask);
 /*
- * The text with its finds masked; where they overlap REDACTED stands for all of them. All of it is
- * REDACTED if f->all, or if the arena is full, which sets it. The order of the finds changes.
+ * The text with its finds masked. Of finds in each other the outer one counts; where they overlap
+ * REDACTED stands for both. All of the text is REDACTED if f->all, or if the arena is full, which
+ * sets it. The order of the finds changes.
  */
 struct slice finds__mask(struct finds *f, struct slice text, struct arena *arena);
 

@@ -14,6 +14,7 @@
 
 #define OPTIONS_MAX (8u << 20) /* bytes of all texts in the options */
 #define NUMBER_SZ 24
+#define ROUNDS_MAX 4
 
 struct rule {
 	struct slice attribute, mask;
@@ -220,6 +221,23 @@ static bool redact_by_rules(struct redactor *r, struct slice key, struct slice *
 	return true;
 }
 
+/* --- by value --------------------------------------------------------------------------------- */
+
+/* A mask can make a secret of what stands beside it: looks again until nothing is found. */
+static void redact_by_value(struct redactor *r, enum key_kind kind, struct slice *text,
+			    struct arena *arena)
+{
+	for (int round = 0; round < ROUNDS_MAX; round++) {
+		finds__clear(&r->finds);
+		values__find(&r->values, &r->layers, *text, &r->finds);
+		if (r->finds.cnt == 0 && !r->finds.all)
+			return;
+		r->finds.all |= round + 1 == ROUNDS_MAX;
+		*text = apply_finds(r, *text, arena);
+		redact_by_key(r, kind, text, arena);
+	}
+}
+
 /* --- attributes ------------------------------------------------------------------------------- */
 
 /* False if it must go. */
@@ -235,11 +253,8 @@ static bool redact_text(struct redactor *r, struct slice key, enum key_kind kind
 	}
 	if (r->rules_cnt && !redact_by_rules(r, key, text, arena))
 		return false;
-	if (!r->values_off && values__suspect(*text)) {
-		finds__clear(&r->finds);
-		values__find(&r->values, &r->layers, *text, &r->finds);
-		*text = apply_finds(r, *text, arena);
-	}
+	if (!r->values_off && values__suspect(*text))
+		redact_by_value(r, kind, text, arena);
 	if (text->p != before.p && !slice_eq(*text, before))
 		account_add(ACCOUNT_REDACTED, 1);
 	return true;

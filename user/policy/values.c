@@ -95,10 +95,20 @@ static bool may_be_email(const struct census *census, struct slice text)
 	return census->cnt[BYTE_AT];
 }
 
+/* Enough digits in a row, with at most one other character between any two. */
 static bool may_be_card(const struct census *census, struct slice text)
 {
-	(void)text;
-	return census->cnt[BYTE_DIGIT] >= CARD_DIGITS_MIN;
+	size_t digits_cnt = 0, others_cnt = 0;
+
+	if (census->cnt[BYTE_DIGIT] < CARD_DIGITS_MIN)
+		return false;
+	for (size_t i = 0; i < text.n && digits_cnt < CARD_DIGITS_MIN; i++) {
+		bool digit = text.p[i] >= '0' && text.p[i] <= '9';
+
+		others_cnt = digit ? 0 : others_cnt + 1;
+		digits_cnt = digit ? digits_cnt + 1 : others_cnt > 1 ? 0 : digits_cnt;
+	}
+	return digits_cnt == CARD_DIGITS_MIN;
 }
 
 bool values__suspect(struct slice text)
@@ -108,9 +118,9 @@ bool values__suspect(struct slice text)
 	if (text.n < SUSPECT_MIN)
 		return false;
 	census = take_census(text);
-	return census.cnt[BYTE_AT] || census.cnt[BYTE_PERCENT] ||
-	       census.cnt[BYTE_DIGIT] >= CARD_DIGITS_MIN || may_be_jwt(&census, text) ||
-	       may_be_bearer(&census, text) || may_be_basic(&census, text);
+	return census.cnt[BYTE_AT] || census.cnt[BYTE_PERCENT] || may_be_jwt(&census, text) ||
+	       may_be_bearer(&census, text) || may_be_basic(&census, text) ||
+	       may_be_card(&census, text);
 }
 
 /* --- a closer look ---------------------------------------------------------------------------- */
@@ -158,12 +168,19 @@ static bool verify_card(struct slice text, struct text_range *match)
 	return card_find(text, *match, match);
 }
 
-/* What has been masked before, REDACTED:REDACTED@host.example, is no address. */
+#define NOT_USERINFO "\t\n\v\f\r /?#\"'<>\\"
+
+/* A part of a URL's credentials is none, and neither is what was masked, REDACTED@host.example. */
 static bool verify_email(struct slice text, struct text_range *match)
 {
 	struct slice address = slice_of(text.p + match->begin, match->end - match->begin);
+	size_t at = match->begin + (size_t)slice_find(address, '@');
 
-	return !slice_starts_with(address, SLICE("REDACTED@"));
+	if (slice_starts_with(address, SLICE("REDACTED@")))
+		return false;
+	while (at > 0 && !memchr(NOT_USERINFO, text.p[at - 1], sizeof(NOT_USERINFO) - 1))
+		at--;
+	return at < 2 || text.p[at - 1] != '/' || text.p[at - 2] != '/';
 }
 
 /*
@@ -257,11 +274,14 @@ static void find_kind(struct values *v, enum value_kind kind, const struct layer
 {
 	const struct value_row *row = &rows[kind];
 	struct text_range match = {.end = 0};
-	int found;
+	int found = 0;
 
-	while ((found = pattern__find(v->patterns[kind], layers->text, match.end, &match)) > 0) {
-		if (row->verify && !row->verify(layers->text, &match))
-			continue;
+	while (!finds->all &&
+	       (found = pattern__find(v->patterns[kind], layers->text, match.end, &match)) > 0) {
+		if ((row->verify && !row->verify(layers->text, &match)) ||
+		    slice_eq(row->mask,
+			     slice_of(layers->text.p + match.begin, match.end - match.begin)))
+			continue; /* the latter: it has been masked before */
 		v->hits[kind] += finds__add(finds, layers__raw(layers, match), row->mask);
 	}
 	finds->all |= found < 0;
