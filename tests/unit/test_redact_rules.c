@@ -112,6 +112,18 @@ static const struct {
 	 "http://h/a?b=REDACTED"},
 	{{"x", NULL, REDACT_MASK, NULL},
 	 "http.response.header.location",
+	 "https://u:p@h/a;sid=1#t=2",
+	 "https://REDACTED:REDACTED@h/a;sid=REDACTED"},
+	{{"x", NULL, REDACT_MASK, NULL},
+	 "http.response.header.link",
+	 "<http://h/a?b=c>; rel=next",
+	 "<http://h/a?b=REDACTED"},
+	{{"x", NULL, REDACT_MASK, NULL},
+	 "http.request.header.x-text",
+	 "a#b;token=c",
+	 "a#b;token=c"},
+	{{"x", NULL, REDACT_MASK, NULL},
+	 "http.response.header.location",
 	 "/a?b=c",
 	 "/a?b=REDACTED"},
 	{{"x", NULL, REDACT_MASK, NULL},
@@ -218,6 +230,7 @@ static void values_off(void **state)
 	assert_string_equal(redact(r, "a", "4111111111111111 a@b.cd"), "4111111111111111 a@b.cd");
 	assert_string_equal(redact(r, "url.query", "a=1"), "a=REDACTED");
 	assert_string_equal(redact(r, "url.full", "http://a:b@c/"), "http://REDACTED:REDACTED@c/");
+	assert_string_equal(redact(r, "text", "//a:b@c/"), "//REDACTED:REDACTED@c/");
 	assert_string_equal(redact(r, "http.request.header.cookie", "a"), "REDACTED");
 	redactor__free(r);
 }

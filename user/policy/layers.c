@@ -27,11 +27,13 @@ static bool make_room(struct layers *l, size_t n)
 	if (n >= UINT32_MAX)
 		return false;
 	undone = realloc(l->undone, n + 1);
-	l->undone = undone ?: l->undone;
-	raw = reallocarray(l->raw, n + 1, sizeof(*raw));
-	l->raw = raw ?: l->raw;
-	if (!undone || !raw)
+	if (!undone)
 		return false;
+	l->undone = undone;
+	raw = reallocarray(l->raw, n + 1, sizeof(*raw));
+	if (!raw)
+		return false;
+	l->raw = raw;
 	l->cap = n + 1;
 	return true;
 }

@@ -29,7 +29,6 @@ struct redactor {
 	struct slice hash_key;
 	struct rule *rules;
 	size_t rules_cnt;
-	bool values_off;
 	struct values values;
 	uint64_t key_hits;
 	struct arena texts; /* of the options */
@@ -83,12 +82,6 @@ static enum key_kind kind_of(struct slice key)
 	return key.p[0] == 'h' ? header_kind(key) : KEY_OTHER;
 }
 
-/* Referer, Location, Link and their like: has it a query to redact? */
-static bool is_url(struct slice s)
-{
-	return slice_find(s, '?') >= 0 && (s.p[0] == '/' || memmem(s.p, s.n, "://", 3));
-}
-
 /* False if it must go. */
 static bool redact_by_key(struct redactor *r, enum key_kind kind, struct slice *text,
 			  struct arena *arena)
@@ -109,8 +102,7 @@ static bool redact_by_key(struct redactor *r, enum key_kind kind, struct slice *
 		*text = redact_command_line(*text, arena);
 		break;
 	case KEY_HEADER:
-		if (is_url(*text))
-			*text = redact_url(&r->url, *text, arena);
+		*text = redact_link(&r->url, *text, arena);
 		break;
 	case KEY_SECRET_HEADER:
 		*text = REDACTED;
@@ -253,7 +245,7 @@ static bool redact_text(struct redactor *r, struct slice key, enum key_kind kind
 	}
 	if (r->rules_cnt && !redact_by_rules(r, key, text, arena))
 		return false;
-	if (!r->values_off && values__suspect(*text))
+	if (values__suspect(*text))
 		redact_by_value(r, kind, text, arena);
 	if (text->p != before.p && !slice_eq(*text, before))
 		account_add(ACCOUNT_REDACTED, 1);
@@ -409,7 +401,7 @@ static bool add_rules(struct redactor *r, const struct redact_options *options,
 	r->rules = calloc(options->rules_cnt ?: 1, sizeof(*r->rules));
 	if (!r->rules)
 		return false;
-	for (size_t i = 0; !r->values_off && i < options->rules_cnt; i++)
+	for (size_t i = 0; !options->values_off && i < options->rules_cnt; i++)
 		if (!add_rule(r, &options->rules[i], why))
 			return false;
 	return true;
@@ -417,13 +409,13 @@ static bool add_rules(struct redactor *r, const struct redact_options *options,
 
 static unsigned int kinds_of(const struct redact_options *options)
 {
-	unsigned int kinds = 1u << VALUE_USERINFO;
+	unsigned int kinds = 1u << VALUE_USERINFO; /* in any case */
 
-	for (size_t i = 0; i < options->patterns_cnt; i++)
+	for (size_t i = 0; !options->values_off && i < options->patterns_cnt; i++)
 		for (int kind = 0; kind < VALUE_KINDS; kind++)
 			if (strcmp(options->patterns[i], value_names[kind]) == 0)
 				kinds |= 1u << kind;
-	return options->values_off ? 0 : kinds;
+	return kinds;
 }
 
 struct redactor *redactor__new(const struct redact_options *options, char why[REDACT_WHY_SZ])
@@ -435,7 +427,6 @@ struct redactor *redactor__new(const struct redact_options *options, char why[RE
 	if (!r)
 		return NULL;
 	arena__init(&r->texts, OPTIONS_MAX);
-	r->values_off = options->values_off;
 	r->hash_key = arena__copy(&r->texts, options->hash_key, &failed);
 	if (!failed && copy_url_options(r, &options->url) && add_rules(r, options, why) &&
 	    values__init(&r->values, kinds_of(options)) == 0)

@@ -35,7 +35,7 @@ struct redact_rule {
 
 struct redact_options {
 	struct url_options url;
-	bool values_off;	     /* neither patterns nor rules */
+	bool values_off;	     /* no rules, and no values but credentials in URLs */
 	const char *const *patterns; /* names of the built-in ones, see value_names */
 	size_t patterns_cnt;
 	const struct redact_rule *rules; /* in order, each on what the one before left */

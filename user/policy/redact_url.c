@@ -221,6 +221,19 @@ struct url {
 		query; /* userinfo ends in '@', query begins with '?' */
 };
 
+/* Of the scheme and the slashes before the authority; 0 if there are none. */
+static size_t scheme_len(struct slice url)
+{
+	size_t n = 0;
+
+	while (n < url.n && url.p[n] &&
+	       (is_alpha(url.p[n]) || is_digit(url.p[n]) || strchr("+.-", url.p[n])))
+		n++;
+	if (n && slice_starts_with(slice_after(url, n), SLICE("://")))
+		return n + 3;
+	return slice_starts_with(url, SLICE("//")) ? 2 : 0;
+}
+
 static struct url split_url(struct slice url)
 {
 	struct url parts = {.query = SLICE("")};
@@ -232,13 +245,8 @@ static struct url split_url(struct slice url)
 		parts.query = slice_after(url, (size_t)mark);
 		url = slice_first(url, (size_t)mark);
 	}
-	mark = slice_find(url, ':');
-	if (mark >= 0 && slice_starts_with(slice_after(url, (size_t)mark), SLICE("://")))
-		mark += 3;
-	else
-		mark = slice_starts_with(url, SLICE("//")) ? 2 : 0;
-	parts.before = slice_first(url, (size_t)mark);
-	url = slice_after(url, (size_t)mark);
+	parts.before = slice_first(url, scheme_len(url));
+	url = slice_after(url, parts.before.n);
 	while (end < url.n && url.p[end] != '/')
 		end++;
 	at = end;
@@ -249,26 +257,52 @@ static struct url split_url(struct slice url)
 	return parts;
 }
 
+/* Joins the parts, each redacted; with userinfo "" there are no credentials. */
+static struct slice join_url(const struct url_options *options, const struct url *parts,
+			     struct arena *arena)
+{
+	struct text_out out = {
+		.p = arena__alloc(arena, parts->before.n + USERINFO.n + path_sz_max(parts->after) +
+						 query_sz_max(parts->query)),
+	};
+
+	if (!out.p)
+		return REDACTED;
+	text_put(&out, parts->before);
+	if (parts->userinfo.n)
+		text_put(&out, USERINFO);
+	put_path(parts->after, &out);
+	if (parts->query.n) {
+		text_put(&out, SLICE("?"));
+		put_query(options, slice_after(parts->query, 1), &out);
+	}
+	return text_done(&out);
+}
+
 struct slice redact_url(const struct url_options *options, struct slice url, struct arena *arena)
 {
 	struct url parts = split_url(without_fragment(url));
-	struct text_out out = {0};
 
 	if (options->query_values == QUERY_DROP)
 		parts.query.n = 0;
 	if (parts.userinfo.n == 0 && parts.query.n == 0 && slice_find(parts.after, ';') < 0)
 		return slice_first(url, parts.before.n + parts.after.n);
-	out.p = arena__alloc(arena, parts.before.n + USERINFO.n + path_sz_max(parts.after) +
-					    query_sz_max(parts.query));
-	if (!out.p)
-		return REDACTED;
-	text_put(&out, parts.before);
-	if (parts.userinfo.n)
-		text_put(&out, USERINFO);
-	put_path(parts.after, &out);
-	if (parts.query.n) {
-		text_put(&out, SLICE("?"));
-		put_query(options, slice_after(parts.query, 1), &out);
-	}
-	return text_done(&out);
+	return join_url(options, &parts, arena);
+}
+
+struct slice redact_link(const struct url_options *options, struct slice text, struct arena *arena)
+{
+	struct url parts = {.query = SLICE("")};
+	ptrdiff_t mark;
+
+	if (text.n == 0 || (text.p[0] != '/' && !memmem(text.p, text.n, "://", 3)))
+		return text;
+	text = without_fragment(text);
+	mark = slice_find(text, '?');
+	parts.after = slice_first(text, mark < 0 ? text.n : (size_t)mark);
+	if (mark < 0 && slice_find(text, ';') < 0)
+		return text;
+	if (mark >= 0 && options->query_values != QUERY_DROP)
+		parts.query = slice_after(text, (size_t)mark);
+	return join_url(options, &parts, arena);
 }

@@ -26,6 +26,11 @@ struct url_options {
 struct slice redact_query(const struct url_options *options, struct slice query,
 			  struct arena *arena);
 struct slice redact_url(const struct url_options *options, struct slice url, struct arena *arena);
+/*
+ * A text that is a URL or has one in it, such as a Location, a Referer or a Link: what follows its
+ * first '?' is a query. Credentials stay: they are found by value.
+ */
+struct slice redact_link(const struct url_options *options, struct slice text, struct arena *arena);
 /* Values of parameters such as ";jsessionid=1" whose name says that they are secret. */
 struct slice redact_path(struct slice path, struct arena *arena);
 

@@ -2,7 +2,8 @@
 """Python's http.server with the paths that all test servers have. Prints "listening PORT".
 
 usage: http_server.py [--host ADDRESS] [--unix PATH] [--backend URL]
-/relay asks the backend for its /small and returns it.
+/relay asks the backend for its /small and returns it. Below /mirror, a request header X-Mirror-NAME
+comes back as the response header NAME.
 """
 import argparse
 import http.client
@@ -63,6 +64,8 @@ class Paths(http.server.BaseHTTPRequestHandler):
             backend.close()
         elif path.startswith("/items/"):
             self.answer(200, path.encode())
+        elif path.startswith("/mirror"):
+            self.mirror()
         else:
             self.answer(404, b"no such path")
 
@@ -78,7 +81,18 @@ class Paths(http.server.BaseHTTPRequestHandler):
             self.rfile.readline()
         else:
             self.rfile.read(length)
-        self.answer(200, str(length).encode())
+        if self.path.startswith("/mirror"):
+            self.mirror()
+        else:
+            self.answer(200, str(length).encode())
+
+    def mirror(self):
+        self.send_response(200)
+        for name, value in self.headers.items():
+            if name.lower().startswith("x-mirror-"):
+                self.send_header(name[len("x-mirror-"):], value)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
 
     def chunked(self):
         self.send_response(200)
