@@ -20,9 +20,9 @@
 #include "user/capture/record.h"
 
 #define PROBES_MAX 16
-#define RING_PER_CPU (1024u * 1024)
+#define RING_PER_CPU (2u * 1024 * 1024)
 #define RING_MIN (2 * RING_PER_CPU)
-#define RING_MAX (8 * RING_PER_CPU)
+#define RING_MAX (4 * RING_PER_CPU)
 #define LINKS_MAX 32
 
 struct capture {
