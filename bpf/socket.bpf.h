@@ -195,6 +195,14 @@ static __always_inline __u32 bytes_read_until(struct sock *sk, struct tcp_sock *
 	return seq;
 }
 
+/* Bytes that came and were not read; a FIN is none. */
+static __always_inline __u32 bytes_unread(struct sock *sk, struct tcp_sock *tcp)
+{
+	__u32 unread = tcp->rcv_nxt - tcp->copied_seq;
+
+	return unread && (sk->__sk_common.skc_flags & (1 << SOCK_DONE)) ? unread - 1 : unread;
+}
+
 /*
  * Brings the stream offset to where TCP's own sequence numbers say this operation began, so that
  * bytes which passed unseen (splice on some kernels) become a gap. Returns that first sequence

@@ -51,6 +51,10 @@ int BPF_PROG(inet_sock_set_state, struct sock *sk, int oldstate, int newstate)
 	if (newstate != BPF_TCP_CLOSE && newstate != BPF_TCP_FIN_WAIT1 &&
 	    newstate != BPF_TCP_LAST_ACK)
 		return 0;
+	/* An end that has yet to read what came before is not through: it will see the end there. */
+	tcp = bpf_skc_to_tcp_sock(sk);
+	if (newstate == BPF_TCP_CLOSE && tcp && sk->sk_receive_queue.qlen && bytes_unread(sk, tcp))
+		return 0;
 	conn = bpf_sk_storage_get(&connections, sk, 0, 0);
 	s = scratch_get();
 	if (conn && s)
