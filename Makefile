@@ -4,6 +4,7 @@
 # make test     unit, proto, replay     make e2e      real servers, clients and Collector (root)
 # make lint     style and layering      make fuzz     each fuzz target for FUZZ_SECONDS
 # make bench    cost on nginx (root)    make demo     see it work in half a minute (root)
+# make vmtest   the hooks of older kernels, in virtual machines (root)
 # make check    all of it, as CI does   make install  into $(DESTDIR)$(PREFIX), make uninstall
 
 BUILD := build
@@ -64,8 +65,8 @@ ifndef V
 .SILENT:
 endif
 
-.PHONY: all deps generated unit-tests fuzz-targets lint test fuzz e2e bench demo check install \
-	uninstall clean
+.PHONY: all deps generated unit-tests fuzz-targets lint test fuzz e2e vmtest bench demo check \
+	install uninstall clean
 .SECONDARY:
 .DELETE_ON_ERROR:
 all: sonde
@@ -178,6 +179,9 @@ fuzz: fuzz-targets
 e2e: sonde $(BUILD)/tests/write_profile
 	tools/run-e2e
 
+vmtest: sonde
+	tools/vmtest
+
 $(BUILD)/bench_spans: tests/bench/bench_spans.c $(call objects,obj,$(PART_SRC))
 	echo "  LINK  $@"
 	$(CC) $(ALL_CFLAGS) $(LTO) $(WARNINGS) -MF $@.d -o $@ $^ $(LIBS)
@@ -191,7 +195,7 @@ lint: sonde
 # --- entry points: these install what is missing first -------------------------------------------
 
 deps:
-	tools/install-deps build test
+	tools/install-deps build test vm
 
 demo check:
 	tools/$@

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A virtual machine that runs the scenarios: a Debian kernel in QEMU's plain emulation, and a root in
+memory made of this machine's own programs with the libraries they need. No network, no disk."""
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import tarfile
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+HERE = ROOT / "tests/vm"
+SONDE = os.environ.get("SONDE", str(ROOT / "sonde"))
+PROGRAMS = ["nginx", "curl"]
+WATCHDOG_S = 1800  # against a hang; says nothing about how fast it should be
+
+
+def libraries(program):
+    listed = subprocess.run(["ldd", program], check=True, capture_output=True, text=True).stdout
+    assert "not found" not in listed, listed
+    return re.findall(r"(/\S+) \(0x", listed)
+
+
+def build_ways(directory):
+    """Every way to send and receive, as a program that needs no libraries."""
+    subprocess.run(["gcc", "-O1", "-static", "-o", directory / "ways",
+                    ROOT / "tests/e2e/workloads/ways.c"], check=True)
+    return directory / "ways"
+
+
+def make_root(directory, ways):
+    """The root as a cpio archive that the kernel unpacks."""
+    root = directory / "root"
+    for name in ("proc", "sys", "dev", "tmp", "out", "etc", "bin", "vm"):
+        (root / name).mkdir(parents=True)
+    shutil.copy(shutil.which("busybox"), root / "bin/busybox")
+    shutil.copy(HERE / "init", root / "init")
+    for program in (SONDE, ways, HERE / "scenarios"):
+        shutil.copy(program, root / "vm")
+    (root / "vm" / pathlib.Path(SONDE).name).rename(root / "vm/sonde")
+    (root / "etc/passwd").write_text("root:x:0:0:root:/:/bin/sh\n")
+    (root / "etc/group").write_text("root:x:0:\n")
+    programs = [shutil.which(name, path=os.environ["PATH"] + ":/usr/sbin") for name in PROGRAMS]
+    for source in {*programs, *(lib for p in [*programs, SONDE] for lib in libraries(p))}:
+        (root / source[1:]).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(source, root / source[1:])
+    names = "".join(f"{path.relative_to(root)}\0" for path in sorted(root.rglob("*")))
+    archive = directory / "root.cpio"
+    with open(archive, "wb") as out:
+        subprocess.run(["cpio", "--quiet", "-0", "-o", "-H", "newc"], cwd=root, check=True,
+                       input=names.encode(), stdout=out)
+    shutil.rmtree(root)
+    return archive
+
+
+def kernel(series):
+    path = subprocess.run([ROOT / "tools/vm-kernel", series], check=True, text=True,
+                          stdout=subprocess.PIPE).stdout.strip()
+    return pathlib.Path(path) / "vmlinuz"
+
+
+def run_vm(series, variants, directory):
+    """Boots, runs the scenarios by each variant, and returns the directory that holds a directory of
+    results for each."""
+    archive = make_root(directory, build_ways(directory))
+    console, results = directory / "console", directory / "results.tar.gz"
+    append = f"console=ttyS0 loglevel=5 panic=-1 oops=panic mitigations=off vm_variants={variants}"
+    try:
+        subprocess.run(["qemu-system-x86_64", "-accel", "tcg,thread=multi", "-smp", "2", "-m", "1024",
+                        "-nodefaults", "-display", "none", "-no-reboot",
+                        "-serial", f"file:{console}", "-serial", f"file:{results}",
+                        "-kernel", kernel(series), "-initrd", archive, "-append", append],
+                       check=True, timeout=WATCHDOG_S, stdin=subprocess.DEVNULL)
+    except subprocess.TimeoutExpired:
+        pass
+    said = console.read_text(errors="replace")
+    assert "vm: done" in said, "the virtual machine did not finish:\n" + said[-4000:]
+    assert not re.search("BUG:|WARNING: |Oops", said), said[-8000:]
+    with tarfile.open(results) as tar:
+        tar.extractall(directory / "out")
+    return directory / "out"
+
+
+def run_here(variant, directory):
+    """The same on the running kernel; returns the directory of the results."""
+    out = directory / variant
+    done = subprocess.run([HERE / "scenarios", out, SONDE, build_ways(directory)],
+                          env={**os.environ, "SONDE_CAPTURE_VARIANT": variant},
+                          stdin=subprocess.DEVNULL, timeout=WATCHDOG_S)
+    (out / "status").write_text(str(done.returncode))
+    return out

@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The same traffic (scenarios) on the running kernel and on older ones, by every variant of the socket
+hooks, judged by the same rules: what nginx and curl say they did is what the spans must say."""
+import collections
+import json
+import pathlib
+import re
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
+
+import machine  # noqa: E402
+from checks import check_inside, of_kind  # noqa: E402
+from traced import Account, read_spans  # noqa: E402
+
+SOCKET_HOOK = {
+    "tp_btf": "tp_btf/sock_{send,recv}_length",
+}
+# Requests that a client sent from no buffer: its end does not see them, and they count as lost.
+BUFFERLESS = re.compile("/(sendfile|splice)-read/")
+
+
+class Run:
+    """What one run of the scenarios left."""
+
+    def __init__(self, directory):
+        self.directory = directory
+        if (directory / "start_s").exists():
+            self.all_spans = read_spans(self.text("spans"))
+            self.account = Account.read(self.text("trace.err"))
+
+    def text(self, name):
+        return (self.directory / name).read_text(errors="replace")
+
+    @property
+    def capabilities(self):
+        return {c["name"]: c for c in json.loads(self.text("doctor.json"))["capabilities"]}
+
+    def served(self):
+        """(method, path, status) of each request that was made while tracing, by nginx."""
+        lines = [tuple(line.split()[:3]) for line in self.text("served").splitlines()]
+        return lines[lines.index(("GET", "/before", "404")) + 1:]
+
+    def spans(self, kind):
+        return of_kind(self.all_spans, kind)
+
+
+def path_of(span):
+    a = span["attributes"]
+    return a.get("url.path") or re.sub("^http://[^/]*", "", a["url.full"])
+
+
+def exchange(span):
+    """A span as nginx would log it."""
+    a = span["attributes"]
+    return a["http.request.method"], path_of(span), str(a.get("http.response.status_code"))
+
+
+def at_server(line):
+    method, path, status = line
+    return method, path, "None" if path == "/hangup" else status
+
+
+def at_client(line):
+    method, path, status = at_server(line)
+    return method, path, "None" if path.startswith("/write-splice/") else status
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory):
+    """Runs are made when the first test asks for one of them, a machine for all of its variants."""
+    made = {}
+
+    def get(kernel, variant):
+        if kernel not in made:
+            directory = tmp_path_factory.mktemp(f"kernel-{kernel}")
+            if kernel == "running":
+                machine.run_here(variant, directory)
+                made[kernel] = directory
+            else:
+                variants = ",".join(v for k, v in RUNS + REFUSED if k == kernel)
+                made[kernel] = machine.run_vm(kernel, variants, directory)
+        return Run(made[kernel] / variant)
+    return get
+
+
+RUNS = [("running", "tp_btf")]
+REFUSED = [("6.1", "tp_btf")]
+
+
+@pytest.fixture(params=RUNS, ids="-".join)
+def run(request, runs):
+    kernel, variant = request.param
+    found = runs(kernel, variant)
+    assert found.text("status").strip() == "0", found.text("trace.err")
+    assert (found.directory / "start_s").exists(), found.text("trace.err")
+    begun, ended = map(float, found.text("start_s").split())
+    print(f"{kernel} {variant}: started in {ended - begun:.2f} s")
+    found.variant = variant
+    return found
+
+
+def test_doctor_names_the_hook(run):
+    assert run.capabilities["socket traffic"]["hook"] == SOCKET_HOOK[run.variant]
+    for capability in run.capabilities.values():
+        assert capability["state"] != "missing", capability
+
+
+def test_every_request_is_a_span_or_lost(run):
+    """At the server's end nothing is lost; at the client's what had no buffer, and nothing else."""
+    served = run.served()
+    unseen = [line for line in served if BUFFERLESS.match(line[1])]
+    assert len(served) > 500 and len(unseen) == 6
+    assert collections.Counter(map(exchange, run.spans("SERVER"))) == \
+        collections.Counter(map(at_server, served))
+    assert collections.Counter(map(exchange, run.spans("CLIENT"))) == \
+        collections.Counter(at_client(line) for line in served if line not in unseen)
+    assert run.account.spans == len(run.all_spans) == 2 * len(served) - len(unseen)
+    assert run.account.lost == run.account["lost.gap"] == len(unseen), run.account
+    for counter in ("ring_full", "unreadable", "no_storage", "records_invalid"):
+        assert counter not in run.account, run.account
+
+
+def test_sizes(run):
+    """Bodies are as long as curl says, at both ends."""
+    asked = [re.fullmatch(r"(\w+) \w+://[^/]*(\S+) (\d+) (\d+)", line).groups()
+             for line in run.text("asked").splitlines()]
+    assert len(asked) >= 450
+    expected = collections.Counter((method, path, status, int(size))
+                                   for method, path, status, size in asked)
+    for kind in ("CLIENT", "SERVER"):
+        seen = collections.Counter(
+            (*exchange(s), s["attributes"].get("http.response.body.size", 0))
+            for s in run.spans(kind) if "error.type" not in s["attributes"]
+            or s["attributes"]["error.type"].isdigit())
+        assert not expected - seen, kind
+        uploads = [s["attributes"]["http.request.body.size"] for s in run.spans(kind)
+                   if path_of(s) == "/upload"]
+        assert uploads == [1 << 20, 612]
+
+
+def test_parents(run):
+    """Every server span is the child of the client span at the other end, save where there is none."""
+    clients = {s["spanId"]: s for s in run.spans("CLIENT")}
+    pairs = []
+    for span in run.spans("SERVER"):
+        parent = clients.get(span["parentSpanId"])
+        if BUFFERLESS.match(path_of(span)):
+            assert span["parentSpanId"] == "", span
+        elif path_of(span) == "/items/header":
+            assert span["attributes"]["sonde.parent.method"] == "header"
+            assert span["parentSpanId"] == "0123456789abcdef"
+        else:
+            assert span["attributes"]["sonde.parent.method"] == "socket", span
+            assert path_of(clients.pop(span["parentSpanId"])) == path_of(span)
+            pairs.append((parent, span))
+    check_inside(pairs)
+    assert len(pairs) > 450
+
+
+def test_ends(run):
+    """What was closed ended so, at both ends, and nothing else did."""
+    for kind in ("CLIENT", "SERVER"):
+        closed = [path_of(s) for s in run.spans(kind)
+                  if s["attributes"].get("error.type") == "connection_closed"
+                  and not path_of(s).startswith("/write-splice/")]
+        assert sorted(closed) == ["/hangup", "/slow"]
+
+
+def test_processes(run):
+    """Each span is of the program that it should be."""
+    programs = {kind: {s["resource"]["process.executable.name"] for s in run.spans(kind)}
+                for kind in ("CLIENT", "SERVER")}
+    assert programs == {"CLIENT": {"curl", "busybox", "ways", "nginx"}, "SERVER": {"nginx"}}
+
+
+@pytest.mark.parametrize("kernel, variant", REFUSED)
+def test_what_cannot_work_says_so(runs, kernel, variant):
+    """A hook that the kernel lacks: a sentence that names it and says what to do, and no spans."""
+    run = runs(kernel, variant)
+    assert run.text("doctor.failed").strip() == "1"
+    refused = run.capabilities["socket traffic"]
+    assert refused["state"] == "missing" and refused["todo"] and SOCKET_HOOK[variant] in refused["tried"]
+    said = run.text("trace.err")
+    assert said.startswith("error: no hook for socket traffic") and "doctor" in said, said
+    assert len(said.splitlines()) == 1 and run.text("spans") == ""
