@@ -76,6 +76,9 @@ struct task_state {
 	__u64 mmsg_vec;		 /* array of the sendmmsg/recvmmsg in progress */
 	__u32 mmsg_next;	 /* index of its next message */
 	__u32 mmsg_len;
+	__u64 op_sk; /* between entry and return, where these are two hooks: the socket */
+	__u32 op_flags;
+	__u8 op_send;
 	__u8 checked; /* traced was decided at all */
 	__u8 traced;
 	__u8 announced; /* leader only: its process record was written */
@@ -98,6 +101,7 @@ struct scratch {
 	struct tracer_counts counts;
 	__u32 since_query; /* records since the ring's fill level was looked at */
 	__u32 processes;   /* process ids given out on this CPU */
+	__u32 sockets;	   /* socket numbers, where the kernel gives none */
 	union {
 		struct {
 			struct record_op op;

@@ -11,6 +11,7 @@
 #define SONDE_BPF_SOCKET_H
 
 #include "bpf/buffer.bpf.h"
+#include "bpf/connection.bpf.h"
 #include "bpf/process.bpf.h"
 
 #define FIRST_WSTAMP_MAX_AGE_NS 5000000ull
@@ -20,13 +21,13 @@
 #define ETIMEDOUT 110
 
 /* Addresses, ports and role of a socket that is seen for the first time. */
-static __always_inline void read_inet(struct record_connection *c, struct sock *sk)
+static __always_inline void read_inet(struct record_connection *c, struct sock *sk, bool typed)
 {
-	c->local_port = sk->__sk_common.skc_num;
-	c->remote_port = bpf_ntohs(sk->__sk_common.skc_dport);
+	c->local_port = FIELD(sk, __sk_common.skc_num);
+	c->remote_port = bpf_ntohs(FIELD(sk, __sk_common.skc_dport));
 	if (c->family == FAMILY_INET) {
-		__builtin_memcpy(c->local_addr, &sk->__sk_common.skc_rcv_saddr, 4);
-		__builtin_memcpy(c->remote_addr, &sk->__sk_common.skc_daddr, 4);
+		*(__u32 *)c->local_addr = FIELD(sk, __sk_common.skc_rcv_saddr);
+		*(__u32 *)c->remote_addr = FIELD(sk, __sk_common.skc_daddr);
 	} else {
 		BPF_CORE_READ_INTO(&c->local_addr, sk, __sk_common.skc_v6_rcv_saddr);
 		BPF_CORE_READ_INTO(&c->remote_addr, sk, __sk_common.skc_v6_daddr);
@@ -48,14 +49,15 @@ static __always_inline void read_unix_path(struct record_connection *c, struct u
 		c->unix_path[0] = '@';
 }
 
-static __always_inline void read_unix(struct record_connection *c, struct sock *sk)
+static __always_inline void read_unix(struct scratch *s, struct record_connection *c,
+				      struct sock *sk, bool typed)
 {
-	struct unix_sock *unix_sk = bpf_skc_to_unix_sock(sk);
+	struct unix_sock *unix_sk = typed ? bpf_skc_to_unix_sock(sk) : (struct unix_sock *)sk;
 	struct sock *peer;
 
 	if (!unix_sk)
 		return;
-	peer = unix_sk->peer;
+	peer = FIELD(unix_sk, peer);
 	read_unix_path(c, unix_sk);
 	if (c->unix_path[0]) {
 		c->role = ROLE_SERVER_LIKELY;
@@ -65,7 +67,7 @@ static __always_inline void read_unix(struct record_connection *c, struct sock *
 			c->role = ROLE_CLIENT;
 	}
 	if (peer)
-		c->peer_cookie = bpf_get_socket_cookie(peer);
+		c->peer_cookie = peer_cookie(s, peer, typed);
 }
 
 /* A port that was bound explicitly is a listener's, and its accepted sockets inherit the mark. */
@@ -84,11 +86,11 @@ static __always_inline bool other_end_is_own(const struct record_connection *c)
 	return bpf_map_lookup_elem(&own_ends, &key);
 }
 
-static __always_inline bool ports_match(struct sock *sk)
+static __always_inline bool ports_match(struct sock *sk, bool typed)
 {
-	bool unix_socket = sk->__sk_common.skc_family == FAMILY_UNIX;
-	__u16 local = unix_socket ? 0 : sk->__sk_common.skc_num;
-	__u16 remote = unix_socket ? 0 : bpf_ntohs(sk->__sk_common.skc_dport);
+	bool unix_socket = FIELD(sk, __sk_common.skc_family) == FAMILY_UNIX;
+	__u16 local = unix_socket ? 0 : FIELD(sk, __sk_common.skc_num);
+	__u16 remote = unix_socket ? 0 : bpf_ntohs(FIELD(sk, __sk_common.skc_dport));
 
 	if (!(filter_kinds & FILTER_PORTS))
 		return true;
@@ -98,28 +100,28 @@ static __always_inline bool ports_match(struct sock *sk)
 
 /* Announces a connection, or decides to ignore it. */
 static __noinline void announce_connection(struct scratch *s, struct sock *sk,
-					   struct connection_state *conn)
+					   struct connection_state *conn, bool typed)
 {
 	struct record_connection *c = &s->connection;
 
 	__builtin_memset(c, 0, sizeof(*c));
 	c->head.size = sizeof(*c);
 	c->head.kind = RECORD_CONNECTION;
-	c->cookie = conn->cookie = bpf_get_socket_cookie(sk);
+	c->cookie = conn->cookie = socket_cookie(s, sk, conn, typed);
 	c->time_ns = bpf_ktime_get_ns();
 	c->netns_inum = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
 	c->process_id = conn->process_id;
-	c->family = sk->__sk_common.skc_family;
+	c->family = FIELD(sk, __sk_common.skc_family);
 	c->role = conn->role;
 	c->fresh = conn->fresh;
 	if (c->family == FAMILY_UNIX) {
-		read_unix(c, sk);
+		read_unix(s, c, sk, typed);
 	} else {
-		read_inet(c, sk);
+		read_inet(c, sk, typed);
 		if (c->role == ROLE_UNKNOWN && port_was_bound(sk))
 			c->role = ROLE_SERVER_LIKELY;
 	}
-	conn->filtered = !ports_match(sk);
+	conn->filtered = !ports_match(sk, typed);
 	conn->ignored = other_end_is_own(c);
 	if (conn->filtered || conn->ignored)
 		return;
@@ -130,7 +132,7 @@ static __noinline void announce_connection(struct scratch *s, struct sock *sk,
 	conn->announced = emit(s, c, sizeof(*c));
 }
 
-static __always_inline void take_verdict(struct connection_state *conn, struct sock *sk)
+static __always_inline void take_verdict(struct connection_state *conn, struct sock *sk, bool typed)
 {
 	__u32 generation = verdict_generation;
 	__u64 cookie;
@@ -139,7 +141,7 @@ static __always_inline void take_verdict(struct connection_state *conn, struct s
 	if (conn->verdict_generation == generation)
 		return;
 	conn->verdict_generation = generation;
-	cookie = bpf_get_socket_cookie(sk);
+	cookie = typed ? bpf_get_socket_cookie(sk) : conn->cookie;
 	verdict = bpf_map_lookup_elem(&verdicts, &cookie);
 	if (!verdict)
 		return;
@@ -152,13 +154,13 @@ static __always_inline void take_verdict(struct connection_state *conn, struct s
 }
 
 /* A stream socket of a family that is traced. */
-static __always_inline bool is_traced_kind(struct sock *sk)
+static __always_inline bool is_traced_kind(struct sock *sk, bool typed)
 {
-	__u16 family = sk->__sk_common.skc_family;
+	int family = FIELD(sk, __sk_common.skc_family);
 
-	return sk->sk_type == 1 /* SOCK_STREAM */ &&
+	return FIELD(sk, sk_type) == 1 /* SOCK_STREAM */ &&
 	       ((family == FAMILY_UNIX) ||
-		((family == FAMILY_INET || family == FAMILY_INET6) && sk->sk_protocol == 6));
+		((family == FAMILY_INET || family == FAMILY_INET6) && FIELD(sk, sk_protocol) == 6));
 }
 
 /* May interrupt a hook that puts a record together in the scratch: has its own. */
@@ -186,11 +188,11 @@ static __noinline void emit_end(struct scratch *s, struct connection_state *conn
 }
 
 /* The sequence number after the last byte read. A FIN that was read along with it counts as one. */
-static __always_inline __u32 bytes_read_until(struct sock *sk, struct tcp_sock *tcp)
+static __always_inline __u32 bytes_read_until(struct sock *sk, struct tcp_sock *tcp, bool typed)
 {
-	__u32 seq = tcp->copied_seq;
+	__u32 seq = FIELD(tcp, copied_seq);
 
-	if ((sk->__sk_common.skc_flags & (1 << SOCK_DONE)) && seq == tcp->rcv_nxt)
+	if ((FIELD(sk, __sk_common.skc_flags) & (1 << SOCK_DONE)) && seq == FIELD(tcp, rcv_nxt))
 		seq--;
 	return seq;
 }
@@ -231,13 +233,13 @@ static __always_inline __u32 sync_offset(struct connection_state *conn, __u32 un
  * reading of the clock; a packet that is still queued leaves no later than now.
  */
 static __always_inline __u64 passed_ns(struct connection_state *conn, struct tcp_sock *tcp,
-				       bool send)
+				       bool send, bool typed)
 {
 	__u64 now, wstamp, last = conn->wstamp_ns;
 
 	if (!tcp || !send)
 		return bpf_ktime_get_ns();
-	wstamp = tcp->tcp_wstamp_ns;
+	wstamp = FIELD(tcp, tcp_wstamp_ns);
 	conn->wstamp_ns = wstamp;
 	if (last && wstamp != last)
 		return wstamp;
@@ -318,26 +320,30 @@ static __always_inline struct record_op *begin_op(struct scratch *s, bool direct
 static __always_inline bool end_op(struct scratch *s, bool direct, struct record_op *op,
 				   __u64 copied)
 {
-	if (!direct)
+	if (!direct) {
+		barrier_var(copied); /* else the mask is left out, which old verifiers need */
 		return emit(s, &s->op, sizeof(*op) + (copied & COPY_MASK));
+	}
 	bpf_ringbuf_submit(op, wakeup_flags(s));
 	return true;
 }
 
 static __always_inline void emit_op(struct scratch *s, struct sock *sk,
-				    struct connection_state *conn, __u32 len, bool send)
+				    struct connection_state *conn, __u32 len, bool send, bool typed)
 {
-	struct tcp_sock *tcp =
-		sk->__sk_common.skc_family == FAMILY_UNIX ? NULL : bpf_skc_to_tcp_sock(sk);
-	__u64 time_ns = passed_ns(conn, tcp, send), copied, want, off;
+	struct tcp_sock *tcp = FIELD(sk, __sk_common.skc_family) == FAMILY_UNIX ? NULL
+			       : typed ? bpf_skc_to_tcp_sock(sk)
+				       : (struct tcp_sock *)sk;
+	__u64 time_ns = passed_ns(conn, tcp, send, typed), copied, want, off;
 	__u32 turn = conn->turn, seq = 0;
 	struct user_buffer buffer = {};
 	struct record_op *op;
 	bool found, direct;
 
 	if (tcp)
-		seq = sync_offset(conn, send ? tcp->write_seq : bytes_read_until(sk, tcp), len,
-				  send);
+		seq = sync_offset(conn,
+				  send ? FIELD(tcp, write_seq) : bytes_read_until(sk, tcp, typed),
+				  len, send);
 	off = send ? conn->tx_off : conn->rx_off;
 	if (send)
 		conn->tx_off += len;
@@ -372,7 +378,7 @@ static __always_inline void emit_op(struct scratch *s, struct sock *sk,
 	op->process_id = conn->process_id;
 	op->tid = conn->tid;
 	op->seq = seq;
-	op->peer_seq = tcp ? (send ? tcp->copied_seq : tcp->write_seq) : 0;
+	op->peer_seq = tcp ? (send ? FIELD(tcp, copied_seq) : FIELD(tcp, write_seq)) : 0;
 	op->tail_off = conn->tail_off;
 	op->tail_ns = conn->tail_ns;
 	op->tail_direction = conn->tail_direction;
@@ -386,7 +392,7 @@ static __always_inline void emit_op(struct scratch *s, struct sock *sk,
  * as long as the same thread uses it, so that the usual operation needs no task storage.
  */
 static __always_inline bool is_traced(struct scratch *s, struct sock *sk,
-				      struct connection_state *conn)
+				      struct connection_state *conn, bool typed)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	__u32 jiffies = bpf_jiffies64();
@@ -403,7 +409,7 @@ static __always_inline bool is_traced(struct scratch *s, struct sock *sk,
 	conn->exec_id = task->self_exec_id;
 	conn->checked_jiffies = jiffies;
 	if (conn->filter_generation != filter_generation)
-		conn->filtered = !ports_match(sk);
+		conn->filtered = !ports_match(sk, typed);
 	conn->filter_generation = filter_generation;
 	conn->untraced = !state;
 	if (state)
@@ -411,40 +417,40 @@ static __always_inline bool is_traced(struct scratch *s, struct sock *sk,
 	return state;
 }
 
-static __always_inline int socket_op(struct sock *sk, int ret, int flags, bool send)
+static __always_inline int socket_op(struct sock *sk, int ret, int flags, bool send, bool typed)
 {
 	struct connection_state *conn;
 	struct scratch *s;
 
 	if (ret == -EAGAIN)
 		return forget_mmsg();
-	if (!sk || (flags & (MSG_PEEK | MSG_ERRQUEUE)) || !is_traced_kind(sk))
+	if (!sk || (flags & (MSG_PEEK | MSG_ERRQUEUE)) || !is_traced_kind(sk, typed))
 		return 0;
 	s = scratch_get();
 	if (!s)
 		return 0;
-	conn = bpf_sk_storage_get(&connections, sk, 0, 0);
+	conn = connection_get(sk, false, typed);
 	if (conn &&
 	    (conn->ignored || (conn->filtered && conn->filter_generation == filter_generation)))
 		return 0;
-	if (!is_traced(s, sk, conn))
+	if (!is_traced(s, sk, conn, typed))
 		return 0;
 	if (!conn) {
-		conn = bpf_sk_storage_get(&connections, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+		conn = connection_get(sk, true, typed);
 		if (!conn) {
 			s->counts.no_storage++;
 			return 0;
 		}
-		is_traced(s, sk, conn);
+		is_traced(s, sk, conn, typed);
 	}
-	take_verdict(conn, sk);
+	take_verdict(conn, sk, typed);
 	if (!conn->announced)
-		announce_connection(s, sk, conn);
+		announce_connection(s, sk, conn, typed);
 	if (conn->ignored || conn->filtered)
 		return 0;
 	if (ret > 0)
-		emit_op(s, sk, conn, ret, send);
-	else if (ret == 0 && !send && (sk->sk_shutdown & RCV_SHUTDOWN))
+		emit_op(s, sk, conn, ret, send, typed);
+	else if (ret == 0 && !send && (FIELD(sk, sk_shutdown) & RCV_SHUTDOWN))
 		emit_end(s, conn, bpf_ktime_get_ns(), END_EOF, 0);
 	else if (ret == -ECONNRESET || ret == -EPIPE || ret == -ETIMEDOUT)
 		emit_end(s, conn, bpf_ktime_get_ns(), END_ERROR, -ret);

@@ -3,24 +3,57 @@
  * The programs: thin entries, named after their hooks, around the bodies in the headers beside
  * this file. Variants of one probe share a body; user space loads the one that this kernel takes.
  */
+#include "bpf/fexit.bpf.h"
+#include "bpf/kprobe.bpf.h"
 #include "bpf/socket.bpf.h"
 
 #define TAIL_MIN_AGE_NS 20000000ull
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-/* Variant 1 of the socket probe. */
+/* Variant 1 of the socket hook. */
 
 SEC("tp_btf/sock_send_length")
 int BPF_PROG(sock_send_length, struct sock *sk, int ret, int flags)
 {
-	return socket_op(sk, ret, flags, true);
+	return socket_op(sk, ret, flags, true, true);
 }
 
 SEC("tp_btf/sock_recv_length")
 int BPF_PROG(sock_recv_length, struct sock *sk, int ret, int flags)
 {
-	return socket_op(sk, ret, flags, false);
+	return socket_op(sk, ret, flags, false, true);
+}
+
+static __always_inline void note_established(struct sock *sk, int oldstate)
+{
+	struct connection_state *conn = connection_get(sk, true, !settings.by_address);
+	struct tcp_sock *tcp = bpf_skc_to_tcp_sock(sk);
+
+	if (!conn || !tcp)
+		return;
+	conn->role = oldstate == BPF_TCP_SYN_SENT ? ROLE_CLIENT : ROLE_SERVER;
+	conn->fresh = true;
+	conn->tx_seq = tcp->write_seq;
+	conn->rx_seq = tcp->copied_seq;
+	conn->seq_known = 3;
+}
+
+static __always_inline void note_closing(struct sock *sk, int newstate)
+{
+	struct tcp_sock *tcp = bpf_skc_to_tcp_sock(sk);
+	struct scratch *s = scratch_get();
+	struct connection_state *conn;
+
+	/* An end that has yet to read what came before is not through: it will see the end there. */
+	if (newstate == BPF_TCP_CLOSE && tcp && sk->sk_receive_queue.qlen && bytes_unread(sk, tcp))
+		return;
+	conn = connection_get(sk, false, !settings.by_address);
+	if (conn && s)
+		emit_end(s, conn, bpf_ktime_get_ns(),
+			 newstate == BPF_TCP_CLOSE ? END_CLOSED : END_SHUTDOWN, 0);
+	if (settings.by_address && newstate == BPF_TCP_CLOSE && !sk->sk_socket)
+		forget_address(sk);
 }
 
 /*
@@ -30,36 +63,16 @@ int BPF_PROG(sock_recv_length, struct sock *sk, int ret, int flags)
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(inet_sock_set_state, struct sock *sk, int oldstate, int newstate)
 {
-	struct connection_state *conn;
-	struct tcp_sock *tcp;
-	struct scratch *s;
-
 	if (sk->sk_protocol != 6)
 		return 0;
-	if (newstate == BPF_TCP_ESTABLISHED) {
-		conn = bpf_sk_storage_get(&connections, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
-		tcp = bpf_skc_to_tcp_sock(sk);
-		if (!conn || !tcp)
-			return 0;
-		conn->role = oldstate == BPF_TCP_SYN_SENT ? ROLE_CLIENT : ROLE_SERVER;
-		conn->fresh = true;
-		conn->tx_seq = tcp->write_seq;
-		conn->rx_seq = tcp->copied_seq;
-		conn->seq_known = 3;
-		return 0;
-	}
-	if (newstate != BPF_TCP_CLOSE && newstate != BPF_TCP_FIN_WAIT1 &&
-	    newstate != BPF_TCP_LAST_ACK)
-		return 0;
-	/* An end that has yet to read what came before is not through: it will see the end there. */
-	tcp = bpf_skc_to_tcp_sock(sk);
-	if (newstate == BPF_TCP_CLOSE && tcp && sk->sk_receive_queue.qlen && bytes_unread(sk, tcp))
-		return 0;
-	conn = bpf_sk_storage_get(&connections, sk, 0, 0);
-	s = scratch_get();
-	if (conn && s)
-		emit_end(s, conn, bpf_ktime_get_ns(),
-			 newstate == BPF_TCP_CLOSE ? END_CLOSED : END_SHUTDOWN, 0);
+	/* What begins here or, at a server, is born established, has nothing of its address's past. */
+	if (settings.by_address && (newstate == BPF_TCP_SYN_SENT || oldstate == BPF_TCP_SYN_RECV))
+		forget_address(sk);
+	if (newstate == BPF_TCP_ESTABLISHED)
+		note_established(sk, oldstate);
+	else if (newstate == BPF_TCP_CLOSE || newstate == BPF_TCP_FIN_WAIT1 ||
+		 newstate == BPF_TCP_LAST_ACK)
+		note_closing(sk, newstate);
 	return 0;
 }
 
@@ -102,11 +115,8 @@ int BPF_PROG(sched_process_exit, struct task_struct *task)
 	return 0;
 }
 
-/* Makes silent tails known that no later operation has. Run by user space while it waits for one. */
-SEC("iter/bpf_sk_storage_map")
-int flush_tails(struct bpf_iter__bpf_sk_storage_map *ctx)
+static __always_inline int flush_tail(struct connection_state *conn)
 {
-	struct connection_state *conn = ctx->value;
 	struct record_op op = {};
 
 	if (!conn || !conn->tail_off || conn->ignored)
@@ -124,6 +134,20 @@ int flush_tails(struct bpf_iter__bpf_sk_storage_map *ctx)
 	if (bpf_ringbuf_output(&records, &op, sizeof(op), BPF_RB_NO_WAKEUP) == 0)
 		conn->tail_off = 0;
 	return 0;
+}
+
+/* Makes silent tails known that no later operation has. Run by user space while it waits for one. */
+SEC("iter/bpf_sk_storage_map")
+int flush_tails(struct bpf_iter__bpf_sk_storage_map *ctx)
+{
+	return flush_tail(ctx->value);
+}
+
+/* The same where the state is kept by address. */
+SEC("iter/bpf_map_elem")
+int flush_tails_by_address(struct bpf_iter__bpf_map_elem *ctx)
+{
+	return flush_tail(ctx->value);
 }
 
 /* Run once by user space: sonde's pid as the kernel knows it, whatever namespace sonde is in. */

@@ -20,7 +20,7 @@ static int run_doctor(const struct options *options)
 	struct utsname host;
 
 	uname(&host);
-	examine(&examination);
+	examine(config_variant_name(&options->config), &examination);
 	doctor_view(stdout, options->json ? VIEW_JSON : VIEW_TEXT, options__colour(options),
 		    host.release, host.machine, examination.capabilities, examination.cnt);
 	return examination.blocked ? EXIT_FAILURE : EXIT_SUCCESS;

@@ -449,6 +449,7 @@ static void *capture_loop(void *arg)
 		account_set(ACCOUNT_RING_FULL, counts.ring_full);
 		account_set(ACCOUNT_UNREADABLE, counts.unreadable);
 		account_set(ACCOUNT_NO_STORAGE, counts.no_storage);
+		account_set(ACCOUNT_UNRETURNED, counts.unreturned);
 		atomic_store(&p->connection_cnt, flow__connection_cnt(p->flow));
 		if (p->options.tick)
 			p->options.tick(p->options.tick_ctx);
@@ -466,6 +467,8 @@ int pipeline__start(struct pipeline *p, char why[PIPELINE_WHY_SZ])
 		.ring_sz = c->capture.ring_sz,
 		.copy_first_sz = (uint32_t)c->capture.copy_first_sz,
 		.copy_turn_sz = (uint32_t)c->capture.copy_turn_sz,
+		.max_connections = (uint32_t)c->capture.max_connections,
+		.variant = config_variant_name(c),
 		.record = take_record,
 		.ctx = p,
 	};

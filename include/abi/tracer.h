@@ -25,10 +25,13 @@
 #define FILTER_DESCENDANTS 0x20u /* children of filtered pids are followed */
 
 struct tracer_settings {
-	__u32 copy_first; /* bytes copied per operation until a verdict comes */
-	__u32 copy_turn;  /* bytes copied at most per turn, until a verdict comes */
-	__u32 cpus;	  /* possible CPUs */
-	__u32 wakeup_at;  /* bytes waiting in the ring at which the reader is woken */
+	__u32 copy_first;   /* bytes copied per operation until a verdict comes */
+	__u32 copy_turn;    /* bytes copied at most per turn, until a verdict comes */
+	__u32 cpus;	    /* possible CPUs */
+	__u32 wakeup_at;    /* bytes waiting in the ring at which the reader is woken */
+	__u8 by_address;    /* state of connections is kept by address, not in the socket */
+	__u8 recv_nonblock; /* tcp_recvmsg has an argument more, as until 5.18 */
+	__u8 reserved[6];
 };
 
 struct exe_key {
@@ -62,6 +65,7 @@ struct tracer_counts {
 	__u64 ring_full;  /* records that could not be written */
 	__u64 unreadable; /* operations whose buffer could not be read */
 	__u64 no_storage; /* operations without socket or task storage */
+	__u64 unreturned; /* operations whose return was not reported */
 };
 
 #endif

@@ -15,8 +15,14 @@ import machine  # noqa: E402
 from checks import check_inside, of_kind  # noqa: E402
 from traced import Account, read_spans  # noqa: E402
 
+# Who makes a run: (kernel, capture.variant); "running" is the kernel that the tests run on.
+RUNS = [("running", "tp_btf"), ("6.1", "auto"), ("6.1", "kprobe")]
+REFUSED = [("6.1", "tp_btf")]
+AUTO = {"6.1": "fexit"}  # what it comes to
 SOCKET_HOOK = {
     "tp_btf": "tp_btf/sock_{send,recv}_length",
+    "fexit": "fexit/{tcp,unix_stream}_{send,recv}msg",
+    "kprobe": "kprobe/{tcp,unix_stream}_{send,recv}msg",
 }
 # Requests that a client sent from no buffer: its end does not see them, and they count as lost.
 BUFFERLESS = re.compile("/(sendfile|splice)-read/")
@@ -86,10 +92,6 @@ def runs(tmp_path_factory):
     return get
 
 
-RUNS = [("running", "tp_btf")]
-REFUSED = [("6.1", "tp_btf")]
-
-
 @pytest.fixture(params=RUNS, ids="-".join)
 def run(request, runs):
     kernel, variant = request.param
@@ -98,7 +100,7 @@ def run(request, runs):
     assert (found.directory / "start_s").exists(), found.text("trace.err")
     begun, ended = map(float, found.text("start_s").split())
     print(f"{kernel} {variant}: started in {ended - begun:.2f} s")
-    found.variant = variant
+    found.variant = AUTO[kernel] if variant == "auto" else variant
     return found
 
 
@@ -106,6 +108,7 @@ def test_doctor_names_the_hook(run):
     assert run.capabilities["socket traffic"]["hook"] == SOCKET_HOOK[run.variant]
     for capability in run.capabilities.values():
         assert capability["state"] != "missing", capability
+        assert capability["state"] == "ok" or capability["why"], capability
 
 
 def test_every_request_is_a_span_or_lost(run):
@@ -119,7 +122,7 @@ def test_every_request_is_a_span_or_lost(run):
         collections.Counter(at_client(line) for line in served if line not in unseen)
     assert run.account.spans == len(run.all_spans) == 2 * len(served) - len(unseen)
     assert run.account.lost == run.account["lost.gap"] == len(unseen), run.account
-    for counter in ("ring_full", "unreadable", "no_storage", "records_invalid"):
+    for counter in ("ring_full", "unreadable", "no_storage", "unreturned", "records_invalid"):
         assert counter not in run.account, run.account
 
 
@@ -141,13 +144,24 @@ def test_sizes(run):
         assert uploads == [1 << 20, 612]
 
 
+def told_late(client, server):
+    """A send on a unix socket has no time of departure, only that of its hook. If the sender was held up
+    just before it, as happens in emulation, the answer seems to come before the question, and such ends
+    are not joined."""
+    return client["attributes"]["network.transport"] == "unix" and \
+        client["startTimeUnixNano"] > server["endTimeUnixNano"]
+
+
 def test_parents(run):
     """Every server span is the child of the client span at the other end, save where there is none."""
     clients = {s["spanId"]: s for s in run.spans("CLIENT")}
+    late = {path_of(s): s for s in clients.values() if s["attributes"]["network.transport"] == "unix"}
     pairs = []
     for span in run.spans("SERVER"):
         parent = clients.get(span["parentSpanId"])
-        if BUFFERLESS.match(path_of(span)):
+        if parent is None and path_of(span) in late and told_late(late[path_of(span)], span):
+            assert span["attributes"]["sonde.parent.method"] == "none", span
+        elif BUFFERLESS.match(path_of(span)):
             assert span["parentSpanId"] == "", span
         elif path_of(span) == "/items/header":
             assert span["attributes"]["sonde.parent.method"] == "header"
@@ -174,6 +188,12 @@ def test_processes(run):
     programs = {kind: {s["resource"]["process.executable.name"] for s in run.spans(kind)}
                 for kind in ("CLIENT", "SERVER")}
     assert programs == {"CLIENT": {"curl", "busybox", "ways", "nginx"}, "SERVER": {"nginx"}}
+
+
+def test_nothing_is_left_behind(run):
+    """Probes that were made for sonde have gone with it."""
+    assert not (run.directory / "trace.failed").exists()
+    assert "sonde" not in run.text("left")
 
 
 @pytest.mark.parametrize("kernel, variant", REFUSED)

@@ -20,6 +20,7 @@
 	X(RING_FULL, "ring_full", "", "Records that the kernel could not write: ring full")        \
 	X(UNREADABLE, "unreadable", "", "Operations whose bytes the kernel could not read")        \
 	X(NO_STORAGE, "no_storage", "", "Operations that found no memory for their state")         \
+	X(UNRETURNED, "unreturned", "", "Operations whose return the kernel did not report")       \
 	X(CONNECTIONS, "connections", "", "Connections seen")                                      \
 	X(CONNECTIONS_UNKNOWN, "connections_unknown", "", "Connections of no recognised protocol") \
 	X(UNPARSED_BYTES, "unparsed_bytes", "", "Bytes on connections of no recognised protocol")  \

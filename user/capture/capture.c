@@ -16,6 +16,7 @@
 #include "user/base/address.h"
 #include "user/base/log.h"
 #include "user/capture/filter.h"
+#include "user/capture/kprobes.h"
 #include "user/capture/probes.h"
 #include "user/capture/record.h"
 
@@ -77,57 +78,22 @@ static void set_up(struct capture *capture)
 	settings->wakeup_at = (uint32_t)(ring_sz(capture) / 4);
 	bpf_map__set_max_entries(capture->bpf->maps.records, (uint32_t)ring_sz(capture));
 	bpf_map__set_max_entries(capture->bpf->maps.scratches, (uint32_t)capture->cpus);
+	if (settings->by_address)
+		bpf_map__set_max_entries(capture->bpf->maps.address_connections,
+					 o->max_connections);
 }
 
-/* Opens and loads with what results leave; all programs where results is NULL. */
+/* Opens and loads what the results choose. */
 static int load(struct capture *capture, const struct probe_result *results)
 {
 	int err;
 
-	tracer_bpf__destroy(capture->bpf);
 	capture->bpf = tracer_bpf__open();
 	if (!capture->bpf)
 		return -errno;
-	if (results)
-		probes_select(capture->bpf, results);
+	probes_select(capture->bpf, results);
 	set_up(capture);
 	err = tracer_bpf__load(capture->bpf);
-	return err;
-}
-
-/*
- * The usual case is that everything loads. If not, each probe is tried alone, and what does not
- * work is left out, or said.
- */
-static int load_what_works(struct capture *capture, char *why)
-{
-	struct probe_result results[PROBES_MAX];
-	char words[PROBE_WHY_SZ];
-	int err;
-
-	libbpf_messages_to(words, sizeof(words));
-	err = load(capture, NULL);
-	libbpf_messages_to(NULL, 0);
-	if (!err)
-		return 0;
-	for (size_t i = 0; i < probes_cnt; i++) {
-		probe_try(&probes[i], &results[i]);
-		if (results[i].chosen)
-			continue;
-		if (probes[i].required) {
-			snprintf(why, CAPTURE_WHY_SZ, "no hook for %s (%s): %s. Try `sonde doctor`",
-				 probes[i].capability, results[i].tried, probes[i].todo);
-			return err;
-		}
-		log_warn("no hook for %s: %s (%s)", probes[i].capability, probes[i].without,
-			 results[i].tried);
-	}
-	libbpf_messages_to(words, sizeof(words));
-	err = load(capture, results);
-	libbpf_messages_to(NULL, 0);
-	if (err)
-		snprintf(why, CAPTURE_WHY_SZ, "the kernel refused the programs: %s (%s)",
-			 strerror(-err), words);
 	return err;
 }
 
@@ -142,24 +108,14 @@ static void identify_self(struct capture *capture)
 
 static int attach(struct capture *capture)
 {
-	struct bpf_program *prog;
+	int err;
 
 	identify_self(capture);
-	bpf_object__for_each_program(prog, capture->bpf->obj)
-	{
-		struct bpf_link *link;
-
-		if (!bpf_program__autoload(prog) || prog == capture->bpf->progs.flush_tails ||
-		    prog == capture->bpf->progs.identify_self)
-			continue;
-		if (capture->links_cnt == LINKS_MAX)
-			return -E2BIG;
-		link = bpf_program__attach(prog);
-		if (!link)
-			return -errno;
-		capture->links[capture->links_cnt++] = link;
-	}
-	if (!bpf_program__autoload(capture->bpf->progs.flush_tails))
+	err = probes_attach(capture->bpf, capture->links, LINKS_MAX, &capture->links_cnt);
+	if (err)
+		return err;
+	if (!bpf_program__autoload(capture->bpf->progs.flush_tails) &&
+	    !bpf_program__autoload(capture->bpf->progs.flush_tails_by_address))
 		return 0;
 	capture->tails = attach_tails(capture->bpf);
 	return capture->tails ? 0 : -errno;
@@ -207,10 +163,89 @@ int capture__retarget(struct capture *capture, const struct targets *targets,
 	return 0;
 }
 
+static void take_down(struct capture *capture)
+{
+	for (size_t i = 0; i < capture->links_cnt; i++)
+		bpf_link__destroy(capture->links[i]);
+	capture->links_cnt = 0;
+	kprobes_clean_up();
+	bpf_link__destroy(capture->tails);
+	capture->tails = NULL;
+	ring_buffer__free(capture->ring);
+	capture->ring = NULL;
+	if (capture->scratches)
+		munmap((void *)capture->scratches, capture->scratches_sz);
+	capture->scratches = NULL;
+	tracer_bpf__destroy(capture->bpf);
+	capture->bpf = NULL;
+}
+
+/* Does all that the results choose. On failure nothing is left; why is empty if others may work. */
+static int bring_up(struct capture *capture, const struct probe_result *results, char *why)
+{
+	int err = load(capture, results);
+
+	why[0] = 0;
+	if (!err && capture__retarget(capture, &capture->options.targets, why))
+		err = -EINVAL;
+	err = err ?: open_ring(capture);
+	err = err ?: attach(capture);
+	if (err)
+		take_down(capture);
+	return err;
+}
+
+/* Each probe alone: what does not work is left out, or said. */
+static int bring_up_piecewise(struct capture *capture, unsigned int kinds, char *why)
+{
+	struct probe_result results[PROBES_MAX];
+	char words[PROBE_WHY_SZ];
+	int err;
+
+	for (size_t i = 0; i < probes_cnt; i++) {
+		kinds = probe_try(&probes[i], kinds, &results[i]);
+		if (results[i].chosen)
+			continue;
+		if (probes[i].required) {
+			snprintf(why, CAPTURE_WHY_SZ, "no hook for %s (%s): %s. Try `sonde doctor`",
+				 probes[i].capability, results[i].tried, probes[i].todo);
+			return -ENOTSUP;
+		}
+		log_warn("no hook for %s: %s (%s)", probes[i].capability, probes[i].without,
+			 results[i].tried);
+	}
+	libbpf_messages_to(words, sizeof(words));
+	err = bring_up(capture, results, why);
+	libbpf_messages_to(NULL, 0);
+	if (err && !why[0])
+		snprintf(why, CAPTURE_WHY_SZ, "the kernel refused the programs: %s (%s)",
+			 strerror(-err), words);
+	return err;
+}
+
+/* The usual case is that all goes well with one kind of socket hook, the best that there is. */
+static int bring_up_what_works(struct capture *capture, char *why)
+{
+	unsigned int kinds = probe_kinds(capture->options.variant);
+	struct probe_result results[PROBES_MAX];
+	char words[PROBE_WHY_SZ];
+	int err;
+
+	for (unsigned int kind = 1; kind & KIND_ANY; kind <<= 1) {
+		if (!(kinds & kind) || !probes_guess(kind, results))
+			continue;
+		libbpf_messages_to(words, sizeof(words));
+		err = bring_up(capture, results, why);
+		libbpf_messages_to(NULL, 0);
+		if (!err || why[0])
+			return err;
+	}
+	return bring_up_piecewise(capture, kinds, why);
+}
+
 struct capture *capture__new(const struct capture_options *options, char why[CAPTURE_WHY_SZ])
 {
 	struct capture *capture;
-	int err;
 
 	if (host_lacks(why, CAPTURE_WHY_SZ))
 		return NULL;
@@ -226,17 +261,8 @@ struct capture *capture__new(const struct capture_options *options, char why[CAP
 			 strerror(-capture->cpus));
 		goto fail;
 	}
-	if (load_what_works(capture, why))
+	if (bring_up_what_works(capture, why))
 		goto fail;
-	if (capture__retarget(capture, &options->targets, why))
-		goto fail;
-	err = open_ring(capture);
-	err = err ?: attach(capture);
-	if (err) {
-		snprintf(why, CAPTURE_WHY_SZ, "cannot attach: %s. Try `sonde doctor`",
-			 strerror(-err));
-		goto fail;
-	}
 	memset(&capture->options.targets, 0, sizeof(capture->options.targets));
 	return capture;
 fail:
@@ -248,13 +274,7 @@ void capture__free(struct capture *capture)
 {
 	if (!capture)
 		return;
-	for (size_t i = 0; i < capture->links_cnt; i++)
-		bpf_link__destroy(capture->links[i]);
-	bpf_link__destroy(capture->tails);
-	ring_buffer__free(capture->ring);
-	if (capture->scratches)
-		munmap((void *)capture->scratches, capture->scratches_sz);
-	tracer_bpf__destroy(capture->bpf);
+	take_down(capture);
 	free(capture);
 }
 
@@ -331,5 +351,6 @@ void capture__counts(const struct capture *capture, struct tracer_counts *out)
 		out->ring_full += counts->ring_full;
 		out->unreadable += counts->unreadable;
 		out->no_storage += counts->no_storage;
+		out->unreturned += counts->unreturned;
 	}
 }

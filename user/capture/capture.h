@@ -14,6 +14,8 @@ struct capture_options {
 	struct targets targets;
 	uint64_t ring_sz; /* bytes, a power of two of at least one page; 0: by the processors */
 	uint32_t copy_first_sz, copy_turn_sz;
+	uint32_t max_connections; /* remembered, where the kernel keeps them by address */
+	const char *variant;	  /* of the socket hook: "tp_btf", "fexit", "kprobe"; or "auto" */
 	/* Called for each valid record, which is gone when it returns. */
 	void (*record)(void *ctx, const struct record_head *record);
 	void *ctx;

@@ -31,28 +31,32 @@ static bool examine_host(struct examination *out)
 	return false;
 }
 
-static void examine_probe(struct examination *out, const struct probe *probe)
+/* Returns the kinds of variants that go with the one it found. */
+static unsigned int examine_probe(struct examination *out, const struct probe *probe,
+				  unsigned int kinds)
 {
 	char *text = out->texts[out->cnt];
 	struct capability *capability = add(out, probe->capability);
 	struct probe_result result;
 
-	probe_try(probe, &result);
+	kinds = probe_try(probe, kinds, &result);
 	if (result.tried[0]) {
 		snprintf(text, sizeof(out->texts[0]), "%s", result.tried);
 		capability->tried = text;
 	}
 	if (result.chosen) {
 		capability->hook = result.chosen->name;
-		if (result.chosen != &probe->variants[0])
+		capability->why = result.chosen->less;
+		if (capability->why)
 			capability->state = CAPABILITY_DEGRADED;
-		return;
+		return kinds;
 	}
 	capability->state = CAPABILITY_MISSING;
 	capability->why = probe->without;
 	capability->todo = probe->todo;
 	if (probe->required)
 		out->blocked = 1;
+	return kinds;
 }
 
 static void examine_cgroups(struct examination *out)
@@ -69,12 +73,14 @@ static void examine_cgroups(struct examination *out)
 	capability->todo = "mount -t cgroup2 none /sys/fs/cgroup";
 }
 
-void examine(struct examination *out)
+void examine(const char *variant, struct examination *out)
 {
+	unsigned int kinds = probe_kinds(variant);
+
 	memset(out, 0, sizeof(*out));
 	if (!examine_host(out))
 		return;
 	for (size_t i = 0; i < probes_cnt; i++)
-		examine_probe(out, &probes[i]);
+		kinds = examine_probe(out, &probes[i], kinds);
 	examine_cgroups(out);
 }

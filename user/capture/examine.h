@@ -12,10 +12,11 @@
 struct examination {
 	struct capability capabilities[EXAMINE_MAX];
 	size_t cnt;
-	char texts[EXAMINE_MAX][512]; /* what the capabilities point to */
+	char texts[EXAMINE_MAX][768]; /* what the capabilities point to */
 	int blocked;		      /* nothing can be traced */
 };
 
-void examine(struct examination *out);
+/* variant as in capture_options. */
+void examine(const char *variant, struct examination *out);
 
 #endif

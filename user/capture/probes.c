@@ -11,18 +11,40 @@
 #include "include/abi/tracer.h"
 #include "build/bpf/tracer.skel.h"
 #include "user/base/log.h"
+#include "user/capture/kernel.h"
+#include "user/capture/kprobes.h"
+
+#define TRY_LINKS_MAX 16
 
 const struct probe probes[] = {
 	{
 		.capability = "socket traffic",
 		.without = "nothing can be traced",
-		.todo = "use a kernel of 6.3 or later; variants for older ones are not in this version",
+		.todo = "use a kernel of 6.1 or later, with CONFIG_DEBUG_INFO_BTF and CONFIG_KPROBES",
 		.required = true,
 		.variants =
 			{
 				{
 					.name = "tp_btf/sock_{send,recv}_length",
 					.programs = {"sock_send_length", "sock_recv_length"},
+					.kinds = KIND_TP_BTF,
+				},
+				{
+					.name = "fexit/{tcp,unix_stream}_{send,recv}msg",
+					.programs = {"tcp_send_exit", "tcp_recv_exit",
+						     "unix_send_exit", "unix_recv_exit"},
+					.optional = {"tcp_sendpage_exit", "unix_sendpage_exit"},
+					.kinds = KIND_FEXIT,
+					.unsafe = trampolines_unsafe,
+				},
+				{
+					.name = "kprobe/{tcp,unix_stream}_{send,recv}msg",
+					.programs = {"tcp_send_entry", "tcp_recv_entry",
+						     "unix_send_entry", "unix_recv_entry",
+						     "socket_return", "unix_release_entry"},
+					.kinds = KIND_KPROBE,
+					.less = "costs more per operation, and the least recently used "
+						"connections are forgotten when there are too many",
 				},
 			},
 	},
@@ -62,6 +84,12 @@ const struct probe probes[] = {
 				{
 					.name = "iter/bpf_sk_storage_map",
 					.programs = {"flush_tails"},
+					.kinds = KIND_TP_BTF | KIND_FEXIT,
+				},
+				{
+					.name = "iter/bpf_map_elem",
+					.programs = {"flush_tails_by_address"},
+					.kinds = KIND_KPROBE,
 				},
 			},
 	},
@@ -110,40 +138,117 @@ void libbpf_messages_to(char *text, size_t text_sz)
 	libbpf_set_print(print_libbpf);
 }
 
-static bool variant_has(const struct probe_variant *variant, const char *program)
+unsigned int probe_kinds(const char *name)
 {
-	for (int i = 0; i < PROBE_PROGRAMS_MAX && variant->programs[i]; i++)
-		if (strcmp(variant->programs[i], program) == 0)
+	static const struct {
+		const char *name;
+		unsigned int kinds;
+	} names[] = {
+		{"auto", KIND_ANY},
+		{"tp_btf", KIND_TP_BTF},
+		{"fexit", KIND_FEXIT},
+		{"kprobe", KIND_KPROBE},
+	};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (!name || strcmp(name, names[i].name) == 0)
+			return names[i].kinds;
+	return 0;
+}
+
+static bool lists(const char *const list[PROBE_PROGRAMS_MAX], const char *program)
+{
+	for (int i = 0; i < PROBE_PROGRAMS_MAX && list[i]; i++)
+		if (strcmp(list[i], program) == 0)
 			return true;
 	return false;
+}
+
+static bool variant_has(const struct probe_variant *variant, const struct bpf_program *prog)
+{
+	const char *name = bpf_program__name(prog);
+	const char *function = strrchr(bpf_program__section_name(prog), '/');
+
+	if (lists(variant->programs, name))
+		return true;
+	return function && lists(variant->optional, name) &&
+	       kernel_function_args(function + 1) >= 0;
+}
+
+/* Do the kinds allow it? A variant without kinds goes with all. */
+static bool allowed(const struct probe_variant *variant, unsigned int kinds)
+{
+	return variant->name && (!variant->kinds || (variant->kinds & kinds));
+}
+
+/* What the programs must know of the variants that are loaded with them. */
+static void tell(struct tracer_bpf *bpf, const struct probe_variant *variant)
+{
+	if (!variant->kinds || (variant->kinds & KIND_TP_BTF))
+		return;
+	bpf->rodata->settings.by_address = variant->kinds == KIND_KPROBE;
+	bpf->rodata->settings.recv_nonblock = kernel_function_args("tcp_recvmsg") == 6;
 }
 
 struct bpf_link *attach_tails(struct tracer_bpf *bpf)
 {
 	LIBBPF_OPTS(bpf_iter_attach_opts, opts);
-	union bpf_iter_link_info info = {.map.map_fd = (__u32)bpf_map__fd(bpf->maps.connections)};
+	bool by_address = bpf->rodata->settings.by_address;
+	const struct bpf_map *map =
+		by_address ? bpf->maps.address_connections : bpf->maps.connections;
+	union bpf_iter_link_info info = {.map.map_fd = (__u32)bpf_map__fd(map)};
 
 	opts.link_info = &info;
 	opts.link_info_len = sizeof(info);
-	return bpf_program__attach_iter(bpf->progs.flush_tails, &opts);
+	return bpf_program__attach_iter(
+		by_address ? bpf->progs.flush_tails_by_address : bpf->progs.flush_tails, &opts);
 }
 
-static int attach_all(struct tracer_bpf *bpf, const struct probe_variant *variant)
+/* Does the program's section say where it goes? Others are run, or attached, in their own ways. */
+static bool attaches_itself(const struct bpf_program *prog)
 {
-	for (int i = 0; i < PROBE_PROGRAMS_MAX && variant->programs[i]; i++) {
-		struct bpf_program *prog =
-			bpf_object__find_program_by_name(bpf->obj, variant->programs[i]);
-		struct bpf_link *link;
+	const char *section = bpf_program__section_name(prog);
 
-		if (prog == bpf->progs.identify_self)
+	return strchr(section, '/') && strncmp(section, "iter/", 5) != 0;
+}
+
+int probes_attach(struct tracer_bpf *bpf, struct bpf_link **links, size_t cap, size_t *cnt)
+{
+	struct bpf_program *prog;
+
+	bpf_object__for_each_program(prog, bpf->obj)
+	{
+		if (!bpf_program__autoload(prog) || !attaches_itself(prog))
 			continue;
-		link = prog == bpf->progs.flush_tails ? attach_tails(bpf)
-						      : bpf_program__attach(prog);
-		if (!link)
+		if (*cnt == cap)
+			return -E2BIG;
+		links[*cnt] = bpf_program__attach(prog);
+		if (!links[*cnt])
 			return -errno;
-		bpf_link__destroy(link);
+		++*cnt;
 	}
+	if (bpf_program__autoload(bpf->progs.socket_return))
+		return kprobes_attach(bpf, links, cap, cnt);
 	return 0;
+}
+
+/* Attaches a loaded variant, and detaches it. */
+static int try_attach(struct tracer_bpf *bpf)
+{
+	struct bpf_link *links[TRY_LINKS_MAX] = {0}, *tails = NULL;
+	size_t cnt = 0;
+	int err = probes_attach(bpf, links, TRY_LINKS_MAX, &cnt);
+
+	if (!err && (bpf_program__autoload(bpf->progs.flush_tails) ||
+		     bpf_program__autoload(bpf->progs.flush_tails_by_address))) {
+		tails = attach_tails(bpf);
+		err = tails ? 0 : -errno;
+	}
+	bpf_link__destroy(tails);
+	for (size_t i = 0; i < cnt; i++)
+		bpf_link__destroy(links[i]);
+	kprobes_clean_up();
+	return err;
 }
 
 static int try_variant(const struct probe_variant *variant)
@@ -155,35 +260,70 @@ static int try_variant(const struct probe_variant *variant)
 	if (!bpf)
 		return -errno;
 	bpf_object__for_each_program(prog, bpf->obj)
-		bpf_program__set_autoload(prog, variant_has(variant, bpf_program__name(prog)));
+		bpf_program__set_autoload(prog, variant_has(variant, prog));
+	tell(bpf, variant);
 	err = tracer_bpf__load(bpf);
-	err = err ?: attach_all(bpf, variant);
+	err = err ?: try_attach(bpf);
 	tracer_bpf__destroy(bpf);
 	return err;
 }
 
-void probe_try(const struct probe *probe, struct probe_result *result)
+/* Adds how a variant ended to the words about those that do not work. */
+static void add_tried(struct probe_result *result, const struct probe_variant *variant,
+		      const char *what, const char *words)
 {
-	size_t used = 0;
+	size_t used = strlen(result->tried);
 
+	snprintf(result->tried + used, sizeof(result->tried) - used, "%s%s: %s%s%s",
+		 used ? "; " : "", variant->name, what, words[0] ? ", " : "", words);
+}
+
+unsigned int probe_try(const struct probe *probe, unsigned int kinds, struct probe_result *result)
+{
 	*result = (struct probe_result){.probe = probe};
 	for (int i = 0; i < PROBE_VARIANTS_MAX && probe->variants[i].name; i++) {
+		const struct probe_variant *variant = &probe->variants[i];
 		char words[PROBE_WHY_SZ];
 		int err;
 
+		if (!allowed(variant, kinds))
+			continue;
+		if (variant->unsafe && variant->unsafe(words, sizeof(words))) {
+			add_tried(result, variant, "not tried", words);
+			continue;
+		}
 		libbpf_messages_to(words, sizeof(words));
-		err = try_variant(&probe->variants[i]);
+		err = try_variant(variant);
 		libbpf_messages_to(NULL, 0);
 		if (!err) {
-			result->chosen = &probe->variants[i];
-			return;
+			result->chosen = variant;
+			return variant->kinds ?: kinds;
 		}
-		if (used < sizeof(result->tried))
-			used += (size_t)snprintf(result->tried + used, sizeof(result->tried) - used,
-						 "%s%s: %s%s%s", used ? "; " : "",
-						 probe->variants[i].name, strerror(-err),
-						 words[0] ? ", " : "", words);
+		add_tried(result, variant, strerror(-err), words);
 	}
+	return kinds;
+}
+
+static const struct probe_variant *guess(const struct probe *probe, unsigned int kinds)
+{
+	char why[PROBE_WHY_SZ];
+
+	for (int i = 0; i < PROBE_VARIANTS_MAX; i++)
+		if (allowed(&probe->variants[i], kinds) &&
+		    !(probe->variants[i].unsafe && probe->variants[i].unsafe(why, sizeof(why))))
+			return &probe->variants[i];
+	return NULL;
+}
+
+bool probes_guess(unsigned int kinds, struct probe_result *results)
+{
+	for (size_t i = 0; i < probes_cnt; i++) {
+		results[i] = (struct probe_result){.probe = &probes[i]};
+		results[i].chosen = guess(&probes[i], kinds);
+		if (!results[i].chosen && probes[i].required)
+			return false;
+	}
+	return true;
 }
 
 void probes_select(struct tracer_bpf *bpf, const struct probe_result *results)
@@ -195,11 +335,13 @@ void probes_select(struct tracer_bpf *bpf, const struct probe_result *results)
 		bool wanted = false;
 
 		for (size_t i = 0; i < probes_cnt; i++)
-			if (results[i].chosen &&
-			    variant_has(results[i].chosen, bpf_program__name(prog)))
+			if (results[i].chosen && variant_has(results[i].chosen, prog))
 				wanted = true;
 		bpf_program__set_autoload(prog, wanted);
 	}
+	for (size_t i = 0; i < probes_cnt; i++)
+		if (results[i].chosen)
+			tell(bpf, results[i].chosen);
 }
 
 bool host_lacks(char *why, size_t why_sz)

@@ -43,6 +43,11 @@ const struct setting *setting_find(const char *path)
 	return NULL;
 }
 
+const char *config_variant_name(const struct config *c)
+{
+	return setting_find("capture.variant")->choices[c->capture.variant];
+}
+
 const char *setting_env(const struct setting *row, char name[SETTING_ENV_MAX])
 {
 	snprintf(name, SETTING_ENV_MAX, "SONDE_%s", row->path);

@@ -49,6 +49,8 @@ struct item_list {
 enum config_variant {
 	CONFIG_VARIANT_AUTO,
 	CONFIG_VARIANT_TP_BTF,
+	CONFIG_VARIANT_FEXIT,
+	CONFIG_VARIANT_KPROBE,
 };
 
 enum config_query {
@@ -275,6 +277,8 @@ void config__print(const struct config *c, FILE *out);
 
 /* The row of that path, or NULL. */
 const struct setting *setting_find(const char *path);
+/* The word for the kind of kernel hook that is set. */
+const char *config_variant_name(const struct config *c);
 /* SONDE_ and the path in capitals, dots as underscores. */
 #define SETTING_ENV_MAX 64
 const char *setting_env(const struct setting *row, char name[SETTING_ENV_MAX]);

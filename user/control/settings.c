@@ -38,6 +38,8 @@
 static const char *const variants[] = {
 	[CONFIG_VARIANT_AUTO] = "auto",
 	[CONFIG_VARIANT_TP_BTF] = "tp_btf",
+	[CONFIG_VARIANT_FEXIT] = "fexit",
+	[CONFIG_VARIANT_KPROBE] = "kprobe",
 	NULL,
 };
 static const char *const query_modes[] = {

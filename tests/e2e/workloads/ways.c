@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Every way to send and to receive on a socket: `ways HOST PORT SEND RECV COUNT` makes COUNT HTTP
- * requests to /SEND-RECV/N over one connection, sent and received by the system calls named.
+ * Every way to send and to receive on a socket: `ways HOST PORT SEND RECV COUNT [wait]` makes COUNT
+ * HTTP requests to /SEND-RECV/N over one connection, sent and received by the system calls named.
+ * With wait, it then sleeps in a read until the server hangs up.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -157,7 +158,7 @@ int main(int argc, char **argv)
 	struct sockaddr_in to = {.sin_family = AF_INET};
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
 
-	if (argc != 6)
+	if (argc != 6 && argc != 7)
 		return 2;
 	to.sin_port = htons((uint16_t)strtoul(argv[2], NULL, 10));
 	inet_pton(AF_INET, argv[1], &to.sin_addr);
@@ -174,6 +175,8 @@ int main(int argc, char **argv)
 			return 1;
 		}
 	}
+	if (argc == 7 && read(fd, &to, sizeof(to)))
+		return 1;
 	close(fd);
 	return 0;
 }

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * How a program looks at a socket, and where it keeps what it knows of the connection.
+ *
+ * Most hooks hand the socket over as a typed pointer: fields are loaded directly, the state lives in
+ * the socket, and the kernel numbers sockets. In kprobes a socket is an address and no more: fields
+ * are read by a helper, the state lives in a hash by address, and sockets are numbered here.
+ * "typed" says which; it is constant where a function is inlined, and so costs nothing.
+ */
+#ifndef SONDE_BPF_CONNECTION_H
+#define SONDE_BPF_CONNECTION_H
+
+#include "bpf/maps.bpf.h"
+
+/* A field of a kernel structure; for use where "typed" is known. */
+#define FIELD(from, field)                                              \
+	(typed ? (from)->field : ({                                     \
+		typeof((from)->field) value_;                           \
+		bpf_core_read(&value_, sizeof(value_), &(from)->field); \
+		value_;                                                 \
+	}))
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1); /* user space: more, where it is used */
+	__type(key, __u64);	/* address of the struct sock */
+	__type(value, struct connection_state);
+} address_connections SEC(".maps") __weak;
+
+static const struct connection_state new_connection = {};
+
+/* An address is used again: whoever sees a socket begin or end calls this. */
+static __always_inline void forget_address(struct sock *sk)
+{
+	bpf_map_delete_elem(&address_connections, &sk);
+}
+
+static __always_inline struct connection_state *connection_at(struct sock *sk, bool create)
+{
+	struct connection_state *conn = bpf_map_lookup_elem(&address_connections, &sk);
+
+	if (conn || !create)
+		return conn;
+	bpf_map_update_elem(&address_connections, &sk, &new_connection, BPF_NOEXIST);
+	return bpf_map_lookup_elem(&address_connections, &sk);
+}
+
+static __always_inline struct connection_state *connection_get(struct sock *sk, bool create,
+							       bool typed)
+{
+	if (!typed)
+		return connection_at(sk, create);
+	return bpf_sk_storage_get(&connections, sk, 0, create ? BPF_SK_STORAGE_GET_F_CREATE : 0);
+}
+
+/* Unique without an atomic, which old instruction sets lack: CPUs count in strides. */
+static __always_inline __u64 next_socket_number(struct scratch *s)
+{
+	return (__u64)s->sockets++ * settings.cpus + bpf_get_smp_processor_id() + 1;
+}
+
+/* Numbers a socket; conn is its state. */
+static __always_inline __u64 socket_cookie(struct scratch *s, struct sock *sk,
+					   struct connection_state *conn, bool typed)
+{
+	if (typed)
+		return bpf_get_socket_cookie(sk);
+	if (!conn->cookie)
+		conn->cookie = next_socket_number(s);
+	return conn->cookie;
+}
+
+/* The same for the other end of a unix socket, of which nothing may be known yet. */
+static __always_inline __u64 peer_cookie(struct scratch *s, struct sock *peer, bool typed)
+{
+	struct connection_state *conn = typed ? NULL : connection_at(peer, true);
+
+	return typed || conn ? socket_cookie(s, peer, conn, typed) : 0;
+}
+
+#endif
