@@ -27,21 +27,24 @@ struct {
 	__type(value, struct connection_state);
 } address_connections SEC(".maps") __weak;
 
-static const struct connection_state new_connection = {};
-
 /* An address is used again: whoever sees a socket begin or end calls this. */
 static __always_inline void forget_address(struct sock *sk)
 {
 	bpf_map_delete_elem(&address_connections, &sk);
 }
 
+/*
+ * A new state is born with its number: the two ends of a unix socket may both be the first to look
+ * at one of them. Drawn by lot, since nothing can count here that interrupts itself.
+ */
 static __always_inline struct connection_state *connection_at(struct sock *sk, bool create)
 {
-	struct connection_state *conn = bpf_map_lookup_elem(&address_connections, &sk);
+	struct connection_state *conn = bpf_map_lookup_elem(&address_connections, &sk), fresh = {};
 
 	if (conn || !create)
 		return conn;
-	bpf_map_update_elem(&address_connections, &sk, &new_connection, BPF_NOEXIST);
+	fresh.cookie = (__u64)bpf_get_prandom_u32() << 32 | bpf_get_prandom_u32();
+	bpf_map_update_elem(&address_connections, &sk, &fresh, BPF_NOEXIST);
 	return bpf_map_lookup_elem(&address_connections, &sk);
 }
 
@@ -53,29 +56,19 @@ static __always_inline struct connection_state *connection_get(struct sock *sk, 
 	return bpf_sk_storage_get(&connections, sk, 0, create ? BPF_SK_STORAGE_GET_F_CREATE : 0);
 }
 
-/* Unique without an atomic, which old instruction sets lack: CPUs count in strides. */
-static __always_inline __u64 next_socket_number(struct scratch *s)
+/* The number of a socket; conn is its state. */
+static __always_inline __u64 socket_cookie(struct sock *sk, struct connection_state *conn,
+					   bool typed)
 {
-	return (__u64)s->sockets++ * settings.cpus + bpf_get_smp_processor_id() + 1;
-}
-
-/* Numbers a socket; conn is its state. */
-static __always_inline __u64 socket_cookie(struct scratch *s, struct sock *sk,
-					   struct connection_state *conn, bool typed)
-{
-	if (typed)
-		return bpf_get_socket_cookie(sk);
-	if (!conn->cookie)
-		conn->cookie = next_socket_number(s);
-	return conn->cookie;
+	return typed ? bpf_get_socket_cookie(sk) : conn->cookie;
 }
 
 /* The same for the other end of a unix socket, of which nothing may be known yet. */
-static __always_inline __u64 peer_cookie(struct scratch *s, struct sock *peer, bool typed)
+static __always_inline __u64 peer_cookie(struct sock *peer, bool typed)
 {
 	struct connection_state *conn = typed ? NULL : connection_at(peer, true);
 
-	return typed || conn ? socket_cookie(s, peer, conn, typed) : 0;
+	return typed || conn ? socket_cookie(peer, conn, typed) : 0;
 }
 
 #endif

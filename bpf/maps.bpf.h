@@ -101,7 +101,6 @@ struct scratch {
 	struct tracer_counts counts;
 	__u32 since_query; /* records since the ring's fill level was looked at */
 	__u32 processes;   /* process ids given out on this CPU */
-	__u32 sockets;	   /* socket numbers, where the kernel gives none */
 	union {
 		struct {
 			struct record_op op;

@@ -49,8 +49,7 @@ static __always_inline void read_unix_path(struct record_connection *c, struct u
 		c->unix_path[0] = '@';
 }
 
-static __always_inline void read_unix(struct scratch *s, struct record_connection *c,
-				      struct sock *sk, bool typed)
+static __always_inline void read_unix(struct record_connection *c, struct sock *sk, bool typed)
 {
 	struct unix_sock *unix_sk = typed ? bpf_skc_to_unix_sock(sk) : (struct unix_sock *)sk;
 	struct sock *peer;
@@ -67,7 +66,7 @@ static __always_inline void read_unix(struct scratch *s, struct record_connectio
 			c->role = ROLE_CLIENT;
 	}
 	if (peer)
-		c->peer_cookie = peer_cookie(s, peer, typed);
+		c->peer_cookie = peer_cookie(peer, typed);
 }
 
 /* A port that was bound explicitly is a listener's, and its accepted sockets inherit the mark. */
@@ -107,7 +106,7 @@ static __noinline void announce_connection(struct scratch *s, struct sock *sk,
 	__builtin_memset(c, 0, sizeof(*c));
 	c->head.size = sizeof(*c);
 	c->head.kind = RECORD_CONNECTION;
-	c->cookie = conn->cookie = socket_cookie(s, sk, conn, typed);
+	c->cookie = conn->cookie = socket_cookie(sk, conn, typed);
 	c->time_ns = bpf_ktime_get_ns();
 	c->netns_inum = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
 	c->process_id = conn->process_id;
@@ -115,7 +114,7 @@ static __noinline void announce_connection(struct scratch *s, struct sock *sk,
 	c->role = conn->role;
 	c->fresh = conn->fresh;
 	if (c->family == FAMILY_UNIX) {
-		read_unix(s, c, sk, typed);
+		read_unix(c, sk, typed);
 	} else {
 		read_inet(c, sk, typed);
 		if (c->role == ROLE_UNKNOWN && port_was_bound(sk))
@@ -141,7 +140,7 @@ static __always_inline void take_verdict(struct connection_state *conn, struct s
 	if (conn->verdict_generation == generation)
 		return;
 	conn->verdict_generation = generation;
-	cookie = typed ? bpf_get_socket_cookie(sk) : conn->cookie;
+	cookie = socket_cookie(sk, conn, typed);
 	verdict = bpf_map_lookup_elem(&verdicts, &cookie);
 	if (!verdict)
 		return;
