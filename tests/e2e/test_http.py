@@ -230,6 +230,17 @@ def test_http10(tracing, python_server):
         assert span["attributes"]["server.port"] == python_server.port
 
 
+def test_client_shuts_down_first(tracing, nginx):
+    """A client that has said all it had to say reads its response after the connection is through."""
+    trace = tracing("--port", nginx.port)
+    raw(nginx.port, ["send", "GET /items/5 HTTP/1.0\r\n\r\n"], ["shutdown"], ["sleep", 0.3],
+        ["eof"])
+    trace.stop()
+    ((sent, served),) = check_socket_parents(trace.spans)
+    for span in (sent, served):
+        check_span(span, "GET", "/items/5")
+
+
 def test_many_connections(tracing, tmp_path, start):
     """A new connection for each request."""
     server = start(servers.GoServer(tmp_path))

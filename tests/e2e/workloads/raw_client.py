@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sends exact bytes: raw_client.py HOST PORT STEPS. STEPS is a JSON list of
 ["send", TEXT], ["send64", BASE64], ["read", TEXT, N] (until TEXT came N times since the last read),
-["eof"] (read until the peer closes), ["sleep", SECONDS], ["wait"] (for a line on standard input),
+["eof"] (read until the peer closes), ["shutdown"] (send no more), ["sleep", SECONDS], ["wait"] (for a line on standard input),
 ["say", TEXT], ["exit", STATUS]. Prints what it received in all, as JSON, at its end."""
 import base64
 import json
@@ -34,6 +34,8 @@ def main():
             everything += read_until(args[0].encode(), args[1])
         elif name == "eof":
             everything += read_until(None, 0)
+        elif name == "shutdown":
+            conn.shutdown(socket.SHUT_WR)
         elif name == "sleep":
             time.sleep(args[0])
         elif name == "wait":
