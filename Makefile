@@ -34,8 +34,8 @@ ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(INCLUDES) $(CFLAGS) -MMD -MP
 VERSION_FLAG = -DSONDE_VERSION='"$(VERSION)"'
 # Inlining across files is worth a fifth of the agent's time per span (make bench).
 LTO ?= -flto=auto
-LIBS := -Wl,--as-needed -lbpf -lelf -lz -lprotobuf-c -lcurl -lyaml -lmicrohttpd -ljansson \
-	-lpcre2-8 -lcrypto -lm -lpthread
+LIBS := -Wl,--as-needed -lbpf -lelf -llzma -lz -lprotobuf-c -lcurl -lyaml -lmicrohttpd -ljansson \
+	-lpcre2-8 -lcrypto -liberty -lm -lpthread
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 
 # --- what there is -------------------------------------------------------------------------------

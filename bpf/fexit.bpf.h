@@ -21,7 +21,8 @@ int tcp_recv_exit(__u64 *ctx)
 	struct sock *sk = (struct sock *)ctx[0];
 
 	if (settings.recv_nonblock)
-		return socket_op(sk, (int)ctx[6], (int)ctx[4], false, true);
+		return socket_op(sk, (int)ctx[6], (int)ctx[4] | (ctx[3] ? MSG_DONTWAIT : 0), false,
+				 true);
 	return socket_op(sk, (int)ctx[5], (int)ctx[3], false, true);
 }
 

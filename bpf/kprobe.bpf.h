@@ -38,7 +38,9 @@ int BPF_KPROBE(tcp_send_entry, struct sock *sk)
 SEC("kprobe")
 int BPF_KPROBE(tcp_recv_entry, struct sock *sk, void *msg, size_t len, int arg4, int arg5)
 {
-	return note_entry(sk, settings.recv_nonblock ? arg5 : arg4, false);
+	int flags = settings.recv_nonblock ? arg5 | (arg4 ? MSG_DONTWAIT : 0) : arg4;
+
+	return note_entry(sk, flags, false);
 }
 
 SEC("kprobe")

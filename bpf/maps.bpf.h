@@ -18,10 +18,12 @@
 #define PF_KTHREAD 0x00200000
 #define RCV_SHUTDOWN 1
 #define MSG_PEEK 0x2
+#define MSG_DONTWAIT 0x40
 #define MSG_ERRQUEUE 0x2000
 /* Changes no length up to COPY_MAX, and shows the verifier that it is bounded. */
 #define COPY_MASK (2 * COPY_MAX - 1)
-#define DIRECT_MAX 2048 /* payload of a record that is written straight into the ring */
+#define DIRECT_MAX 2048	       /* payload of a record that is written straight into the ring */
+#define SAMPLE_STACK_ROOM 1024 /* bytes: a power of two above what a stack needs */
 
 const volatile struct tracer_settings settings = {};
 
@@ -82,6 +84,12 @@ struct task_state {
 	__u8 checked; /* traced was decided at all */
 	__u8 traced;
 	__u8 announced; /* leader only: its process record was written */
+	/* Kept by request.bpf.h, while profiling only: */
+	__u8 answered;	  /* this thread has sent something back to that request */
+	__u8 distrust;	  /* requests still to be served in order before keys are given again */
+	__u8 shares_loop; /* leader only: several threads serve sockets that do not block */
+	__u32 loop_tid;	  /* leader only: the thread that does */
+	__u64 request_cookie, request_off; /* key of the request last received; 0: none */
 };
 
 struct {
@@ -96,11 +104,14 @@ struct {
 	__uint(max_entries, 8 * 1024 * 1024);
 } records SEC(".maps") __weak;
 
-/* Where a large record is put together. Twice the payload so that the verifier sees every copy fit. */
+/*
+ * Where a large record is put together. Twice the payload so that the verifier sees every copy fit. The
+ * sampler interrupts the other hooks, so it has its own.
+ */
 struct scratch {
 	struct tracer_counts counts;
 	__u32 since_query; /* records since the ring's fill level was looked at */
-	__u32 processes;   /* process ids given out on this CPU */
+	__u32 processes;   /* process ids given out from here */
 	union {
 		struct {
 			struct record_op op;
@@ -112,14 +123,21 @@ struct scratch {
 		};
 		struct record_connection connection;
 		struct record_exit exit;
+		struct {
+			struct record_sample sample;
+			char stacks[2 * SAMPLE_STACK_ROOM];
+		};
 	};
 	char path[2 * PROCESS_EXE_SZ];
 };
 
-/* One per CPU, in a plain array: the values of a per-CPU array end at 32 KiB. */
+/*
+ * One per CPU, then one per CPU for the sampler, in a plain array: the values of a per-CPU array
+ * end at 32 KiB.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1); /* user space: number of possible CPUs */
+	__uint(max_entries, 1); /* user space: twice the number of possible CPUs */
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__type(key, __u32);
 	__type(value, struct scratch);
@@ -175,11 +193,14 @@ struct {
 	__type(value, __u8);
 } filter_ports SEC(".maps") __weak;
 
+static __always_inline struct scratch *scratch_at(__u32 slot)
+{
+	return bpf_map_lookup_elem(&scratches, &slot);
+}
+
 static __always_inline struct scratch *scratch_get(void)
 {
-	__u32 cpu = bpf_get_smp_processor_id();
-
-	return bpf_map_lookup_elem(&scratches, &cpu);
+	return scratch_at(bpf_get_smp_processor_id());
 }
 
 /*
@@ -196,10 +217,15 @@ static __always_inline __u64 wakeup_flags(struct scratch *s)
 		       : BPF_RB_NO_WAKEUP;
 }
 
-/* Writes a finished record. */
+/* Writes a finished record; false if it does not fit the ring, which the caller counts. */
+static __always_inline bool write_record(struct scratch *s, void *record, __u64 size)
+{
+	return bpf_ringbuf_output(&records, record, size, wakeup_flags(s)) == 0;
+}
+
 static __always_inline bool emit(struct scratch *s, void *record, __u64 size)
 {
-	if (bpf_ringbuf_output(&records, record, size, wakeup_flags(s)) == 0)
+	if (write_record(s, record, size))
 		return true;
 	s->counts.ring_full++;
 	return false;

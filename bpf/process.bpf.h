@@ -148,13 +148,13 @@ static __always_inline __u32 innermost_pid(struct task_struct *leader)
 	return upid.nr;
 }
 
-/* Writes the current process's record. */
-__noinline int announce_process(__u32 process_id)
+/* Writes the current process's record, put together in that scratch. */
+__noinline int announce_process(__u32 process_id, __u32 slot)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct task_struct *leader = task->group_leader;
 	struct mm_struct *mm = task->mm;
-	struct scratch *s = scratch_get();
+	struct scratch *s = scratch_at(slot);
 	struct record_process *p;
 	__u32 len;
 
@@ -184,21 +184,21 @@ __noinline int announce_process(__u32 process_id)
 	return emit(s, p, sizeof(*p) + (len & COPY_MASK));
 }
 
-/* Unique without an atomic, which old instruction sets lack: CPUs count in strides. */
-static __always_inline __u32 next_process_id(struct scratch *s)
+/* Unique without an atomic, which old instruction sets lack: scratches count in strides. */
+static __always_inline __u32 next_process_id(struct scratch *s, __u32 slot)
 {
-	return s->processes++ * settings.cpus + bpf_get_smp_processor_id() + 1;
+	return s->processes++ * (2 * settings.cpus) + slot + 1;
 }
 
 /*
  * Decides anew whether the current process is traced, and announces it if nobody has. Its state
  * must exist. 0: no storage to be had.
  */
-__noinline int refresh_task(__u32 jiffies)
+__noinline int refresh_task(__u32 jiffies, __u32 slot)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct task_state *state = bpf_task_storage_get(&tasks, task, 0, 0), *leader_state;
-	struct scratch *s = scratch_get();
+	struct scratch *s = scratch_at(slot);
 
 	if (!state || !s)
 		return 0;
@@ -215,15 +215,23 @@ __noinline int refresh_task(__u32 jiffies)
 	if (!leader_state)
 		return 0;
 	if (leader_state->process_id == 0 || leader_state->exec_id != task->self_exec_id) {
-		leader_state->process_id = next_process_id(s);
+		leader_state->process_id = next_process_id(s, slot);
 		leader_state->exec_id = task->self_exec_id;
 		leader_state->announced = false;
 	}
 	if (!leader_state->announced)
-		leader_state->announced = announce_process(leader_state->process_id);
+		leader_state->announced = announce_process(leader_state->process_id, slot);
 	state->process_id = leader_state->process_id;
 	state->exec_id = task->self_exec_id;
 	return 1;
+}
+
+static __always_inline bool is_stale(const struct task_state *state, struct task_struct *task,
+				     __u32 jiffies)
+{
+	return !state->checked || state->filter_generation != filter_generation ||
+	       jiffies - state->checked_jiffies >= RECHECK_JIFFIES ||
+	       state->exec_id != task->self_exec_id;
 }
 
 /* The state of the current task if it is traced, else NULL. */
@@ -237,11 +245,8 @@ static __noinline struct task_state *traced_task(struct scratch *s, __u32 jiffie
 		s->counts.no_storage++;
 		return NULL;
 	}
-	if (!state->checked || state->filter_generation != filter_generation ||
-	    jiffies - state->checked_jiffies >= RECHECK_JIFFIES ||
-	    state->exec_id != task->self_exec_id)
-		if (!refresh_task(jiffies))
-			return NULL;
+	if (is_stale(state, task, jiffies) && !refresh_task(jiffies, bpf_get_smp_processor_id()))
+		return NULL;
 	return state->traced ? state : NULL;
 }
 

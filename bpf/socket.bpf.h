@@ -13,6 +13,7 @@
 #include "bpf/buffer.bpf.h"
 #include "bpf/connection.bpf.h"
 #include "bpf/process.bpf.h"
+#include "bpf/request.bpf.h"
 
 #define FIRST_WSTAMP_MAX_AGE_NS 5000000ull
 #define EAGAIN 11
@@ -120,6 +121,7 @@ static __noinline void announce_connection(struct scratch *s, struct sock *sk,
 		if (c->role == ROLE_UNKNOWN && port_was_bound(sk))
 			c->role = ROLE_SERVER_LIKELY;
 	}
+	conn->role = c->role;
 	conn->filtered = !ports_match(sk, typed);
 	conn->ignored = other_end_is_own(c);
 	if (conn->filtered || conn->ignored)
@@ -420,6 +422,7 @@ static __always_inline int socket_op(struct sock *sk, int ret, int flags, bool s
 {
 	struct connection_state *conn;
 	struct scratch *s;
+	__u32 turn;
 
 	if (ret == -EAGAIN)
 		return forget_mmsg();
@@ -447,12 +450,15 @@ static __always_inline int socket_op(struct sock *sk, int ret, int flags, bool s
 		announce_connection(s, sk, conn, typed);
 	if (conn->ignored || conn->filtered)
 		return 0;
-	if (ret > 0)
+	turn = conn->turn;
+	if (ret > 0) {
 		emit_op(s, sk, conn, ret, send, typed);
-	else if (ret == 0 && !send && (FIELD(sk, sk_shutdown) & RCV_SHUTDOWN))
+		note_request(conn, turn, ret, flags, send);
+	} else if (ret == 0 && !send && (FIELD(sk, sk_shutdown) & RCV_SHUTDOWN)) {
 		emit_end(s, conn, bpf_ktime_get_ns(), END_EOF, 0);
-	else if (ret == -ECONNRESET || ret == -EPIPE || ret == -ETIMEDOUT)
+	} else if (ret == -ECONNRESET || ret == -EPIPE || ret == -ETIMEDOUT) {
 		emit_end(s, conn, bpf_ktime_get_ns(), END_ERROR, -ret);
+	}
 	return 0;
 }
 

@@ -5,6 +5,7 @@
  */
 #include "bpf/fexit.bpf.h"
 #include "bpf/kprobe.bpf.h"
+#include "bpf/sample.bpf.h"
 #include "bpf/socket.bpf.h"
 
 #define TAIL_MIN_AGE_NS 20000000ull
@@ -74,6 +75,13 @@ int BPF_PROG(inet_sock_set_state, struct sock *sk, int oldstate, int newstate)
 		 newstate == BPF_TCP_LAST_ACK)
 		note_closing(sk, newstate);
 	return 0;
+}
+
+/* Runs on each CPU by its software clock; see user/capture/sampler.c. */
+SEC("perf_event")
+int sample_cpu(struct bpf_perf_event_data *ctx)
+{
+	return take_sample(ctx);
 }
 
 SEC("tp_btf/sched_process_fork")

@@ -16,9 +16,11 @@
 #include "user/capture/capture.h"
 #include "user/capture/recording.h"
 #include "user/export/exporter.h"
+#include "user/export/otlp_profile.h"
 #include "user/export/prometheus.h"
 #include "user/flow/flow.h"
 #include "user/ident/ident.h"
+#include "user/profile/profiler.h"
 #include "user/pipeline_options.h"
 #include "user/policy/red.h"
 #include "user/policy/tail_sampler.h"
@@ -28,6 +30,7 @@
 #define SPARE_BATCHES_MAX 16
 #define TAILS_EVERY_NS 50000000ull
 #define CLOCK_EVERY_NS 10000000000ull
+#define SERVED_LATE_NS 1000000000ull
 #define OPTIONS_ARENA_MAX (16u * 1024 * 1024) /* of all headers: more than a file may hold */
 
 struct pipeline {
@@ -42,6 +45,7 @@ struct pipeline {
 	uint64_t metric_due_ns;
 	struct tail_sampler *sampler; /* NULL: everything is kept */
 	struct exporter *exporter;
+	struct profiler *profiler; /* NULL: no samples are taken */
 	struct queue *queue;
 	pthread_mutex_t redact_lock; /* a reload comes from another thread */
 	struct redactor *redactor;
@@ -210,6 +214,54 @@ static void own_connection(void *ctx, const char *local_ip, int local_port)
 		capture__own_end(p->capture, local_ip, local_port);
 }
 
+static void served(void *ctx, const struct served *served)
+{
+	struct pipeline *p = ctx;
+
+	if (p->profiler)
+		profiler__served(p->profiler, served);
+}
+
+static void take_sample(struct pipeline *p, const struct record_sample *sample)
+{
+	if (!p->profiler) /* a replay */
+		return;
+	profiler__sample(p->profiler, sample, resource_of(p, sample->process_id));
+	if (sample->request_cookie)
+		flow__sampled(p->flow, sample->request_cookie, sample->request_off);
+}
+
+static void export_profile(struct pipeline *p, const struct profile *profile)
+{
+	struct pb_writer writer;
+	int err;
+
+	if (!p->exporter || !profile->samples.cnt || !exporter__wants(p->exporter, SIGNAL_PROFILES))
+		return;
+	pb_writer__init(&writer, OTLP_REQUEST_MAX_SZ);
+	err = otlp_profile_encode(&writer, profile, SONDE_VERSION);
+	if (err) {
+		log_error("cannot encode a profile: %s", strerror(-err));
+		account_add(ACCOUNT_SAMPLES_FAILED, profile->samples.cnt);
+	} else {
+		exporter__push_encoded(p->exporter, SIGNAL_PROFILES, pb_writer__bytes(&writer),
+				       profile->samples.cnt);
+	}
+	pb_writer__free(&writer);
+}
+
+/* In the profile thread. */
+static void take_profile(void *ctx, struct profile *profile)
+{
+	struct pipeline *p = ctx;
+
+	export_profile(p, profile);
+	if (p->options.profile)
+		p->options.profile(p->options.profile_ctx, profile);
+	else
+		profile__free(profile);
+}
+
 static void keep_record(struct pipeline *p, const struct record_head *record)
 {
 	p->record_err = recorder__write(p->recorder, record);
@@ -243,6 +295,9 @@ static void take_record(void *ctx, const struct record_head *record)
 	case RECORD_END:
 		flow__end(p->flow, (const struct record_end *)record);
 		break;
+	case RECORD_SAMPLE:
+		take_sample(p, (const struct record_sample *)record);
+		break;
 	}
 }
 
@@ -261,6 +316,8 @@ static int open_exporter(struct pipeline *p)
 	o.ctx = p;
 	if (!p->red)
 		o.endpoints[SIGNAL_METRICS].url = NULL;
+	if (!p->options.sample_hz)
+		o.endpoints[SIGNAL_PROFILES].url = NULL;
 	p->metric_period_ns = o.metric_interval_ms * 1000000ull;
 	p->metric_due_ns = clock_mono_ns() + p->metric_period_ns;
 	if (err || !exporter_options_any(&o))
@@ -322,6 +379,7 @@ static int open_flow(struct pipeline *p)
 	o.resource = resource_of;
 	o.emit = emit;
 	o.verdict = give_verdict;
+	o.served = served;
 	o.ctx = p;
 	p->flow = first ? flow__new(&o, first) : NULL;
 	if (p->flow)
@@ -450,6 +508,10 @@ static void *capture_loop(void *arg)
 		account_set(ACCOUNT_UNREADABLE, counts.unreadable);
 		account_set(ACCOUNT_NO_STORAGE, counts.no_storage);
 		account_set(ACCOUNT_UNRETURNED, counts.unreturned);
+		account_set(ACCOUNT_SAMPLES_FULL, counts.samples_full);
+		account_set(ACCOUNT_SAMPLES_BUSY, counts.samples_busy);
+		if (p->profiler)
+			profiler__flush(p->profiler, offset_ns);
 		atomic_store(&p->connection_cnt, flow__connection_cnt(p->flow));
 		if (p->options.tick)
 			p->options.tick(p->options.tick_ctx);
@@ -457,6 +519,23 @@ static void *capture_loop(void *arg)
 	drain(p, 0);
 	atomic_store(&p->ended, true);
 	return NULL;
+}
+
+/* A request is served, or given up, after exchange_timeout: then no sample need wait for it. */
+static int start_profiler(struct pipeline *p)
+{
+	const struct profiler_options o = {
+		.period_ns = 1000000000u / p->options.sample_hz,
+		.interval_ns = p->options.profile_interval_ns,
+		.wait_ns = p->options.profile_only
+				   ? 0
+				   : p->options.config->flow.exchange_timeout_ns + SERVED_LATE_NS,
+		.deliver = take_profile,
+		.ctx = p,
+	};
+
+	p->profiler = profiler__new(&o);
+	return p->profiler ? 0 : -1;
 }
 
 int pipeline__start(struct pipeline *p, char why[PIPELINE_WHY_SZ])
@@ -471,9 +550,16 @@ int pipeline__start(struct pipeline *p, char why[PIPELINE_WHY_SZ])
 		.variant = config_variant_name(c),
 		.record = take_record,
 		.ctx = p,
+		.tracing = !p->options.profile_only,
+		.sample_hz = p->options.sample_hz,
+		.sample_or_fail = p->options.sample_or_fail,
 	};
 	int err;
 
+	if (p->options.sample_hz && start_profiler(p)) {
+		snprintf(why, PIPELINE_WHY_SZ, "cannot start to profile: %s", strerror(errno));
+		return -1;
+	}
 	p->capture = capture__new(&o, why);
 	if (!p->capture)
 		return -1;
@@ -584,6 +670,8 @@ int pipeline__stop(struct pipeline *p, unsigned int deadline_ms)
 		if (p->red)
 			send_metrics(p);
 	}
+	if (p->profiler)
+		profiler__stop(p->profiler);
 	if (p->exporter)
 		exporter__stop(p->exporter, deadline_ms);
 	return end_recording(p) ? -1 : 0;
@@ -594,6 +682,7 @@ void pipeline__free(struct pipeline *p)
 	if (!p)
 		return;
 	pipeline__stop(p, 0);
+	profiler__free(p->profiler);
 	exporter__free(p->exporter);
 	capture__free(p->capture);
 	tail_sampler__free(p->sampler);

@@ -3,10 +3,11 @@
  * The wiring: capture -> flow -> redaction -> metrics -> sampling -> view and export. No logic of its own.
  *
  * Threads. The capture thread owns capture, flow and ident, and redacts resources and spans as soon
- * as they are made. Without a view it also gives the spans to the exporter, which encodes them there
- * and then, while they are in the core's cache. A view may block: then batches go through a bounded
- * queue to the thread that calls pipeline__poll (the main one), which shows and exports them. A batch
- * belongs to whoever holds it.
+ * as they are made. Samples go from there to the profile thread, which makes profiles of them.
+ * Without a view it also gives the spans to the exporter, which encodes them there and then, while
+ * they are in the core's cache. A view may block: then batches go through a bounded queue to the
+ * thread that calls pipeline__poll (the main one), which shows and exports them. A batch belongs to
+ * whoever holds it.
  */
 #ifndef SONDE_PIPELINE_H
 #define SONDE_PIPELINE_H
@@ -16,7 +17,7 @@
 #include <stdio.h>
 
 #include "user/control/config.h"
-#include "user/model/span.h"
+#include "user/model/profile.h"
 
 #define PIPELINE_WHY_SZ 1024
 
@@ -30,6 +31,13 @@ struct pipeline_options {
 	/* Shows redacted spans, at least one, in the thread that polls; may be NULL. */
 	void (*show)(void *ctx, const struct span_batch *batch);
 	void *show_ctx;
+	bool profile_only;	      /* trace nothing */
+	uint32_t sample_hz;	      /* take CPU samples, so many a second of each CPU; 0: none */
+	bool sample_or_fail;	      /* else go on without them */
+	uint64_t profile_interval_ns; /* a profile is made so often; 0: one, at the end */
+	/* Takes over a profile, in the profile thread; may be NULL. It has been exported. */
+	void (*profile)(void *ctx, struct profile *profile);
+	void *profile_ctx;
 	/* The capture thread ran; any thread. May be NULL. */
 	void (*tick)(void *ctx);
 	void *tick_ctx;

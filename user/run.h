@@ -9,6 +9,8 @@
 
 /* `sonde trace`: live spans until interrupted, for a time, or while a command runs. */
 int run_trace(const struct options *options);
+/* `sonde profile`: where CPU time goes, for as long. */
+int run_profile(const struct options *options);
 /* `sonde replay`: the spans of a recording. */
 int run_replay(const struct options *options);
 /* `sonde agent`: the daemon. options is changed by reloads. */

@@ -150,6 +150,10 @@ int run_agent(struct options *options)
 		.config = &options->config,
 		.export_by_default = true,
 		.with_policy = true,
+		.sample_hz = options->config.profiles.enabled
+				     ? (uint32_t)options->config.profiles.frequency_hz
+				     : 0,
+		.profile_interval_ns = options->config.profiles.interval_ns,
 		.tick = tick,
 		.tick_ctx = &agent,
 	};

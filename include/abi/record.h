@@ -22,6 +22,7 @@ enum record_kind {
 	RECORD_TAIL = 4, /* a silent tail made known (see record_op.tail_*), nothing new happened */
 	RECORD_END = 5,	 /* a connection, or one direction of it, ended */
 	RECORD_EXIT = 6, /* a process ended */
+	RECORD_SAMPLE = 7, /* a thread was found on a CPU */
 };
 
 /* Every record begins with this. */
@@ -151,6 +152,31 @@ struct record_exit {
 	__u32 process_id;
 	__u32 pid;
 	__u64 time_ns;
+};
+
+#define SAMPLE_STACK_MAX 127 /* addresses of one kind; the kernel's own default limit */
+
+/* record_sample.head.flags */
+#define SAMPLE_INTERLEAVED 0x0001 /* the thread works on several requests in turn: no request key */
+
+/*
+ * A thread that a CPU was running when its sampling clock ticked. The payload is kernel_cnt
+ * addresses in the kernel, then user_cnt in the process, 64 bits each, both from the leaf to the
+ * root as frame pointers tell.
+ */
+struct record_sample {
+	struct record_head head;
+	__u64 time_ns;
+	__u64 request_cookie; /* of the connection whose request the thread works for; 0: none */
+	__u64 request_off;    /* stream offset at which that request's turn began */
+	__u64 start_ns;	      /* of the process, as record_process has it */
+	__u32 process_id;     /* 0: a kernel thread, or never announced */
+	__u32 pid, tid;	      /* in the initial namespace */
+	__u32 cpu;
+	__u16 kernel_cnt, user_cnt;
+	char comm[PROCESS_COMM_SZ]; /* of the thread */
+	__u32 reserved;
+	/* payload follows */
 };
 
 #endif

@@ -23,6 +23,7 @@
 #define FILTER_CGROUPS 0x08u
 #define FILTER_PORTS 0x10u
 #define FILTER_DESCENDANTS 0x20u /* children of filtered pids are followed */
+#define FILTER_PROCESSES (FILTER_PIDS | FILTER_NAMES | FILTER_EXES | FILTER_CGROUPS)
 
 struct tracer_settings {
 	__u32 copy_first;   /* bytes copied per operation until a verdict comes */
@@ -31,7 +32,8 @@ struct tracer_settings {
 	__u32 wakeup_at;    /* bytes waiting in the ring at which the reader is woken */
 	__u8 by_address;    /* state of connections is kept by address, not in the socket */
 	__u8 recv_nonblock; /* tcp_recvmsg has an argument more, as until 5.18 */
-	__u8 reserved[6];
+	__u8 profiling;	    /* threads remember the request that they work for */
+	__u8 reserved[5];
 };
 
 struct exe_key {
@@ -62,10 +64,12 @@ struct verdict {
 
 /* Kept by the BPF programs, per CPU. */
 struct tracer_counts {
-	__u64 ring_full;  /* records that could not be written */
-	__u64 unreadable; /* operations whose buffer could not be read */
-	__u64 no_storage; /* operations without socket or task storage */
-	__u64 unreturned; /* operations whose return was not reported */
+	__u64 ring_full;    /* records that could not be written */
+	__u64 unreadable;   /* operations whose buffer could not be read */
+	__u64 no_storage;   /* operations without socket or task storage */
+	__u64 unreturned;   /* operations whose return was not reported */
+	__u64 samples_full; /* samples that could not be written: ring full */
+	__u64 samples_busy; /* samples that found the task's storage in use or out of memory */
 };
 
 #endif

@@ -100,6 +100,36 @@ def as_profiles(line):
     return json_format.ParseDict(request, profiles_service_pb2.ExportProfilesServiceRequest())
 
 
+def observations(request):
+    """A dictionary for each timestamp of each sample of an ExportProfilesServiceRequest."""
+    tables = request.dictionary
+    text = tables.string_table
+
+    def named(attribute):
+        kind = attribute.value.WhichOneof("value")
+        value = getattr(attribute.value, kind)
+        key = text[attribute.key_strindex] or getattr(attribute, "key", "")
+        return key, text[value] if kind == "string_value_strindex" else value
+
+    def frame(index):
+        location = tables.location_table[index]
+        attributes = dict(named(tables.attribute_table[i]) for i in location.attribute_indices)
+        function = tables.function_table[location.lines[0].function_index if location.lines else 0]
+        return {"name": text[function.name_strindex], "type": attributes["profile.frame.type"]}
+
+    for group in request.resource_profiles:
+        resource = dict(named(a) for a in group.resource.attributes)
+        for profile in (p for scope in group.scope_profiles for p in scope.profiles):
+            for sample in profile.samples:
+                link = tables.link_table[sample.link_index]
+                stack = tables.stack_table[sample.stack_index]
+                for time_ns in sample.timestamps_unix_nano:
+                    yield {"time": time_ns, "resource": resource,
+                           "traceId": link.trace_id.hex(),
+                           "spanId": link.span_id.hex() if any(link.span_id) else "",
+                           "stack": [frame(i) for i in stack.location_indices]}
+
+
 def whole_lines(path):
     """Those that are complete; none if there is no such file yet."""
     return path.read_text().split("\n")[:-1] if path.exists() else []
@@ -158,6 +188,11 @@ class Collector:
     def profiles(self):
         """The requests with profiles that have arrived so far, as the official message."""
         return [as_profiles(line) for line in whole_lines(self.profiles_file)]
+
+    def samples(self, pid):
+        """What has arrived so far of a process's CPU samples."""
+        return [sample for request in self.profiles() for sample in observations(request)
+                if sample["resource"].get("process.pid") == pid]
 
     def wait_spans(self, count, port=None, timeout=10):
         """Waits until that many have arrived and a little longer, for any that are too many."""

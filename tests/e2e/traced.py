@@ -60,12 +60,13 @@ class Account(dict):
 
 class Trace:
     """`sonde trace --json ARGS`, from attached to stopped. A context manager."""
+    name, doing = "trace", "tracing"
 
     def __init__(self, tmp_path, *args, env=None, json_lines=True):
         number = next(unique)
-        self.stdout_path = tmp_path / f"trace-{number}.out"
-        self.stderr_path = tmp_path / f"trace-{number}.err"
-        self.command = [SONDE, "trace", *(["--json"] if json_lines else []), *map(str, args)]
+        self.stdout_path = tmp_path / f"{self.name}-{number}.out"
+        self.stderr_path = tmp_path / f"{self.name}-{number}.err"
+        self.command = [SONDE, self.name, *(["--json"] if json_lines else []), *map(str, args)]
         self.env = environment(**(env or {}))
         self.process = None
 
@@ -73,7 +74,7 @@ class Trace:
         with open(self.stdout_path, "wb") as out, open(self.stderr_path, "wb") as err:
             self.process = subprocess.Popen(self.command, stdout=out, stderr=err, env=self.env,
                                             stdin=subprocess.DEVNULL)
-        wait_for(lambda: "tracing" in self.stderr or self.process.poll() is not None,
+        wait_for(lambda: self.doing in self.stderr or self.process.poll() is not None,
                  "sonde to attach")
         assert self.process.poll() is None, f"sonde ended:\n{self.stderr}"
         return self
@@ -107,6 +108,31 @@ class Trace:
     @property
     def account(self):
         return Account.read(self.stderr)
+
+
+class Profile(Trace):
+    """`sonde profile --json ARGS`, from sampling to stopped. A context manager."""
+    name, doing = "profile", "profiling"
+
+    @property
+    def summary(self):
+        return Summary(self.stdout)
+
+
+class Summary(dict):
+    """What `sonde profile --json` prints."""
+
+    def __init__(self, text):
+        super().__init__(json.loads(text))
+        self.self_of, self.total_of = {}, {}
+        for function in self["functions"]:  # one name may be in several files
+            name = function["name"]
+            self.self_of[name] = self.self_of.get(name, 0) + function["self"]
+            self.total_of[name] = self.total_of.get(name, 0) + function["total"]
+
+    @property
+    def samples(self):
+        return self["samples"]
 
 
 def read_spans(text):

@@ -86,6 +86,12 @@ static void give_verdict(void *ctx, uint64_t cookie, const struct verdict *verdi
 	CHECK(verdict->copy_op <= COPY_MAX);
 }
 
+static void served(void *ctx, const struct served *s)
+{
+	(void)ctx;
+	CHECK(s->start_ns <= s->end_ns);
+}
+
 static void open_world(struct world *world)
 {
 	const struct ident_options ident_options = {
@@ -101,6 +107,7 @@ static void open_world(struct world *world)
 		.resource = resource_of,
 		.emit = emit,
 		.verdict = give_verdict,
+		.served = served,
 		.ctx = world,
 	};
 
@@ -161,6 +168,10 @@ static void take(struct world *world, const struct record_head *record)
 		break;
 	case RECORD_END:
 		flow__end(world->flow, (const struct record_end *)record);
+		break;
+	case RECORD_SAMPLE:
+		flow__sampled(world->flow, ((const struct record_sample *)record)->request_cookie,
+			      ((const struct record_sample *)record)->request_off);
 		break;
 	}
 }

@@ -70,7 +70,7 @@ struct end {
 	struct rig *rig;
 	enum role role; /* what it is; about.role is what the kernel knows */
 	struct record_connection about;
-	uint32_t process_id;
+	uint32_t process_id, tid;
 	uint32_t copy_op, copy_turn, turn_left, turn;
 	uint32_t last_op, longest_op;
 	bool direction, announced;
@@ -404,6 +404,7 @@ static inline struct record_op fill_op(const struct end *end, bool send, uint64_
 		.len = len,
 		.turn = end->turn,
 		.process_id = end->process_id,
+		.tid = end->tid,
 		.seq = tcp ? (send ? end->tx_seq : end->rx_seq) : 0,
 		.peer_seq = tcp ? (send ? end->rx_seq : end->tx_seq) : 0,
 		.tail_off = end->tail_off,

@@ -61,6 +61,36 @@ static void test_slice_to_u64(void **state)
 	}
 }
 
+static void test_slice_take_hex(void **state)
+{
+	static const struct {
+		const char *text, *rest;
+		bool ok;
+		uint64_t value;
+	} cases[] = {
+		{"0", "", true, 0},
+		{"7fffFFFFaB-x", "-x", true, 0x7fffffffab},
+		{"00000000000000ff ", " ", true, 0xff},
+		{"ffffffffffffffff", "", true, UINT64_MAX},
+		{"10000000000000000", "10000000000000000", false, 0},
+		{"0x10", "x10", true, 0},
+		{"", "", false, 0},
+		{"g", "g", false, 0},
+		{"-1", "-1", false, 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct slice whole = exact(cases[i].text), s = whole;
+		uint64_t value = 42;
+
+		assert_int_equal(slice_take_hex(&s, &value), cases[i].ok);
+		assert_int_equal(value, cases[i].ok ? cases[i].value : 42);
+		assert_true(slice_eq(s, slice_str(cases[i].rest)));
+		drop(whole);
+	}
+}
+
 static void test_slice_compare(void **state)
 {
 	static const struct {
@@ -261,11 +291,17 @@ static void test_percent_byte(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_slice_to_u64), cmocka_unit_test(test_slice_compare),
-		cmocka_unit_test(test_slice_cut),    cmocka_unit_test(test_arena_bound),
-		cmocka_unit_test(test_arena_copy),   cmocka_unit_test(test_arena_reset_reuses),
-		cmocka_unit_test(test_attrs),	     cmocka_unit_test(test_clock),
-		cmocka_unit_test(test_account),	     cmocka_unit_test(test_percent_byte),
+		cmocka_unit_test(test_slice_take_hex),
+		cmocka_unit_test(test_slice_to_u64),
+		cmocka_unit_test(test_slice_compare),
+		cmocka_unit_test(test_slice_cut),
+		cmocka_unit_test(test_arena_bound),
+		cmocka_unit_test(test_arena_copy),
+		cmocka_unit_test(test_arena_reset_reuses),
+		cmocka_unit_test(test_attrs),
+		cmocka_unit_test(test_clock),
+		cmocka_unit_test(test_account),
+		cmocka_unit_test(test_percent_byte),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -251,6 +251,10 @@ static const char everything[] = "%YAML 1.1\n"
 				 "  slow: 100ms\n"
 				 "  wait: 1m\n"
 				 "  max_waiting: 1MiB\n"
+				 "profiles:\n"
+				 "  enabled: true\n"
+				 "  frequency: 97\n"
+				 "  interval: 2s\n"
 				 "export:\n"
 				 "  endpoint: https://[::1]:4318/base\n"
 				 "  headers:\n"
@@ -323,6 +327,9 @@ static void test_every_setting(void **state)
 	assert_false(c.metrics.enabled);
 	assert_int_equal(c.metrics.interval_ns, 5000000000);
 	assert_int_equal(c.metrics.max_series, 7);
+	assert_true(c.profiles.enabled);
+	assert_int_equal(c.profiles.frequency_hz, 97);
+	assert_int_equal(c.profiles.interval_ns, 2000000000);
 	assert_int_equal(c.sampling.probability, 250000);
 	assert_int_equal(c.sampling.slow_ns, 100000000);
 	assert_int_equal(c.sampling.wait_ns, 60000000000);

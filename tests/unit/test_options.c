@@ -168,6 +168,38 @@ static void test_settings(void **state)
 	options__free(&o);
 }
 
+static void test_profile(void **state)
+{
+	static const struct {
+		const char *line;
+		uint32_t frequency_hz;
+		enum profile_output output;
+		bool spans;
+	} cases[] = {
+		{"sonde profile", 99, PROFILE_OUTPUT_NONE, false},
+		{"sonde profile --freq 1", 1, PROFILE_OUTPUT_NONE, false},
+		{"sonde profile --freq=10000 --spans", 10000, PROFILE_OUTPUT_NONE, true},
+		{"sonde profile -o a.svg", 99, PROFILE_OUTPUT_SVG, false},
+		{"sonde profile -o/x/a.b.folded -p 1", 99, PROFILE_OUTPUT_FOLDED, false},
+		{"sonde profile --output a.pb.gz -- ls", 99, PROFILE_OUTPUT_PPROF, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < CNT(cases); i++) {
+		struct options o;
+		struct line line;
+
+		if (parse(&o, &line, cases[i].line))
+			fail_msg("%s: %s", cases[i].line, errors.text[0]);
+		assert_int_equal(o.command, COMMAND_PROFILE);
+		assert_int_equal(o.frequency_hz, cases[i].frequency_hz);
+		assert_int_equal(o.output, cases[i].output);
+		assert_int_equal(o.output_file != NULL, o.output != PROFILE_OUTPUT_NONE);
+		assert_int_equal(o.spans, cases[i].spans);
+		options__free(&o);
+	}
+}
+
 static void test_wrong(void **state)
 {
 	static const struct {
@@ -209,10 +241,23 @@ static void test_wrong(void **state)
 		{"sonde trace --duration 0", "--duration: '0' is not a time such as 30, 1.5 or 5m"},
 		{"sonde trace --duration -1", "--duration: '-1' is not a time such as 30, 1.5 or "
 					      "5m"},
-		{"sonde trace curl", "unexpected 'curl': to run and trace a command write 'sonde "
-				     "trace -- curl'"},
+		{"sonde trace curl",
+		 "unexpected 'curl': to run a command and watch it write 'sonde "
+		 "trace -- curl'"},
 		{"sonde trace --", "no command after '--'"},
-		{"sonde replay f -- curl", "'--' and a command are for 'sonde trace' only"},
+		{"sonde replay f -- curl",
+		 "'--' and a command are for 'sonde trace' and 'sonde profile' "
+		 "only"},
+		{"sonde profile curl", "unexpected 'curl': to run a command and watch it write "
+				       "'sonde profile -- curl'"},
+		{"sonde profile --port 80", "--port is not an option of 'sonde profile'"},
+		{"sonde profile -o x.png", "--output: 'x.png' ends in none of .svg, .folded, "
+					   ".pb.gz"},
+		{"sonde profile -o .svg", "--output: '.svg' ends in none of .svg, .folded, .pb.gz"},
+		{"sonde profile --freq 0", "--freq: '0' is not a number from 1 to 10000"},
+		{"sonde profile --freq 10001", "--freq: '10001' is not a number from 1 to 10000"},
+		{"sonde profile --freq x", "--freq: 'x' is not a number from 1 to 10000"},
+		{"sonde trace --freq 9", "--freq is not an option of 'sonde trace'"},
 		{"sonde replay", "'sonde replay' needs a FILE"},
 		{"sonde replay a b", "unexpected 'b'"},
 		{"sonde config check", "'sonde config check' needs a FILE"},
@@ -415,7 +460,7 @@ static void test_help_trace(void **state)
 	(void)state;
 	assert_non_null(strstr(text, "Usage: sonde trace [OPTIONS] [-- COMMAND ARGS...]\n"));
 	assert_non_null(strstr(
-		text, "\n  -p, --pid PID             Trace these processes; may be repeated\n"));
+		text, "\n  -p, --pid PID             Watch these processes; may be repeated\n"));
 	assert_non_null(strstr(text, "\nExamples:\n  sonde trace -p"));
 	assert_null(strstr(text, "discard"));
 	free(text);
@@ -429,11 +474,11 @@ static void test_help_trace(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_right),	     cmocka_unit_test(test_settings),
-		cmocka_unit_test(test_wrong),	     cmocka_unit_test(test_sources),
-		cmocka_unit_test(test_config_check), cmocka_unit_test(test_config_doc),
-		cmocka_unit_test(test_config_print), cmocka_unit_test(test_help),
-		cmocka_unit_test(test_help_trace),
+		cmocka_unit_test(test_right),	   cmocka_unit_test(test_settings),
+		cmocka_unit_test(test_profile),	   cmocka_unit_test(test_wrong),
+		cmocka_unit_test(test_sources),	   cmocka_unit_test(test_config_check),
+		cmocka_unit_test(test_config_doc), cmocka_unit_test(test_config_print),
+		cmocka_unit_test(test_help),	   cmocka_unit_test(test_help_trace),
 	};
 
 	clearenv();

@@ -27,6 +27,7 @@ union any_record {
 	struct record_op op;
 	struct record_end end;
 	struct record_exit exit;
+	struct record_sample sample;
 	char bytes[RECORD_ROOM];
 };
 
@@ -37,6 +38,7 @@ static const size_t sizes[] = {
 	[RECORD_TAIL] = sizeof(struct record_op),
 	[RECORD_END] = sizeof(struct record_end),
 	[RECORD_EXIT] = sizeof(struct record_exit),
+	[RECORD_SAMPLE] = sizeof(struct record_sample),
 };
 
 static void make(union any_record *r, enum record_kind kind, uint32_t payload_len)
@@ -51,6 +53,15 @@ static void make(union any_record *r, enum record_kind kind, uint32_t payload_le
 	}
 	if (kind == RECORD_OP)
 		r->op.len = payload_len + 5;
+	if (kind == RECORD_SAMPLE) {
+		r->sample.kernel_cnt = (uint16_t)(payload_len / 24);
+		r->sample.user_cnt = (uint16_t)(payload_len / 8 - r->sample.kernel_cnt);
+	}
+}
+
+static bool has_payload(enum record_kind kind)
+{
+	return kind == RECORD_PROCESS || kind == RECORD_OP || kind == RECORD_SAMPLE;
 }
 
 /* What record_valid says of an allocation of exactly len bytes of the record. */
@@ -70,9 +81,9 @@ static bool valid_of(const union any_record *r, size_t len)
 static void test_sizes(void **state)
 {
 	(void)state;
-	for (int kind = RECORD_PROCESS; kind <= RECORD_EXIT; kind++) {
+	for (int kind = RECORD_PROCESS; kind <= RECORD_SAMPLE; kind++) {
 		for (uint32_t payload = 0; payload <= 40; payload += 8) {
-			bool may = kind == RECORD_PROCESS || kind == RECORD_OP || !payload;
+			bool may = has_payload((enum record_kind)kind) || !payload;
 			union any_record r;
 
 			make(&r, (enum record_kind)kind, payload);
@@ -92,7 +103,7 @@ static void test_sizes(void **state)
 
 static void test_kinds(void **state)
 {
-	static const uint16_t unknown[] = {0, 7, 255, UINT16_MAX};
+	static const uint16_t unknown[] = {0, 8, 255, UINT16_MAX};
 	union any_record r;
 
 	(void)state;
@@ -151,6 +162,28 @@ static void spoil_op_tail(union any_record *r)
 	r->op.tail_direction = 2;
 }
 
+static void spoil_thread_comm(union any_record *r)
+{
+	memset(r->sample.comm, 'c', sizeof(r->sample.comm));
+}
+
+static void spoil_kernel_cnt(union any_record *r)
+{
+	r->sample.kernel_cnt++;
+}
+
+/* As 16 bits the sum would be right. */
+static void spoil_user_cnt(union any_record *r)
+{
+	r->sample.kernel_cnt = (uint16_t)(r->sample.kernel_cnt + 4);
+	r->sample.user_cnt = (uint16_t)(r->sample.user_cnt - 4);
+}
+
+static void spoil_sample_size(union any_record *r)
+{
+	r->head.size -= 4;
+}
+
 static void spoil_end_tail(union any_record *r)
 {
 	r->end.tail_direction = 2;
@@ -162,20 +195,21 @@ static void test_contents(void **state)
 		enum record_kind kind;
 		void (*spoil)(union any_record *);
 	} cases[] = {
-		{RECORD_PROCESS, spoil_comm},	 {RECORD_PROCESS, spoil_exe},
-		{RECORD_PROCESS, spoil_cgroup},	 {RECORD_PROCESS, spoil_args},
-		{RECORD_PROCESS, spoil_sum},	 {RECORD_CONNECTION, spoil_path},
-		{RECORD_CONNECTION, spoil_role}, {RECORD_OP, spoil_len},
-		{RECORD_OP, spoil_op_tail},	 {RECORD_TAIL, spoil_op_tail},
-		{RECORD_END, spoil_end_tail},
+		{RECORD_PROCESS, spoil_comm},	    {RECORD_PROCESS, spoil_exe},
+		{RECORD_PROCESS, spoil_cgroup},	    {RECORD_PROCESS, spoil_args},
+		{RECORD_PROCESS, spoil_sum},	    {RECORD_CONNECTION, spoil_path},
+		{RECORD_CONNECTION, spoil_role},    {RECORD_OP, spoil_len},
+		{RECORD_OP, spoil_op_tail},	    {RECORD_TAIL, spoil_op_tail},
+		{RECORD_END, spoil_end_tail},	    {RECORD_SAMPLE, spoil_thread_comm},
+		{RECORD_SAMPLE, spoil_kernel_cnt},  {RECORD_SAMPLE, spoil_user_cnt},
+		{RECORD_SAMPLE, spoil_sample_size},
 	};
 
 	(void)state;
 	for (size_t i = 0; i < CNT(cases); i++) {
-		bool has_payload = cases[i].kind == RECORD_PROCESS || cases[i].kind == RECORD_OP;
 		union any_record r;
 
-		make(&r, cases[i].kind, has_payload ? 24 : 0);
+		make(&r, cases[i].kind, has_payload(cases[i].kind) ? 24 : 0);
 		assert_true(valid_of(&r, r.head.size));
 		cases[i].spoil(&r);
 		if (valid_of(&r, r.head.size))
@@ -216,10 +250,11 @@ static size_t write_recording(void)
 	size_t cnt = 0;
 
 	assert_non_null(recorder);
-	for (int kind = RECORD_PROCESS; kind <= RECORD_EXIT; kind++) {
-		bool has_payload = kind == RECORD_PROCESS || kind == RECORD_OP;
+	for (int kind = RECORD_PROCESS; kind <= RECORD_SAMPLE; kind++) {
+		uint32_t payload_step = kind == RECORD_SAMPLE ? 8 : 1;
+		uint32_t max = has_payload((enum record_kind)kind) ? 16 : 0;
 
-		for (uint32_t payload = 0; payload <= (has_payload ? 16 : 0); payload++) {
+		for (uint32_t payload = 0; payload <= max; payload += payload_step) {
 			union any_record r;
 
 			make(&r, (enum record_kind)kind, payload);
@@ -260,10 +295,11 @@ static void test_write_and_read(void **state)
 
 	(void)state;
 	assert_non_null(replay);
-	for (int kind = RECORD_PROCESS; kind <= RECORD_EXIT; kind++) {
-		bool has_payload = kind == RECORD_PROCESS || kind == RECORD_OP;
+	for (int kind = RECORD_PROCESS; kind <= RECORD_SAMPLE; kind++) {
+		uint32_t payload_step = kind == RECORD_SAMPLE ? 8 : 1;
+		uint32_t max = has_payload((enum record_kind)kind) ? 16 : 0;
 
-		for (uint32_t payload = 0; payload <= (has_payload ? 16 : 0); payload++) {
+		for (uint32_t payload = 0; payload <= max; payload += payload_step) {
 			const struct record_head *head = replay__next(replay, &broken);
 			union any_record r;
 

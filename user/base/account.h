@@ -45,6 +45,19 @@
 	X(LOST_OPEN, "lost", "unfinished", "Exchanges unfinished when the tracer stopped")         \
 	X(LOST_MEMORY, "lost", "memory", "Exchanges lost: out of memory")                          \
 	X(LOST_QUEUE, "export_lost", "queue_full", "Spans dropped: export queue full")             \
+	X(SAMPLES, "samples", "", "CPU samples taken over from the kernel")                        \
+	X(SAMPLES_LINKED, "samples_linked", "", "CPU samples linked to a span")                    \
+	X(SAMPLES_FULL, "samples_lost", "ring_full", "CPU samples lost: ring full")                \
+	X(SAMPLES_BUSY, "samples_lost", "task_state",                                              \
+	  "CPU samples lost: the thread's state could not be had")                                 \
+	X(SAMPLES_BEHIND, "samples_lost", "behind", "CPU samples lost: profile thread behind")     \
+	X(SAMPLES_MEMORY, "samples_lost", "memory", "CPU samples lost: profile full")              \
+	X(STACKS_ENDED, "stacks_cut", "process_ended",                                             \
+	  "Stacks without the process's part: it ended before its mappings were read")             \
+	X(STACKS_UNMAPPED, "stacks_cut", "no_frame_pointer",                                       \
+	  "Stacks cut at an address that is no code: built without frame pointers")                \
+	X(STACKS_DEEP, "stacks_cut", "depth", "Stacks cut at the kernel's limit")                  \
+	X(PROFILES, "profiles", "", "Profiles made")                                               \
 	X(SENT, "exported", "sent", "Spans that the endpoint accepted")                            \
 	X(WRITTEN, "exported", "written", "Spans written to a file")                               \
 	X(REFUSED, "export_lost", "refused", "Spans that the endpoint refused")                    \

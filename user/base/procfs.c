@@ -4,10 +4,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <stdio.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define PATH_SZ 512
+#define STAT_SZ 1024
 
 int procfs_open(const char *root, uint32_t pid)
 {
@@ -49,6 +53,39 @@ ssize_t procfs_link(int dir_fd, const char *name, char *buf, size_t cap)
 	if (len < 0)
 		return -errno;
 	return (size_t)len == cap ? -ENAMETOOLONG : len;
+}
+
+int procfs_reopen(int fd)
+{
+	char path[64];
+	struct stat st;
+
+	if (fstat(fd, &st))
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return -EINVAL;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	fd = open(path, O_RDONLY | O_NOCTTY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+int procfs_open_in_root(int dir_fd, const char *path)
+{
+	struct open_how how = {
+		.flags = O_PATH | O_CLOEXEC,
+		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
+	};
+	int root_fd = openat(dir_fd, "root", O_PATH | O_DIRECTORY | O_CLOEXEC), fd;
+	long path_fd;
+
+	if (root_fd < 0)
+		return -errno;
+	path_fd = syscall(SYS_openat2, root_fd, path, &how, sizeof(how));
+	fd = path_fd < 0 ? -errno : procfs_reopen((int)path_fd);
+	if (path_fd >= 0)
+		close((int)path_fd);
+	close(root_fd);
+	return fd;
 }
 
 /* Takes the next field, which a space or the end follows. */
@@ -97,6 +134,24 @@ bool procfs_parse_stat(struct slice text, struct procfs_stat *out)
 	out->parent_pid = (uint32_t)parent;
 	out->start_ticks = start;
 	return true;
+}
+
+int procfs_open_same(const char *root, uint32_t pid, uint64_t start_ns)
+{
+	uint64_t ticks = start_ns / (1000000000u / (uint64_t)sysconf(_SC_CLK_TCK));
+	int dir_fd = procfs_open(root, pid);
+	struct procfs_stat stat;
+	char text[STAT_SZ];
+	ssize_t len;
+
+	if (dir_fd < 0)
+		return dir_fd;
+	len = procfs_read(dir_fd, "stat", text, sizeof(text));
+	if (start_ns && len > 0 && procfs_parse_stat(slice_of(text, (size_t)len), &stat) &&
+	    stat.start_ticks + 1 >= ticks && stat.start_ticks <= ticks + 1)
+		return dir_fd;
+	close(dir_fd);
+	return -ESRCH;
 }
 
 bool procfs_next_string(struct slice *rest, struct slice *string)

@@ -16,12 +16,25 @@
  */
 int procfs_open(const char *root, uint32_t pid);
 /*
+ * The same if it is the process that started at start_ns (CLOCK_BOOTTIME, as the kernel's records
+ * have it), else -ESRCH.
+ */
+int procfs_open_same(const char *root, uint32_t pid, uint64_t start_ns);
+/*
  * The first cap bytes of a file, name being relative to the directory dir_fd (or absolute).
  * Returns how many there are, or a negative errno. Does not wait for pipes; adds no NUL.
  */
 ssize_t procfs_read(int dir_fd, const char *name, char *buf, size_t cap);
 /* The target of a symbolic link; -ENAMETOOLONG when it takes cap bytes or more. */
 ssize_t procfs_link(int dir_fd, const char *name, char *buf, size_t cap);
+
+/*
+ * Opens a regular file for reading by a path as the process sees it, which no symbolic link leads out
+ * of its root. dir_fd is from procfs_open. A descriptor that the caller closes, or a negative errno.
+ */
+int procfs_open_in_root(int dir_fd, const char *path);
+/* Opens fd, which may have been opened with O_PATH, for reading if it is a regular file, as above. */
+int procfs_reopen(int fd);
 
 struct procfs_stat {
 	uint32_t pid, parent_pid;

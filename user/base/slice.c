@@ -74,3 +74,22 @@ bool slice_to_u64(struct slice s, uint64_t *out)
 	*out = value;
 	return true;
 }
+
+bool slice_take_hex(struct slice *s, uint64_t *out)
+{
+	uint64_t value = 0;
+	size_t n = 0;
+
+	for (; n < s->n; n++) {
+		int digit = hex_digit(s->p[n]);
+
+		if (digit < 0)
+			break;
+		value = value << 4 | (uint64_t)digit;
+	}
+	if (n == 0 || n > 16)
+		return false;
+	*out = value;
+	*s = slice_after(*s, n);
+	return true;
+}

@@ -63,5 +63,10 @@ struct slice slice_trim(struct slice s);
 int slice_percent_byte(struct slice s);
 /* Parses all of s as a decimal number; false if it is empty, has another byte, or overflows. */
 bool slice_to_u64(struct slice s, uint64_t *out);
+/*
+ * Takes a hexadecimal number, without "0x", off the front; false, and nothing taken, if there is
+ * none or it has more than 16 digits.
+ */
+bool slice_take_hex(struct slice *s, uint64_t *out);
 
 #endif

@@ -19,6 +19,7 @@
 #include "user/capture/kprobes.h"
 #include "user/capture/probes.h"
 #include "user/capture/record.h"
+#include "user/capture/sampler.h"
 
 #define PROBES_MAX 16
 #define RING_PER_CPU (2u * 1024 * 1024)
@@ -31,10 +32,12 @@ struct capture {
 	struct ring_buffer *ring;
 	struct bpf_link *links[LINKS_MAX];
 	size_t links_cnt;
+	struct sampler *sampler;  /* NULL: no samples */
 	struct bpf_link *tails;	  /* the iterator; NULL where there is none */
 	const uint8_t *scratches; /* mapped; the counts stand first in each */
 	size_t scratches_sz;
 	int cpus;
+	unsigned int uses; /* of the probes: USE_ bits */
 	bool verdicts_pending;
 	struct capture_options options;
 };
@@ -67,6 +70,12 @@ static uint64_t ring_sz(const struct capture *capture)
 	return sz;
 }
 
+/* One for each CPU, and one for its sampler. */
+static size_t scratches_cnt(const struct capture *capture)
+{
+	return 2 * (size_t)capture->cpus;
+}
+
 static void set_up(struct capture *capture)
 {
 	const struct capture_options *o = &capture->options;
@@ -76,8 +85,9 @@ static void set_up(struct capture *capture)
 	settings->copy_turn = o->copy_turn_sz;
 	settings->cpus = (uint32_t)capture->cpus;
 	settings->wakeup_at = (uint32_t)(ring_sz(capture) / 4);
+	settings->profiling = o->sample_hz > 0;
 	bpf_map__set_max_entries(capture->bpf->maps.records, (uint32_t)ring_sz(capture));
-	bpf_map__set_max_entries(capture->bpf->maps.scratches, (uint32_t)capture->cpus);
+	bpf_map__set_max_entries(capture->bpf->maps.scratches, (uint32_t)scratches_cnt(capture));
 	if (settings->by_address)
 		bpf_map__set_max_entries(capture->bpf->maps.address_connections,
 					 o->max_connections);
@@ -106,12 +116,23 @@ static void identify_self(struct capture *capture)
 		capture->bpf->bss->self_pid = (uint32_t)getpid();
 }
 
+static int start_sampler(struct capture *capture)
+{
+	struct bpf_program *prog = capture->bpf->progs.sample_cpu;
+
+	if (!bpf_program__autoload(prog))
+		return 0;
+	capture->sampler = sampler__new(prog, capture->cpus, capture->options.sample_hz);
+	return capture->sampler ? 0 : -errno;
+}
+
 static int attach(struct capture *capture)
 {
 	int err;
 
 	identify_self(capture);
 	err = probes_attach(capture->bpf, capture->links, LINKS_MAX, &capture->links_cnt);
+	err = err ?: start_sampler(capture);
 	if (err)
 		return err;
 	if (!bpf_program__autoload(capture->bpf->progs.flush_tails) &&
@@ -132,7 +153,7 @@ static int open_ring(struct capture *capture)
 	if (!capture->ring)
 		return -errno;
 	capture->scratches_sz =
-		(value_sz * (size_t)capture->cpus + (size_t)page - 1) & ~((size_t)page - 1);
+		(value_sz * scratches_cnt(capture) + (size_t)page - 1) & ~((size_t)page - 1);
 	mapped = mmap(NULL, capture->scratches_sz, PROT_READ, MAP_SHARED,
 		      bpf_map__fd(capture->bpf->maps.scratches), 0);
 	if (mapped == MAP_FAILED)
@@ -165,6 +186,8 @@ int capture__retarget(struct capture *capture, const struct targets *targets,
 
 static void take_down(struct capture *capture)
 {
+	sampler__free(capture->sampler);
+	capture->sampler = NULL;
 	for (size_t i = 0; i < capture->links_cnt; i++)
 		bpf_link__destroy(capture->links[i]);
 	capture->links_cnt = 0;
@@ -195,6 +218,11 @@ static int bring_up(struct capture *capture, const struct probe_result *results,
 	return err;
 }
 
+static bool is_required(const struct capture *capture, const struct probe *probe)
+{
+	return probe->required || (probe->uses == USE_PROFILING && capture->options.sample_or_fail);
+}
+
 /* Each probe alone: what does not work is left out, or said. */
 static int bring_up_piecewise(struct capture *capture, unsigned int kinds, char *why)
 {
@@ -203,10 +231,13 @@ static int bring_up_piecewise(struct capture *capture, unsigned int kinds, char 
 	int err;
 
 	for (size_t i = 0; i < probes_cnt; i++) {
+		results[i] = (struct probe_result){.probe = &probes[i]};
+		if (!(probes[i].uses & capture->uses))
+			continue;
 		kinds = probe_try(&probes[i], kinds, &results[i]);
 		if (results[i].chosen)
 			continue;
-		if (probes[i].required) {
+		if (is_required(capture, &probes[i])) {
 			snprintf(why, CAPTURE_WHY_SZ, "no hook for %s (%s): %s. Try `sonde doctor`",
 				 probes[i].capability, results[i].tried, probes[i].todo);
 			return -ENOTSUP;
@@ -232,7 +263,7 @@ static int bring_up_what_works(struct capture *capture, char *why)
 	int err;
 
 	for (unsigned int kind = 1; kind & KIND_ANY; kind <<= 1) {
-		if (!(kinds & kind) || !probes_guess(kind, results))
+		if (!(kinds & kind) || !probes_guess(kind, capture->uses, results))
 			continue;
 		libbpf_messages_to(words, sizeof(words));
 		err = bring_up(capture, results, why);
@@ -255,6 +286,8 @@ struct capture *capture__new(const struct capture_options *options, char why[CAP
 		return NULL;
 	}
 	capture->options = *options;
+	capture->uses =
+		(options->tracing ? USE_TRACING : 0) | (options->sample_hz ? USE_PROFILING : 0);
 	capture->cpus = libbpf_num_possible_cpus();
 	if (capture->cpus < 1) {
 		snprintf(why, CAPTURE_WHY_SZ, "cannot tell the number of CPUs: %s",
@@ -344,13 +377,15 @@ void capture__counts(const struct capture *capture, struct tracer_counts *out)
 	size_t value_sz = (bpf_map__value_size(capture->bpf->maps.scratches) + 7u) & ~7u;
 
 	*out = (struct tracer_counts){0};
-	for (int cpu = 0; cpu < capture->cpus; cpu++) {
+	for (size_t i = 0; i < scratches_cnt(capture); i++) {
 		const volatile struct tracer_counts *counts =
-			(const volatile void *)(capture->scratches + (size_t)cpu * value_sz);
+			(const volatile void *)(capture->scratches + i * value_sz);
 
 		out->ring_full += counts->ring_full;
 		out->unreadable += counts->unreadable;
 		out->no_storage += counts->no_storage;
 		out->unreturned += counts->unreturned;
+		out->samples_full += counts->samples_full;
+		out->samples_busy += counts->samples_busy;
 	}
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The kernel side of sonde, seen from user space: load and attach the BPF programs, drain their
- * ring, tell them what to look at. Used by one thread; capture__own_end by any.
+ * ring, tell them what to look at. Programs for what is not asked for are not even loaded. Used by one thread; capture__own_end by any.
  */
 #ifndef SONDE_CAPTURE_CAPTURE_H
 #define SONDE_CAPTURE_CAPTURE_H
@@ -16,6 +16,9 @@ struct capture_options {
 	uint32_t copy_first_sz, copy_turn_sz;
 	uint32_t max_connections; /* remembered, where the kernel keeps them by address */
 	const char *variant;	  /* of the socket hook: "tp_btf", "fexit", "kprobe"; or "auto" */
+	bool tracing;		  /* watch sockets */
+	uint32_t sample_hz;	  /* take samples of each CPU, so many a second; 0: none */
+	bool sample_or_fail;	  /* else go on without samples where the kernel gives none */
 	/* Called for each valid record, which is gone when it returns. */
 	void (*record)(void *ctx, const struct record_head *record);
 	void *ctx;

@@ -13,6 +13,7 @@
 #include "user/base/log.h"
 #include "user/capture/kernel.h"
 #include "user/capture/kprobes.h"
+#include "user/capture/sampler.h"
 
 #define TRY_LINKS_MAX 16
 
@@ -22,6 +23,7 @@ const struct probe probes[] = {
 		.without = "nothing can be traced",
 		.todo = "use a kernel of 6.1 or later, with CONFIG_DEBUG_INFO_BTF and CONFIG_KPROBES",
 		.required = true,
+		.uses = USE_TRACING,
 		.variants =
 			{
 				{
@@ -53,6 +55,7 @@ const struct probe probes[] = {
 		.without =
 			"roles are inferred from the traffic; exchanges cut off by a close end by time-out",
 		.todo = "enable CONFIG_DEBUG_INFO_BTF and the sock tracepoints",
+		.uses = USE_TRACING,
 		.variants =
 			{
 				{
@@ -66,6 +69,7 @@ const struct probe probes[] = {
 		.without =
 			"children of traced pids are not followed; ended processes are noticed late",
 		.todo = "enable CONFIG_DEBUG_INFO_BTF",
+		.uses = USE_TRACING | USE_PROFILING,
 		.variants =
 			{
 				{
@@ -79,6 +83,7 @@ const struct probe probes[] = {
 		.without =
 			"a long response ends as a span only when its connection is used again or closed",
 		.todo = "use a kernel of 5.9 or later",
+		.uses = USE_TRACING,
 		.variants =
 			{
 				{
@@ -97,11 +102,25 @@ const struct probe probes[] = {
 		.capability = "own pid in any namespace",
 		.without = "sonde must share the host's pid namespace",
 		.todo = "run with hostPID: true",
+		.uses = USE_TRACING | USE_PROFILING,
 		.variants =
 			{
 				{
 					.name = "raw_tp test run",
 					.programs = {"identify_self"},
+				},
+			},
+	},
+	{
+		.capability = "CPU profiles",
+		.without = "sonde profile and profiles.enabled do not work",
+		.todo = "enable CONFIG_PERF_EVENTS and let this process use perf_event_open",
+		.uses = USE_PROFILING,
+		.variants =
+			{
+				{
+					.name = "perf_event/cpu-clock",
+					.programs = {"sample_cpu"},
 				},
 			},
 	},
@@ -232,6 +251,17 @@ int probes_attach(struct tracer_bpf *bpf, struct bpf_link **links, size_t cap, s
 	return 0;
 }
 
+/* On every CPU, as in earnest, but hardly ever. */
+static int try_sampler(const struct bpf_program *prog)
+{
+	struct sampler *sampler = sampler__new(prog, libbpf_num_possible_cpus(), 1);
+
+	if (!sampler)
+		return -errno;
+	sampler__free(sampler);
+	return 0;
+}
+
 /* Attaches a loaded variant, and detaches it. */
 static int try_attach(struct tracer_bpf *bpf)
 {
@@ -244,6 +274,8 @@ static int try_attach(struct tracer_bpf *bpf)
 		tails = attach_tails(bpf);
 		err = tails ? 0 : -errno;
 	}
+	if (!err && bpf_program__autoload(bpf->progs.sample_cpu))
+		err = try_sampler(bpf->progs.sample_cpu);
 	bpf_link__destroy(tails);
 	for (size_t i = 0; i < cnt; i++)
 		bpf_link__destroy(links[i]);
@@ -315,10 +347,12 @@ static const struct probe_variant *guess(const struct probe *probe, unsigned int
 	return NULL;
 }
 
-bool probes_guess(unsigned int kinds, struct probe_result *results)
+bool probes_guess(unsigned int kinds, unsigned int uses, struct probe_result *results)
 {
 	for (size_t i = 0; i < probes_cnt; i++) {
 		results[i] = (struct probe_result){.probe = &probes[i]};
+		if (!(probes[i].uses & uses))
+			continue;
 		results[i].chosen = guess(&probes[i], kinds);
 		if (!results[i].chosen && probes[i].required)
 			return false;
@@ -357,7 +391,7 @@ bool host_lacks(char *why, size_t why_sz)
 		return true;
 	}
 	if (geteuid() != 0) {
-		snprintf(why, why_sz, "tracing needs root: run it with sudo");
+		snprintf(why, why_sz, "sonde needs root: run it with sudo");
 		return true;
 	}
 	libbpf_messages_to(words, sizeof(words));

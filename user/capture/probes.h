@@ -22,6 +22,10 @@ struct tracer_bpf;
 #define KIND_KPROBE 0x4u
 #define KIND_ANY (KIND_TP_BTF | KIND_FEXIT | KIND_KPROBE)
 
+/* What a probe is there for; of several uses, any. */
+#define USE_TRACING 1u
+#define USE_PROFILING 2u
+
 struct probe_variant {
 	const char *name; /* e.g. "tp_btf/sock_send_length + sock_recv_length" */
 	const char *programs[PROBE_PROGRAMS_MAX]; /* NULL-terminated unless full */
@@ -38,6 +42,7 @@ struct probe {
 	const char *without;	/* what is lost when no variant works */
 	const char *todo;	/* what the user can do about it */
 	bool required;
+	unsigned int uses; /* USE_ bits */
 	struct probe_variant variants[PROBE_VARIANTS_MAX];
 };
 
@@ -58,8 +63,11 @@ unsigned int probe_kinds(const char *name);
  * set up is gone on return. Returns the kinds that go with the one that works.
  */
 unsigned int probe_try(const struct probe *probe, unsigned int kinds, struct probe_result *result);
-/* Chooses the best variants of a kind, untried. False: a probe that must be there has none. */
-bool probes_guess(unsigned int kinds, struct probe_result *results);
+/*
+ * Chooses the best variants of a kind, untried, of the probes for these uses. False: one that must
+ * be there has none.
+ */
+bool probes_guess(unsigned int kinds, unsigned int uses, struct probe_result *results);
 /* Leaves only the chosen variants of all probes to be loaded, and says so in the settings. */
 void probes_select(struct tracer_bpf *bpf, const struct probe_result *results);
 /*

@@ -2,6 +2,7 @@
 /* Validation of records: sizes first, then what each kind promises. */
 #include "user/capture/record.h"
 
+#include <stdint.h>
 #include <string.h>
 
 static bool process_valid(const struct record_process *p)
@@ -15,6 +16,13 @@ static bool process_valid(const struct record_process *p)
 static bool op_valid(const struct record_op *op)
 {
 	return op->head.size - sizeof(*op) <= op->len && op->tail_direction <= DIRECTION_SEND;
+}
+
+static bool sample_valid(const struct record_sample *s)
+{
+	return s->kernel_cnt <= SAMPLE_STACK_MAX && s->user_cnt <= SAMPLE_STACK_MAX &&
+	       s->head.size == sizeof(*s) + (s->kernel_cnt + s->user_cnt) * sizeof(uint64_t) &&
+	       memchr(s->comm, 0, sizeof(s->comm));
 }
 
 bool record_valid(const void *bytes, size_t len)
@@ -41,6 +49,8 @@ bool record_valid(const void *bytes, size_t len)
 		       ((const struct record_end *)bytes)->tail_direction <= DIRECTION_SEND;
 	case RECORD_EXIT:
 		return head->size == sizeof(struct record_exit);
+	case RECORD_SAMPLE:
+		return head->size >= sizeof(struct record_sample) && sample_valid(bytes);
 	}
 	return false;
 }

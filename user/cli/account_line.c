@@ -53,14 +53,32 @@ static void put_if(struct text *text, enum account_entry entry, const char *what
 		put(text, "; %" PRIu64 " %s", n, what);
 }
 
+static void put_samples(struct text *text, const char *before)
+{
+	uint64_t linked = account_get(ACCOUNT_SAMPLES_LINKED);
+
+	put(text, "%s%" PRIu64 " samples", before, account_get(ACCOUNT_SAMPLES));
+	if (linked)
+		put(text, ", %" PRIu64 " linked to spans", linked);
+	if (!put_causes(text, "samples_lost", ", lost: "))
+		put(text, ", none lost");
+	put_if(text, ACCOUNT_SAMPLES_SENT, "samples exported");
+	put_causes(text, "stacks_cut", "; stacks cut: ");
+}
+
 void account_text(char *buf, size_t buf_sz)
 {
+	uint64_t spans = account_get(ACCOUNT_SPANS), profiled = account_get(ACCOUNT_PROFILES);
 	struct text text = {.buf = buf, .sz = buf_sz};
 
-	put(&text, "%" PRIu64 " spans", account_get(ACCOUNT_SPANS));
-	if (!put_causes(&text, "lost", ", lost: "))
-		put(&text, ", nothing lost");
-	put_if(&text, ACCOUNT_SAMPLED_OUT, "sampled out");
+	if (spans || !profiled || account_get(ACCOUNT_CONNECTIONS)) {
+		put(&text, "%" PRIu64 " spans", spans);
+		if (!put_causes(&text, "lost", ", lost: "))
+			put(&text, ", nothing lost");
+		put_if(&text, ACCOUNT_SAMPLED_OUT, "sampled out");
+	}
+	if (profiled)
+		put_samples(&text, text.used ? "; " : "");
 	put_causes(&text, "exported", "; exported: ");
 	put_causes(&text, "export_lost", "; not delivered: ");
 	put_if(&text, ACCOUNT_RING_FULL, "records did not fit the ring (raise capture.ring_size)");

@@ -34,6 +34,25 @@ static const struct command_row commands[] = {
 				"lines\n"
 				"  sonde trace -n api --duration 30 --export http://localhost:4318\n",
 		},
+	[COMMAND_PROFILE] =
+		{
+			.name = "profile",
+			.usage = "[OPTIONS] [-- COMMAND ARGS...]",
+			.summary = "Show which functions use the CPUs",
+			.text = "Samples the stacks of the chosen processes, or runs COMMAND and "
+				"samples that. With\n"
+				"no choice it samples everything, the kernel's threads too. Needs "
+				"root.\n"
+				"Stops at Ctrl-C, at the end of COMMAND, or after --duration.\n",
+			.examples =
+				"  sonde profile -p 4242 --duration 10          # the busiest "
+				"functions of a process\n"
+				"  sonde profile -n nginx --duration 30 -o nginx.svg   # a flame "
+				"graph\n"
+				"  sonde profile -o build.pb.gz -- make         # for pprof\n"
+				"  sonde profile -n api --spans --duration 60 --export "
+				"http://localhost:4318\n",
+		},
 	[COMMAND_AGENT] =
 		{
 			.name = "agent",
@@ -116,6 +135,7 @@ static const char overview_examples[] =
 	"  sudo sonde trace -n nginx                # requests of a running program\n"
 	"  sudo sonde trace -- ./server             # run a program and watch it\n"
 	"  sudo sonde trace --port 5432 --json      # whatever speaks on a port\n"
+	"  sudo sonde profile -n nginx -o out.svg   # where its CPU time goes\n"
 	"  sudo sonde agent -c /etc/sonde/sonde.yaml\n";
 
 const char *help_command_name(enum command command)
@@ -205,9 +225,10 @@ static void print_command(enum command topic, FILE *out)
 
 static void print_overview(FILE *out)
 {
-	fprintf(out, "sonde watches programs from inside the kernel and shows their requests as\n"
-		     "OpenTelemetry spans. The programs need no change and no restart.\n\n"
-		     "Usage: sonde COMMAND [OPTIONS]\n\nCommands:\n");
+	fprintf(out,
+		"sonde watches programs from inside the kernel and shows their requests as\n"
+		"OpenTelemetry spans, and what they use the CPUs for. The programs need no change and no restart.\n\n"
+		"Usage: sonde COMMAND [OPTIONS]\n\nCommands:\n");
 	for (size_t i = COMMAND_NONE + 1; i < COMMANDS_CNT; i++)
 		if (!commands[i].hidden)
 			fprintf(out, "  %-14s%s\n", commands[i].name, commands[i].summary);

@@ -12,12 +12,20 @@
 #include "user/cli/help.h"
 #include "user/control/nearest.h"
 
+#define FREQUENCY_DEFAULT 99
+#define FREQUENCY_MAX 10000
+
 #define ON(command) (1u << COMMAND_##command)
-#define CONFIGURED (ON(TRACE) | ON(AGENT) | ON(CONFIG_PRINT) | ON(DOCTOR) | ON(REPLAY) | ON(REDACT))
+#define CONFIGURED                                                                          \
+	(ON(TRACE) | ON(PROFILE) | ON(AGENT) | ON(CONFIG_PRINT) | ON(DOCTOR) | ON(REPLAY) | \
+	 ON(REDACT))
 
 enum plain {
 	PLAIN_CONFIG,
 	PLAIN_DURATION,
+	PLAIN_FREQUENCY,
+	PLAIN_OUTPUT,
+	PLAIN_SPANS,
 	PLAIN_JSON,
 	PLAIN_RECORD,
 	PLAIN_NO_COLOR,
@@ -40,13 +48,34 @@ const struct plain_option plain_options[] = {
 			.flag = "duration",
 			.argument = "S",
 			.help = "Stop after this many seconds, or 500ms, 10s, 5m",
-			.commands = ON(TRACE),
+			.commands = ON(TRACE) | ON(PROFILE),
+		},
+	[PLAIN_FREQUENCY] =
+		{
+			.flag = "freq",
+			.argument = "HZ",
+			.help = "Samples of each CPU in a second (default 99)",
+			.commands = ON(PROFILE),
+		},
+	[PLAIN_OUTPUT] =
+		{
+			.flag = "output",
+			.letter = 'o',
+			.argument = "FILE",
+			.help = "Write a flame graph (.svg), folded stacks (.folded) or pprof (.pb.gz)",
+			.commands = ON(PROFILE),
+		},
+	[PLAIN_SPANS] =
+		{
+			.flag = "spans",
+			.help = "Trace requests too, and say which span a sample belongs to",
+			.commands = ON(PROFILE),
 		},
 	[PLAIN_JSON] =
 		{
 			.flag = "json",
 			.help = "Print JSON instead of text for people",
-			.commands = ON(TRACE) | ON(DOCTOR) | ON(REPLAY),
+			.commands = ON(TRACE) | ON(PROFILE) | ON(DOCTOR) | ON(REPLAY),
 		},
 	[PLAIN_RECORD] =
 		{
@@ -59,7 +88,7 @@ const struct plain_option plain_options[] = {
 		{
 			.flag = "no-color",
 			.help = "Print without colours",
-			.commands = ON(TRACE) | ON(DOCTOR) | ON(REPLAY),
+			.commands = ON(TRACE) | ON(PROFILE) | ON(DOCTOR) | ON(REPLAY),
 		},
 	[PLAIN_ATTRIBUTE] =
 		{
@@ -159,9 +188,28 @@ static int unknown_option(struct parser *p, const char *name)
 	return wrong(p, "unknown option '--%s'", name);
 }
 
+/* By the file's suffix. */
+static enum profile_output output_of(const char *file)
+{
+	static const char *const suffixes[] = {
+		[PROFILE_OUTPUT_SVG] = ".svg",
+		[PROFILE_OUTPUT_FOLDED] = ".folded",
+		[PROFILE_OUTPUT_PPROF] = ".pb.gz",
+	};
+
+	for (int i = PROFILE_OUTPUT_SVG; i <= PROFILE_OUTPUT_PPROF; i++) {
+		size_t n = strlen(suffixes[i]), len = strlen(file);
+
+		if (len > n && strcmp(file + len - n, suffixes[i]) == 0)
+			return (enum profile_output)i;
+	}
+	return PROFILE_OUTPUT_NONE;
+}
+
 static int set_plain(struct parser *p, const struct plain_option *plain, const char *value)
 {
 	struct options *o = p->o;
+	uint64_t number;
 
 	switch ((enum plain)(plain - plain_options)) {
 	case PLAIN_CONFIG:
@@ -171,6 +219,22 @@ static int set_plain(struct parser *p, const struct plain_option *plain, const c
 		if (duration_parse(value, true, &o->duration_ns) < 0 || !o->duration_ns)
 			return wrong(p, "--duration: '%.64s' is not a time such as 30, 1.5 or 5m",
 				     value);
+		break;
+	case PLAIN_FREQUENCY:
+		if (!slice_to_u64(slice_str(value), &number) || !number || number > FREQUENCY_MAX)
+			return wrong(p, "--freq: '%.64s' is not a number from 1 to %d", value,
+				     FREQUENCY_MAX);
+		o->frequency_hz = (uint32_t)number;
+		break;
+	case PLAIN_OUTPUT:
+		o->output_file = value;
+		o->output = output_of(value);
+		if (!o->output)
+			return wrong(p, "--output: '%.64s' ends in none of .svg, .folded, .pb.gz",
+				     value);
+		break;
+	case PLAIN_SPANS:
+		o->spans = true;
 		break;
 	case PLAIN_JSON:
 		o->json = true;
@@ -243,6 +307,11 @@ static int parse_short(struct parser *p, const char *word)
 	return apply(p, &match, name, word[2] ? word + 2 : NULL);
 }
 
+static bool takes_command(enum command command)
+{
+	return command == COMMAND_TRACE || command == COMMAND_PROFILE;
+}
+
 static int parse_operand(struct parser *p, const char *word)
 {
 	struct options *o = p->o;
@@ -252,11 +321,11 @@ static int parse_operand(struct parser *p, const char *word)
 		o->file = word;
 		return 0;
 	}
-	if (o->command == COMMAND_TRACE)
+	if (takes_command(o->command))
 		return wrong(p,
-			     "unexpected '%.64s': to run and trace a command write 'sonde trace "
+			     "unexpected '%.64s': to run a command and watch it write 'sonde %s "
 			     "-- %.64s'",
-			     word, word);
+			     word, help_command_name(o->command), word);
 	return wrong(p, "unexpected '%.64s'", word);
 }
 
@@ -266,8 +335,9 @@ static int parse_word(struct parser *p)
 	const char *word = o->argv[p->at++];
 
 	if (strcmp(word, "--") == 0) {
-		if (o->command != COMMAND_TRACE)
-			return wrong(p, "'--' and a command are for 'sonde trace' only");
+		if (!takes_command(o->command))
+			return wrong(p, "'--' and a command are for 'sonde trace' and 'sonde "
+					"profile' only");
 		if (p->at == o->argc)
 			return wrong(p, "no command after '--'");
 		o->child_argv = &o->argv[p->at];
@@ -375,7 +445,7 @@ int options__parse(struct options *o, int argc, char **argv, struct config_error
 	struct parser parser = {.o = o, .errors = errors};
 	int err;
 
-	*o = (struct options){.argc = argc, .argv = argv};
+	*o = (struct options){.argc = argc, .argv = argv, .frequency_hz = FREQUENCY_DEFAULT};
 	if (config__init(&o->config) < 0)
 		return wrong(&parser, "out of memory");
 	err = parse_words(&parser);

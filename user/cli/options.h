@@ -8,6 +8,14 @@
 /* Read by `agent` and `config print` without -c, if it exists. */
 #define CONFIG_FILE_DEFAULT "/etc/sonde/sonde.yaml"
 
+/* What `profile` writes. */
+enum profile_output {
+	PROFILE_OUTPUT_NONE, /* to the terminal */
+	PROFILE_OUTPUT_SVG,
+	PROFILE_OUTPUT_FOLDED,
+	PROFILE_OUTPUT_PPROF,
+};
+
 /* Strings are borrowed from argv. Usable and to be freed in any case. */
 struct options {
 	enum command command;
@@ -16,9 +24,13 @@ struct options {
 	const char *config_file; /* that was read; NULL for none */
 	const char *file;	 /* operand of `config check` and `replay` */
 	const char *record_file; /* NULL: do not record */
-	uint64_t duration_ns;	 /* 0: until interrupted */
-	const char *attribute;	 /* of redact's plain lines; NULL: the usual name */
+	const char *output_file; /* of `profile`; NULL: none */
+	enum profile_output output;
+	const char *attribute; /* of redact's plain lines; NULL: the usual name */
+	uint64_t duration_ns;  /* 0: until interrupted */
+	uint32_t frequency_hz; /* of `profile` */
 	bool json, no_color, explain;
+	bool spans;	   /* `profile` traces too */
 	char **child_argv; /* after "--", ends in NULL; NULL if there was none */
 	int argc;
 	char **argv;

@@ -139,6 +139,11 @@ struct config {
 		uint64_t max_waiting_sz;
 	} sampling;
 	struct {
+		bool enabled;
+		uint64_t frequency_hz;
+		uint64_t interval_ns;
+	} profiles;
+	struct {
 		char *endpoint;
 		struct text_map headers;
 		uint64_t timeout_ns;
@@ -165,6 +170,7 @@ struct config {
 enum command {
 	COMMAND_NONE,
 	COMMAND_TRACE,
+	COMMAND_PROFILE,
 	COMMAND_AGENT,
 	COMMAND_CONFIG_CHECK,
 	COMMAND_CONFIG_PRINT,

@@ -17,7 +17,8 @@
 #define ON(command) (1u << COMMAND_##command)
 /* `config print` takes every flag, to show what it would do. */
 #define TRACE (ON(TRACE) | ON(CONFIG_PRINT))
-#define OUTPUT (TRACE | ON(REPLAY))
+#define TARGET (TRACE | ON(PROFILE))
+#define OUTPUT (TARGET | ON(REPLAY))
 #define ANY (OUTPUT | ON(AGENT) | ON(DOCTOR))
 
 #define AT(field, ctype) FIELD_AT(struct config, field, ctype)
@@ -171,7 +172,7 @@ static const struct setting rule_fields[] = {
 const struct setting settings[] = {
 	{
 		.path = "targets.pids",
-		.help = "Trace these processes",
+		.help = "Watch these processes",
 		INTS(targets.pids),
 		.fallback = "",
 		.min = 1,
@@ -179,28 +180,28 @@ const struct setting settings[] = {
 		.flag = "pid",
 		.letter = 'p',
 		.argument = "PID",
-		.commands = TRACE,
+		.commands = TARGET,
 		.reloadable = true,
 	},
 	{
 		.path = "targets.names",
-		.help = "Trace processes of this command name",
+		.help = "Watch processes of this command name",
 		TEXTS(targets.names),
 		.fallback = "",
 		.flag = "name",
 		.letter = 'n',
 		.argument = "NAME",
-		.commands = TRACE,
+		.commands = TARGET,
 		.reloadable = true,
 	},
 	{
 		.path = "targets.executables",
-		.help = "Trace processes that run this executable",
+		.help = "Watch processes that run this executable",
 		TEXTS(targets.executables),
 		.fallback = "",
 		.flag = "exe",
 		.argument = "PATH",
-		.commands = TRACE,
+		.commands = TARGET,
 		.reloadable = true,
 	},
 	{
@@ -217,31 +218,31 @@ const struct setting settings[] = {
 	},
 	{
 		.path = "targets.cgroups",
-		.help = "Trace processes in this cgroup and below it",
+		.help = "Watch processes in this cgroup and below it",
 		TEXTS(targets.cgroups),
 		.fallback = "",
 		.flag = "cgroup",
 		.argument = "PATH",
-		.commands = TRACE,
+		.commands = TARGET,
 		.reloadable = true,
 	},
 	{
 		.path = "targets.containers",
-		.help = "Trace the container of this ID, or whose ID begins so",
+		.help = "Watch the container of this ID, or whose ID begins so",
 		TEXTS(targets.containers),
 		.fallback = "",
 		.flag = "container",
 		.argument = "ID",
-		.commands = TRACE,
+		.commands = TARGET,
 		.reloadable = true,
 	},
 	{
 		.path = "targets.descendants",
-		.help = "Trace the descendants of the chosen processes too",
+		.help = "Watch the descendants of the chosen processes too",
 		BOOL(targets.descendants),
 		.fallback = "true",
 		.flag = "descendants",
-		.commands = TRACE,
+		.commands = TARGET,
 		.reloadable = true,
 	},
 	{
@@ -458,6 +459,28 @@ const struct setting settings[] = {
 		.fallback = "64MiB",
 		.min = 1 * MIB,
 		.max = 4096 * MIB,
+	},
+	{
+		.path = "profiles.enabled",
+		.help = "Whether the agent samples what uses the CPUs, and exports profiles of it",
+		BOOL(profiles.enabled),
+		.fallback = "false",
+	},
+	{
+		.path = "profiles.frequency",
+		.help = "Samples of each CPU in a second",
+		INT(profiles.frequency_hz),
+		.fallback = "19",
+		.min = 1,
+		.max = 1000,
+	},
+	{
+		.path = "profiles.interval",
+		.help = "How often a profile is exported",
+		DURATION(profiles.interval_ns),
+		.fallback = "10s",
+		.min = 1 * S,
+		.max = 10 * M,
 	},
 	{
 		.path = "export.endpoint",

@@ -21,6 +21,7 @@ struct stream {
 	uint64_t last_ns;	    /* when the last byte passed */
 	uint64_t head_ns, head_off; /* of the first byte of the message that is waited for */
 	uint32_t head_seq, head_peer_seq;
+	uint32_t head_tid;
 	uint32_t turn;		  /* of the last operation */
 	struct exchange *current; /* whose message is in progress; NULL between messages */
 	char *head;
@@ -61,7 +62,9 @@ struct conn {
 	uint64_t peer_cookie; /* the other end on this host, once certain */
 	uint64_t last_ns;
 	uint64_t unknown_bytes;
+	uint64_t sampled_off; /* of the request that a sample named last, if sampled */
 	uint16_t detect_tries;
+	bool sampled;
 	bool peer_absent;  /* the other end is not on this host, or not traced */
 	bool pipelined;	   /* more than one request was outstanding */
 	bool quarantined;  /* in-order pairing is not certain until the connection was quiet */

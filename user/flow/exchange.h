@@ -41,8 +41,10 @@ struct exchange {
 	uint64_t request_body_sz, response_body_sz;
 	uint32_t seq, peer_seq; /* TCP, at off */
 	uint32_t process_id;
+	uint32_t tid, answer_tid; /* threads of the first bytes of the request, and the response */
 	uint32_t tag;
 	bool request_done, responded, abandoned, held;
+	bool sampled;	     /* a CPU sample named it */
 	bool text_cut;	     /* not all of the messages' text could be kept */
 	const char *failure; /* error.type when there is no whole response */
 

@@ -341,6 +341,19 @@ static void take_rest(struct flow *flow, struct conn *conn, const struct record_
 	}
 }
 
+void flow__sampled(struct flow *flow, uint64_t cookie, uint64_t off)
+{
+	struct conn *conn = conn_table__peek(&flow->conns, cookie);
+
+	if (!conn || conn->closed)
+		return;
+	conn->sampled_off = off; /* its head may not be whole yet */
+	conn->sampled = true;
+	for (struct exchange *x = conn->first; x; x = x->next)
+		if (x->off == off)
+			x->sampled = true;
+}
+
 static const char *errno_name(uint16_t error)
 {
 	switch (error) {

@@ -8,7 +8,7 @@
 
 #include "include/abi/record.h"
 #include "include/abi/tracer.h"
-#include "user/model/span.h"
+#include "user/model/served.h"
 
 struct flow;
 
@@ -29,6 +29,8 @@ struct flow_options {
 	struct span_batch *(*emit)(void *ctx, struct span_batch *batch);
 	/* Tells the kernel how much of a connection to copy from now on. */
 	void (*verdict)(void *ctx, uint64_t cookie, const struct verdict *verdict);
+	/* Of a request that flow__sampled has asked about, once its span is made. May be NULL. */
+	void (*served)(void *ctx, const struct served *served);
 	void *ctx;
 };
 
@@ -41,6 +43,9 @@ void flow__connection(struct flow *flow, const struct record_connection *record)
 void flow__op(struct flow *flow, const struct record_op *record);
 void flow__tail(struct flow *flow, const struct record_op *record);
 void flow__end(struct flow *flow, const struct record_end *record);
+
+/* A sample names this request of a server: tell of it when it is served. */
+void flow__sampled(struct flow *flow, uint64_t cookie, uint64_t off);
 
 /*
  * Time-outs, held spans and the batch in progress. now_ns is CLOCK_MONOTONIC; the unix offset turns

@@ -153,6 +153,8 @@ static void begin_request(struct flow *flow, struct conn *conn, const struct msg
 	x->off = stream->head_off;
 	x->seq = stream->head_seq;
 	x->peer_seq = stream->head_peer_seq;
+	x->tid = stream->head_tid;
+	x->sampled = conn->sampled && conn->sampled_off == x->off;
 	append(conn, x);
 	stream->current = x;
 	exchange__keep_request(x, msg);
@@ -170,6 +172,8 @@ static void begin_response(struct conn *conn, const struct msg *msg)
 
 	conn->streams[FROM_SERVER].current = x;
 	account_add(ACCOUNT_RESPONSES, 1);
+	if (x && !x->answer_tid)
+		x->answer_tid = conn->streams[FROM_SERVER].head_tid;
 	if (x)
 		exchange__keep_response(x, msg);
 	else if (conn->asked == ASKED_BEFORE)

@@ -93,10 +93,18 @@ static void copy_attrs(struct span *span, const struct attrs *from, struct arena
 	}
 }
 
-static void set_identity(struct flow *flow, struct exchange *x, struct span *span, bool *failed)
+/* What the other end has read has left this one. */
+static uint64_t end_of(const struct exchange *x)
 {
 	uint64_t end_ns = x->end_ns;
 
+	if (x->end_bound_ns && end_ns > x->end_bound_ns)
+		end_ns = x->end_bound_ns;
+	return end_ns < x->start_ns ? x->start_ns : end_ns;
+}
+
+static void set_identity(struct flow *flow, struct exchange *x, struct span *span, bool *failed)
+{
 	span->trace_id = x->trace_id;
 	span->span_id = x->span_id;
 	span->parent_id = x->parent_id;
@@ -105,12 +113,8 @@ static void set_identity(struct flow *flow, struct exchange *x, struct span *spa
 	    (x->parent_method == PARENT_SOCKET && x->conn->role != ROLE_CLIENT))
 		span->flags |= SPAN_FLAG_IS_REMOTE;
 	span->trace_state = arena__copy(&flow->batch->arena, x->trace_state, failed);
-	if (x->end_bound_ns && end_ns > x->end_bound_ns)
-		end_ns = x->end_bound_ns;
-	if (end_ns < x->start_ns)
-		end_ns = x->start_ns;
 	span->start_ns = x->start_ns + flow->unix_offset_ns;
-	span->end_ns = end_ns + flow->unix_offset_ns;
+	span->end_ns = end_of(x) + flow->unix_offset_ns;
 }
 
 static struct span *new_span(struct flow *flow, uint16_t attrs_cnt, struct resource *resource)
@@ -124,6 +128,22 @@ static struct span *new_span(struct flow *flow, uint16_t attrs_cnt, struct resou
 	if (!flow->batch) /* there was no memory, but there may be now */
 		flow->batch = span_batch__new();
 	return flow->batch ? span_batch__add(flow->batch, attrs_cnt, resource) : NULL;
+}
+
+static void tell_served(struct flow *flow, const struct exchange *x)
+{
+	bool one_thread = x->tid == x->answer_tid;
+
+	flow->options.served(flow->options.ctx, &(struct served){
+							.cookie = x->conn->about.cookie,
+							.off = x->off,
+							.start_ns = x->start_ns,
+							.end_ns = end_of(x),
+							.trace_id = x->trace_id,
+							.span_id = x->span_id,
+							.tid = one_thread ? x->tid : 0,
+							.lone = !x->conn->pipelined,
+						});
 }
 
 void span_build(struct flow *flow, struct exchange *x)
@@ -154,6 +174,8 @@ void span_build(struct flow *flow, struct exchange *x)
 	span->attrs.dropped_cnt += about.attrs.dropped_cnt;
 	attrs_add_str(&span->attrs, SLICE("sonde.parent.method"), method_name(x->parent_method));
 	account_add(ACCOUNT_SPANS, 1);
+	if (x->sampled && span->kind == SPAN_SERVER && flow->options.served)
+		tell_served(flow, x);
 	if (failed)
 		account_add(ACCOUNT_TEXT_CUT, 1);
 }

@@ -233,6 +233,7 @@ void stream_mark_head(struct stream *stream, const struct record_op *op, const c
 	stream->head_off = op->off + before;
 	stream->head_seq = op->seq + before;
 	stream->head_peer_seq = op->peer_seq;
+	stream->head_tid = op->tid;
 }
 
 void stream_bytes(struct flow *flow, struct conn *conn, enum sender sender, struct slice bytes,

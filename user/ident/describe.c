@@ -31,7 +31,6 @@
 #define EXE_SZ 1024
 #define CGROUP_SZ 4096
 #define CGROUP_LINE_MAX 512
-#define STAT_SZ 1024
 #define ARGS_SZ (32u * 1024)
 #define ENV_SZ (64u * 1024)
 #define REDACTED_MAX (1u << 20) /* bytes of texts that redaction changed in a resource */
@@ -40,7 +39,6 @@
 struct describer {
 	char *proc_root;
 	char *version;
-	uint64_t tick_ns;
 	struct host host;
 	struct resource *common; /* as it is; redacted with what it becomes part of */
 	struct resource *unknown;
@@ -125,25 +123,6 @@ int process_parse(const struct record_process *rec, size_t size, struct process 
 	return 0;
 }
 
-/* /proc/PID if it still is the process of the record, or a negative errno. */
-static int open_same(const struct describer *d, const struct record_process *rec)
-{
-	uint64_t ticks = rec->start_ns / d->tick_ns;
-	int dir_fd = procfs_open(d->proc_root, rec->pid);
-	struct procfs_stat stat;
-	char text[STAT_SZ];
-	ssize_t len;
-
-	if (dir_fd < 0)
-		return dir_fd;
-	len = procfs_read(dir_fd, "stat", text, sizeof(text));
-	if (rec->start_ns && len > 0 && procfs_parse_stat(slice_of(text, (size_t)len), &stat) &&
-	    stat.start_ticks + 1 >= ticks && stat.start_ticks <= ticks + 1)
-		return dir_fd;
-	close(dir_fd);
-	return -ESRCH;
-}
-
 /* The kernel side may have met its limit, or a page that was not in memory. */
 static bool is_cut(struct slice strings)
 {
@@ -169,7 +148,7 @@ static bool is_path_tail(struct slice whole, struct slice part)
 static void supplement(struct describer *d, struct process *process, struct container *container)
 {
 	const struct slice deleted = SLICE(" (deleted)");
-	int dir_fd = open_same(d, process->rec);
+	int dir_fd = procfs_open_same(d->proc_root, process->rec->pid, process->rec->start_ns);
 	struct slice args, env, exe = SLICE("");
 	ssize_t len;
 
@@ -415,7 +394,6 @@ struct describer *describer__new(const struct ident_options *options)
 	d->redact = options->redact;
 	d->ctx = options->ctx;
 	arena__init(&d->arena, REDACTED_MAX);
-	d->tick_ns = NSEC_PER_SEC / (uint64_t)sysconf(_SC_CLK_TCK);
 	d->proc_root = strdup(options->proc_root ?: "/proc");
 	d->version = strdup(options->version ?: "");
 	if (!d->proc_root || !d->version)

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * Which request does a thread work for? Kept in task storage while profiling, so that a sample of
+ * the thread can name it: {socket cookie, stream offset of the turn in which the request came}.
+ *
+ * The answer must be right or absent. It is right for a thread that serves one request after the
+ * other. A thread that begins another before it has answered the one it had, or sends on a
+ * connection of another, interleaves them: it gets no key until it has served many in order again.
+ * Sockets that do not block are served by event loops; where several threads of a process do that,
+ * its tasks may move between them, and none of them gets a key. The rest is user space's to see:
+ * the thread that received a request must be the one that answered it.
+ */
+#ifndef SONDE_BPF_REQUEST_H
+#define SONDE_BPF_REQUEST_H
+
+#include "bpf/maps.bpf.h"
+
+#define DISTRUST_REQUESTS 32
+
+/* Is this thread one of several of its process that serve sockets which do not block? */
+static __always_inline bool shares_loop(struct task_struct *task)
+{
+	struct task_state *leader = bpf_task_storage_get(&tasks, task->group_leader, 0, 0);
+
+	if (!leader)
+		return true;
+	if (!leader->loop_tid)
+		leader->loop_tid = task->pid;
+	if (leader->loop_tid != task->pid)
+		leader->shares_loop = true;
+	return leader->shares_loop;
+}
+
+/* A request's first bytes came. */
+static __always_inline void begin_request(struct connection_state *conn, __u64 off,
+					  bool nonblocking)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct task_state *state = bpf_task_storage_get(&tasks, task, 0, 0);
+
+	if (!state)
+		return;
+	if ((nonblocking && shares_loop(task)) ||
+	    (state->request_cookie && state->request_cookie != conn->cookie && !state->answered))
+		state->distrust = DISTRUST_REQUESTS;
+	else if (state->distrust)
+		state->distrust--;
+	state->request_cookie = conn->cookie;
+	state->request_off = off;
+	state->answered = false;
+}
+
+/* Something was sent to a client. */
+static __always_inline void answer_request(struct connection_state *conn)
+{
+	struct task_state *state = bpf_task_storage_get(&tasks, bpf_get_current_task_btf(), 0, 0);
+
+	if (!state || !state->request_cookie)
+		return;
+	if (state->request_cookie == conn->cookie)
+		state->answered = true;
+	else
+		state->distrust = DISTRUST_REQUESTS;
+}
+
+/* After an operation of len bytes; turn is what conn->turn was before it. */
+static __always_inline void note_request(struct connection_state *conn, __u32 turn, __u32 len,
+					 int flags, bool send)
+{
+	if (!settings.profiling || conn->role < ROLE_SERVER)
+		return;
+	if (send)
+		answer_request(conn);
+	else if (conn->turn != turn)
+		begin_request(conn, conn->rx_off - len, flags & MSG_DONTWAIT);
+}
+
+#endif

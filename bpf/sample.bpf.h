@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * The CPU sampler: who runs here, where, and for which request. It interrupts whatever the CPU
+ * does, the other programs included, so it shares no scratch memory with them.
+ */
+#ifndef SONDE_BPF_SAMPLE_H
+#define SONDE_BPF_SAMPLE_H
+
+#include "bpf/process.bpf.h"
+
+/* The state of a thread that is to be sampled; NULL for any other, or when it cannot be had. */
+static __always_inline struct task_state *sampled_task(struct scratch *s, struct task_struct *task,
+						       __u32 slot)
+{
+	__u32 jiffies = bpf_jiffies64();
+	struct task_state *state =
+		bpf_task_storage_get(&tasks, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+
+	if (!state || (is_stale(state, task, jiffies) && !refresh_task(jiffies, slot))) {
+		s->counts.samples_busy++;
+		return NULL;
+	}
+	return state->traced ? state : NULL;
+}
+
+static __always_inline void read_request(struct record_sample *sample,
+					 const struct task_state *state)
+{
+	sample->process_id = state->process_id;
+	if (state->distrust) {
+		sample->head.flags = SAMPLE_INTERLEAVED;
+		return;
+	}
+	sample->request_cookie = state->request_cookie;
+	sample->request_off = state->request_off;
+}
+
+/* Both stacks, one behind the other; returns their length in bytes. */
+static __always_inline __u32 read_stacks(struct scratch *s, void *ctx, bool user)
+{
+	const __u32 room = SAMPLE_STACK_MAX * sizeof(__u64);
+	long kernel_sz = bpf_get_stack(ctx, s->stacks, room, 0), user_sz = 0;
+
+	if (kernel_sz < 0 || kernel_sz > room)
+		kernel_sz = 0;
+	kernel_sz &= SAMPLE_STACK_ROOM - 1;
+	if (user)
+		user_sz = bpf_get_stack(ctx, s->stacks + kernel_sz, room, BPF_F_USER_STACK);
+	if (user_sz < 0 || user_sz > room)
+		user_sz = 0;
+	s->sample.kernel_cnt = kernel_sz / sizeof(__u64);
+	s->sample.user_cnt = user_sz / sizeof(__u64);
+	return kernel_sz + user_sz;
+}
+
+static __always_inline int take_sample(void *ctx)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	__u32 cpu = bpf_get_smp_processor_id(), slot = cpu + settings.cpus;
+	struct scratch *s = scratch_at(slot);
+	struct task_state *state = NULL;
+	struct record_sample *sample;
+	bool kernel_thread;
+	__u32 len;
+
+	if (!s || task->pid == 0) /* 0: idle */
+		return 0;
+	kernel_thread = task->flags & PF_KTHREAD;
+	if (kernel_thread && filter_kinds & FILTER_PROCESSES)
+		return 0;
+	if (!kernel_thread) {
+		state = sampled_task(s, task, slot);
+		if (!state)
+			return 0;
+	}
+	sample = &s->sample;
+	__builtin_memset(sample, 0, sizeof(*sample));
+	if (state)
+		read_request(sample, state);
+	sample->time_ns = bpf_ktime_get_ns();
+	sample->pid = task->tgid;
+	sample->tid = task->pid;
+	sample->cpu = cpu;
+	if (bpf_core_field_exists(task->start_boottime))
+		sample->start_ns = task->group_leader->start_boottime;
+	bpf_probe_read_kernel_str(sample->comm, sizeof(sample->comm), task->comm);
+	len = read_stacks(s, ctx, !kernel_thread);
+	sample->head.size = sizeof(*sample) + len;
+	sample->head.kind = RECORD_SAMPLE;
+	if (!write_record(s, sample, sizeof(*sample) + (len & (2 * SAMPLE_STACK_ROOM - 1))))
+		s->counts.samples_full++;
+	return 0;
+}
+
+#endif

@@ -1,0 +1,349 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * A function's self share is of the samples in it, its total share of those in it or in what it
+ * called. Locations without a symbol are one row for each file.
+ */
+#include "user/cli/profile_view.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "user/base/json_writer.h"
+#include "user/cli/columns.h"
+
+#define JSON_MAX (64u * 1024 * 1024)
+#define FUNCTIONS_SHOWN 25
+#define PROCESSES_SHOWN 10
+#define NAME_COLUMNS 60u
+#define NAME_AT 17u
+
+/* A function in a file, or what is unknown of a file. */
+struct row {
+	uint64_t key; /* strings of the name and the file */
+	enum frame_type type;
+	uint32_t self_cnt, total_cnt;
+	uint32_t seen; /* the sample that was counted last, + 1 */
+};
+
+struct process_row {
+	uint32_t resource, cnt;
+};
+
+struct summary {
+	const struct profile *profile;
+	struct row *rows;
+	uint32_t rows_cnt;
+	uint32_t *row_of; /* by location */
+	struct process_row *processes;
+	uint32_t processes_cnt;
+};
+
+static uint64_t key_of(const struct profile *p, const struct profile_location *location)
+{
+	return (uint64_t)p->functions.v[location->function].name << 32 |
+	       p->mappings.v[location->mapping].file;
+}
+
+static int compare_keys(const void *a, const void *b)
+{
+	const struct row *x = a, *y = b;
+
+	return x->key < y->key ? -1 : x->key > y->key;
+}
+
+static int compare_rows(const void *a, const void *b)
+{
+	const struct row *x = a, *y = b;
+
+	if (x->self_cnt != y->self_cnt)
+		return x->self_cnt > y->self_cnt ? -1 : 1;
+	if (x->total_cnt != y->total_cnt)
+		return x->total_cnt > y->total_cnt ? -1 : 1;
+	return compare_keys(a, b);
+}
+
+static int compare_processes(const void *a, const void *b)
+{
+	const struct process_row *x = a, *y = b;
+
+	if (x->cnt != y->cnt)
+		return x->cnt > y->cnt ? -1 : 1;
+	return x->resource < y->resource ? -1 : x->resource > y->resource;
+}
+
+/* A row for each function, and which one a location belongs to. */
+static void make_rows(struct summary *s)
+{
+	const struct profile *p = s->profile;
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < p->locations.cnt; i++)
+		s->rows[i] = (struct row){
+			.key = key_of(p, &p->locations.v[i]),
+			.type = p->locations.v[i].type,
+		};
+	qsort(s->rows, p->locations.cnt, sizeof(*s->rows), compare_keys);
+	for (uint32_t i = 0; i < p->locations.cnt; i++)
+		if (!n || s->rows[n - 1].key != s->rows[i].key)
+			s->rows[n++] = s->rows[i];
+	s->rows_cnt = n;
+	for (uint32_t i = 0; i < p->locations.cnt; i++) {
+		struct row wanted = {.key = key_of(p, &p->locations.v[i])};
+		const struct row *row = bsearch(&wanted, s->rows, n, sizeof(wanted), compare_keys);
+
+		s->row_of[i] = (uint32_t)(row - s->rows);
+	}
+}
+
+static void count_sample(struct summary *s, uint32_t i)
+{
+	const struct profile *p = s->profile;
+	const struct profile_sample *sample = &p->samples.v[i];
+	const struct profile_stack *stack = &p->stacks.v[sample->stack];
+
+	s->processes[sample->resource].cnt++;
+	for (uint32_t k = 0; k < stack->cnt; k++) {
+		struct row *row = &s->rows[s->row_of[p->stack_locations.v[stack->first + k]]];
+
+		row->self_cnt += k == 0;
+		row->total_cnt += row->seen != i + 1;
+		row->seen = i + 1;
+	}
+}
+
+static void summary__free(struct summary *s)
+{
+	free(s->rows);
+	free(s->row_of);
+	free(s->processes);
+}
+
+static int summary__make(struct summary *s, const struct profile *p)
+{
+	*s = (struct summary){.profile = p};
+	s->rows = calloc(p->locations.cnt, sizeof(*s->rows));
+	s->row_of = calloc(p->locations.cnt, sizeof(*s->row_of));
+	s->processes = calloc(p->resources.cnt, sizeof(*s->processes));
+	if (!s->rows || !s->row_of || !s->processes)
+		return -ENOMEM;
+	make_rows(s);
+	for (uint32_t i = 0; i < p->resources.cnt; i++)
+		s->processes[i].resource = i;
+	for (uint32_t i = 0; i < p->samples.cnt; i++)
+		count_sample(s, i);
+	qsort(s->rows, s->rows_cnt, sizeof(*s->rows), compare_rows);
+	qsort(s->processes, p->resources.cnt, sizeof(*s->processes), compare_processes);
+	while (s->processes_cnt < p->resources.cnt && s->processes[s->processes_cnt].cnt)
+		s->processes_cnt++;
+	while (s->rows_cnt && !s->rows[s->rows_cnt - 1].total_cnt)
+		s->rows_cnt--;
+	return 0;
+}
+
+static struct slice name_of(const struct summary *s, const struct row *row)
+{
+	return s->profile->strings.v[row->key >> 32];
+}
+
+static struct slice file_of(const struct summary *s, const struct row *row)
+{
+	return s->profile->strings.v[(uint32_t)row->key];
+}
+
+static struct slice base_name(struct slice path)
+{
+	const char *slash = path.n ? memrchr(path.p, '/', path.n) : NULL;
+
+	return slash ? slice_after(path, (size_t)(slash + 1 - path.p)) : path;
+}
+
+/* Of kernel threads no process is known. */
+static struct slice process_name(const struct resource *resource)
+{
+	return resource->pid ? resource->service_name : SLICE("kernel threads");
+}
+
+/* --- JSON ------------------------------------------------------------------------------------- */
+
+static void put_functions(struct json_writer *json, const struct summary *s)
+{
+	static const struct slice types[] = {
+		[FRAME_NONE] = SLICE("none"),	  [FRAME_NATIVE] = SLICE("native"),
+		[FRAME_KERNEL] = SLICE("kernel"), [FRAME_JIT] = SLICE("jit"),
+		[FRAME_ERROR] = SLICE("error"),
+	};
+
+	for (uint32_t i = 0; i < s->rows_cnt; i++) {
+		const struct row *row = &s->rows[i];
+
+		jw_raw(json, i ? SLICE(",{\"name\":") : SLICE("{\"name\":"));
+		jw_string(json, name_of(s, row));
+		jw_lit(json, ",\"file\":");
+		jw_string(json, file_of(s, row));
+		jw_lit(json, ",\"type\":");
+		jw_string(json, types[row->type]);
+		jw_lit(json, ",\"self\":");
+		jw_u64(json, row->self_cnt);
+		jw_lit(json, ",\"total\":");
+		jw_u64(json, row->total_cnt);
+		jw_lit(json, "}");
+	}
+}
+
+static void put_processes(struct json_writer *json, const struct summary *s)
+{
+	for (uint32_t i = 0; i < s->processes_cnt; i++) {
+		const struct resource *resource = s->profile->resources.v[s->processes[i].resource];
+
+		jw_raw(json, i ? SLICE(",{\"name\":") : SLICE("{\"name\":"));
+		jw_string(json, process_name(resource));
+		jw_lit(json, ",\"pid\":");
+		jw_u64(json, resource->pid);
+		jw_lit(json, ",\"samples\":");
+		jw_u64(json, s->processes[i].cnt);
+		jw_lit(json, "}");
+	}
+}
+
+static uint64_t linked_cnt(const struct profile *p)
+{
+	uint64_t n = 0;
+
+	for (uint32_t i = 0; i < p->samples.cnt; i++)
+		n += p->samples.v[i].link != 0;
+	return n;
+}
+
+static int write_json(FILE *out, const struct summary *s)
+{
+	const struct profile *p = s->profile;
+	struct json_writer json;
+	int err = 0;
+
+	json_writer__init(&json, JSON_MAX);
+	jw_lit(&json, "{\"samples\":");
+	jw_u64(&json, p->samples.cnt);
+	jw_lit(&json, ",\"linked\":");
+	jw_u64(&json, linked_cnt(p));
+	jw_lit(&json, ",\"periodNanos\":");
+	jw_u64(&json, p->period_ns);
+	jw_lit(&json, ",\"durationNanos\":");
+	jw_u64(&json, p->end_ns - p->start_ns);
+	jw_lit(&json, ",\"functions\":[");
+	put_functions(&json, s);
+	jw_lit(&json, "],\"processes\":[");
+	put_processes(&json, s);
+	jw_lit(&json, "]}\n");
+	errno = 0;
+	if (json.failed)
+		err = -ENOMEM;
+	else if (fwrite(json.buf, 1, json.len, out) != json.len)
+		err = -(errno ?: EIO);
+	json_writer__free(&json);
+	return err;
+}
+
+/* --- text ------------------------------------------------------------------------------------- */
+
+static void put_share(struct line *line, const struct summary *s, uint32_t cnt, unsigned int end)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%.1f%%", 100.0 * cnt / s->profile->samples.cnt);
+	line_right(line, slice_str(text), end);
+}
+
+static int write_title(struct line *line, FILE *out, const struct profile *p)
+{
+	char text[160];
+
+	snprintf(text, sizeof(text), "%" PRIu32 " samples in %.1f s: %.2f s of CPU time",
+		 p->samples.cnt, (double)(p->end_ns - p->start_ns) / 1e9,
+		 (double)p->samples.cnt * (double)p->period_ns / 1e9);
+	line_text(line, slice_str(text), 0);
+	return line__write(line, out) ?: line__write(line, out);
+}
+
+/* The longest name to be shown, within bounds. */
+static unsigned int name_columns(const struct summary *s, uint32_t rows_cnt)
+{
+	size_t columns = sizeof("FUNCTION") - 1;
+
+	for (uint32_t i = 0; i < rows_cnt; i++)
+		if (name_of(s, &s->rows[i]).n > columns)
+			columns = name_of(s, &s->rows[i]).n;
+	return columns < NAME_COLUMNS ? (unsigned int)columns : NAME_COLUMNS;
+}
+
+static int write_functions(struct line *line, FILE *out, const struct summary *s)
+{
+	uint32_t cnt = s->rows_cnt < FUNCTIONS_SHOWN ? s->rows_cnt : FUNCTIONS_SHOWN;
+	unsigned int names = name_columns(s, cnt);
+	int err;
+
+	line_style(line, STYLE_BOLD);
+	line_text(line, SLICE("  SELF   TOTAL  FUNCTION"), 0);
+	line_pad(line, NAME_AT + names);
+	line_text(line, SLICE("FILE"), 0);
+	err = line__write(line, out);
+	for (uint32_t i = 0; i < cnt && !err; i++) {
+		const struct row *row = &s->rows[i];
+
+		put_share(line, s, row->self_cnt, 6);
+		put_share(line, s, row->total_cnt, 14);
+		line_pad(line, NAME_AT - 1);
+		if (name_of(s, row).n)
+			line_text(line, name_of(s, row), names);
+		else
+			line_styled(line, STYLE_DIM, SLICE("?"));
+		line_pad(line, NAME_AT + names);
+		line_styled(line, STYLE_DIM, base_name(file_of(s, row)));
+		err = line__write(line, out);
+	}
+	return err;
+}
+
+static int write_processes(struct line *line, FILE *out, const struct summary *s)
+{
+	int err = line__write(line, out);
+
+	line_style(line, STYLE_BOLD);
+	line_text(line, SLICE(" SHARE  PROCESS"), 0);
+	err = err ?: line__write(line, out);
+	for (uint32_t i = 0; i < s->processes_cnt && i < PROCESSES_SHOWN && !err; i++) {
+		const struct resource *resource = s->profile->resources.v[s->processes[i].resource];
+		char pid[16];
+
+		put_share(line, s, s->processes[i].cnt, 6);
+		line_pad(line, 8);
+		line_text(line, process_name(resource), NAME_COLUMNS);
+		snprintf(pid, sizeof(pid), " %" PRIu32, resource->pid);
+		if (resource->pid)
+			line_styled(line, STYLE_DIM, slice_str(pid));
+		err = line__write(line, out);
+	}
+	return err;
+}
+
+int profile_view(FILE *out, enum view_format format, bool colour, unsigned int width,
+		 const struct profile *profile)
+{
+	struct line line = {.width = width, .colour = colour, .utf8 = locale_is_utf8()};
+	struct summary s;
+	int err = summary__make(&s, profile);
+
+	if (!err && format == VIEW_JSON) {
+		err = write_json(out, &s);
+	} else if (!err && profile->samples.cnt) {
+		err = write_title(&line, out, profile);
+		err = err ?: write_functions(&line, out, &s);
+		if (s.processes_cnt > 1)
+			err = err ?: write_processes(&line, out, &s);
+	}
+	summary__free(&s);
+	errno = 0;
+	if (!err && fflush(out))
+		err = -(errno ?: EIO);
+	return err;
+}

@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: Apache-2.0
+/* By elfutils' libelf, which reads and checks; nothing is mapped. Offsets are checked once more here. */
+#include "user/profile/elf_file.h"
+
+#include <errno.h>
+#include <gelf.h>
+#include <libelf.h>
+#include <lzma.h>
+#include <stdlib.h>
+
+#define NOTES_MAX_SZ 65536u
+#define DEBUG_DATA_MAX_SZ (64u * 1024 * 1024)
+#define LZMA_MAX_SZ (96u * 1024 * 1024)
+#define NAME_OFF_MAX (1u << 29)
+
+struct elf_file {
+	Elf *elf;
+	size_t section_names; /* index of their table */
+};
+
+static struct elf_file *begin(Elf *elf)
+{
+	struct elf_file *file = elf && elf_kind(elf) == ELF_K_ELF ? calloc(1, sizeof(*file)) : NULL;
+
+	if (!file) {
+		elf_end(elf);
+		return NULL;
+	}
+	file->elf = elf;
+	if (elf_getshdrstrndx(elf, &file->section_names))
+		file->section_names = 0;
+	return file;
+}
+
+struct elf_file *elf_file__open(int fd)
+{
+	elf_version(EV_CURRENT);
+	return begin(elf_begin(fd, ELF_C_READ, NULL));
+}
+
+struct elf_file *elf_file__open_bytes(char *bytes, size_t n)
+{
+	elf_version(EV_CURRENT);
+	return begin(elf_memory(bytes, n));
+}
+
+void elf_file__close(struct elf_file *file)
+{
+	if (!file)
+		return;
+	elf_end(file->elf);
+	free(file);
+}
+
+uint32_t elf_file__segments(struct elf_file *file, struct module_segment out[SEGMENTS_MAX])
+{
+	uint32_t cnt = 0;
+	size_t headers_cnt;
+	GElf_Phdr header;
+
+	if (elf_getphdrnum(file->elf, &headers_cnt))
+		return 0;
+	for (size_t i = 0; i < headers_cnt && cnt < SEGMENTS_MAX; i++)
+		if (gelf_getphdr(file->elf, (int)i, &header) && header.p_type == PT_LOAD &&
+		    header.p_flags & PF_X)
+			out[cnt++] = (struct module_segment){
+				.address = header.p_vaddr,
+				.size = header.p_filesz,
+				.file_off = header.p_offset,
+			};
+	return cnt;
+}
+
+static size_t find_build_id(Elf_Data *notes, uint8_t out[BUILD_ID_MAX])
+{
+	size_t at = 0, name_off, desc_off;
+	GElf_Nhdr note;
+
+	while ((at = gelf_getnote(notes, at, &note, &name_off, &desc_off))) {
+		const char *name = (const char *)notes->d_buf + name_off;
+
+		if (note.n_type != NT_GNU_BUILD_ID || note.n_namesz != 4 ||
+		    memcmp(name, "GNU", 4) != 0)
+			continue;
+		if (note.n_descsz > BUILD_ID_MAX)
+			return 0;
+		memcpy(out, (const char *)notes->d_buf + desc_off, note.n_descsz);
+		return note.n_descsz;
+	}
+	return 0;
+}
+
+size_t elf_file__build_id(struct elf_file *file, uint8_t out[BUILD_ID_MAX])
+{
+	size_t headers_cnt, n = 0;
+	GElf_Phdr header;
+
+	if (elf_getphdrnum(file->elf, &headers_cnt))
+		return 0;
+	for (size_t i = 0; !n && i < headers_cnt; i++) {
+		Elf_Data *notes;
+
+		if (!gelf_getphdr(file->elf, (int)i, &header) || header.p_type != PT_NOTE ||
+		    header.p_filesz > NOTES_MAX_SZ)
+			continue;
+		notes = elf_getdata_rawchunk(file->elf, (int64_t)header.p_offset, header.p_filesz,
+					     header.p_align == 8 ? ELF_T_NHDR8 : ELF_T_NHDR);
+		if (notes)
+			n = find_build_id(notes, out);
+	}
+	return n;
+}
+
+/* The section of that type, and of that name unless it is NULL; false if there is none. */
+static bool find_section(struct elf_file *file, uint32_t type, const char *name, Elf_Scn **section,
+			 GElf_Shdr *header)
+{
+	*section = NULL;
+	while ((*section = elf_nextscn(file->elf, *section))) {
+		const char *own;
+
+		if (!gelf_getshdr(*section, header) || header->sh_type != type)
+			continue;
+		if (!name)
+			return true;
+		own = elf_strptr(file->elf, file->section_names, header->sh_name);
+		if (own && strcmp(own, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+static Elf_Data *section_data(struct elf_file *file, const char *name)
+{
+	Elf_Scn *section;
+	GElf_Shdr header;
+
+	return find_section(file, SHT_PROGBITS, name, &section, &header) &&
+			       header.sh_size <= DEBUG_DATA_MAX_SZ
+		       ? elf_rawdata(section, NULL)
+		       : NULL;
+}
+
+struct slice elf_file__debug_link(struct elf_file *file)
+{
+	Elf_Data *data = section_data(file, ".gnu_debuglink");
+
+	if (!data || !data->d_buf || !memchr(data->d_buf, 0, data->d_size))
+		return SLICE("");
+	return slice_str(data->d_buf);
+}
+
+char *elf_file__debug_data(struct elf_file *file, size_t *n)
+{
+	Elf_Data *data = section_data(file, ".gnu_debugdata");
+	char *out = NULL;
+
+	if (!data || !data->d_buf)
+		return NULL;
+	for (size_t cap = data->d_size * 8 + 4096; cap <= DEBUG_DATA_MAX_SZ; cap *= 4) {
+		uint64_t memory_max = LZMA_MAX_SZ;
+		size_t in_at = 0;
+		lzma_ret ret;
+
+		free(out);
+		out = malloc(cap);
+		*n = 0;
+		if (!out)
+			return NULL;
+		ret = lzma_stream_buffer_decode(&memory_max, 0, NULL, data->d_buf, &in_at,
+						data->d_size, (uint8_t *)out, n, cap);
+		if (ret == LZMA_OK)
+			return out;
+		if (ret != LZMA_BUF_ERROR)
+			break;
+	}
+	free(out);
+	return NULL;
+}
+
+/* --- symbols ---------------------------------------------------------------------------------- */
+
+/* Is it a function? Then section is that of its code. */
+static bool is_code(struct elf_file *file, const GElf_Sym *symbol, GElf_Shdr *section)
+{
+	int type = GELF_ST_TYPE(symbol->st_info);
+
+	if (type != STT_FUNC && type != STT_GNU_IFUNC && type != STT_NOTYPE)
+		return false;
+	if (symbol->st_shndx == SHN_UNDEF || symbol->st_shndx >= SHN_LORESERVE ||
+	    symbol->st_name == 0 || symbol->st_name >= NAME_OFF_MAX)
+		return false;
+	/* Functions in assembly often have no type; data has none either. */
+	return gelf_getshdr(elf_getscn(file->elf, symbol->st_shndx), section) &&
+	       section->sh_flags & SHF_EXECINSTR && symbol->st_value >= section->sh_addr &&
+	       symbol->st_value - section->sh_addr < section->sh_size;
+}
+
+static uint32_t rank_of(const GElf_Sym *symbol, const char *name)
+{
+	int bind = GELF_ST_BIND(symbol->st_info);
+	bool internal = name[0] == '_' && name[1] != 'Z' && name[1] != 'R';
+
+	if (GELF_ST_TYPE(symbol->st_info) == STT_NOTYPE)
+		return 3;
+	return bind == STB_LOCAL || internal ? 2 : bind == STB_WEAK;
+}
+
+static int append(struct elf_table *table, const struct elf_symbol *symbol)
+{
+	uint32_t cap = table->cap ? table->cap + table->cap / 2 : 256;
+	struct elf_symbol *grown;
+
+	if (table->cnt == table->cap) {
+		if (table->cnt >= SYMBOLS_MAX)
+			return -ENOMEM;
+		grown = reallocarray(table->v, cap, sizeof(*grown));
+		if (!grown)
+			return -ENOMEM;
+		table->v = grown;
+		table->cap = cap;
+	}
+	table->v[table->cnt++] = *symbol;
+	return 0;
+}
+
+static int compare(const void *a, const void *b)
+{
+	const struct elf_symbol *x = a, *y = b;
+
+	if (x->address != y->address)
+		return x->address < y->address ? -1 : 1;
+	if (x->rank != y->rank)
+		return x->rank < y->rank ? -1 : 1;
+	return x->name < y->name ? -1 : x->name > y->name;
+}
+
+static void sort(struct elf_table *table)
+{
+	uint32_t kept = 0;
+
+	if (table->cnt)
+		qsort(table->v, table->cnt, sizeof(*table->v), compare);
+	for (uint32_t i = 0; i < table->cnt; i++) {
+		struct elf_symbol *last = kept ? &table->v[kept - 1] : NULL;
+
+		if (!last || last->address != table->v[i].address)
+			table->v[kept++] = table->v[i];
+		else if (last->unsized || (!table->v[i].unsized && last->size < table->v[i].size))
+			last->size = table->v[i].size;
+	}
+	table->cnt = kept;
+	for (uint32_t i = 0; i + 1 < kept; i++)
+		if (table->v[i].unsized &&
+		    table->v[i + 1].address - table->v[i].address < table->v[i].size)
+			table->v[i].size =
+				(uint32_t)(table->v[i + 1].address - table->v[i].address);
+}
+
+static int add_symbol(struct elf_file *file, size_t names, const GElf_Sym *symbol,
+		      struct elf_table *table)
+{
+	struct elf_symbol add = {.address = symbol->st_value, .unsized = symbol->st_size == 0};
+	uint64_t size = symbol->st_size;
+	const char *name;
+	GElf_Shdr section;
+
+	if (!is_code(file, symbol, &section))
+		return 0;
+	name = elf_strptr(file->elf, names, symbol->st_name);
+	if (!name || !name[0] || name[0] == '$') /* $x and the like mark code, on ARM */
+		return 0;
+	if (!size)
+		size = section.sh_size - (symbol->st_value - section.sh_addr);
+	add.size = size > UINT32_MAX ? UINT32_MAX : (uint32_t)size;
+	add.name = symbol->st_name & (NAME_OFF_MAX - 1);
+	add.rank = rank_of(symbol, name) & 3;
+	return append(table, &add);
+}
+
+int elf_file__symbols(struct elf_file *file, bool dynamic, struct elf_table *table)
+{
+	GElf_Shdr header, names;
+	Elf_Scn *section;
+	Elf_Data *data;
+	GElf_Sym symbol;
+	int err = 0;
+
+	if (!find_section(file, dynamic ? SHT_DYNSYM : SHT_SYMTAB, NULL, &section, &header) ||
+	    !gelf_getshdr(elf_getscn(file->elf, header.sh_link), &names) ||
+	    names.sh_type != SHT_STRTAB || names.sh_flags & SHF_COMPRESSED)
+		return -ENOENT;
+	data = elf_getdata(section, NULL);
+	if (!data)
+		return -EINVAL;
+	table->names = (struct elf_names){.file_off = names.sh_offset, .size = names.sh_size};
+	for (int i = 0; !err && gelf_getsym(data, i, &symbol); i++)
+		err = add_symbol(file, header.sh_link, &symbol, table);
+	sort(table);
+	if (table->cnt)
+		return 0;
+	free(table->v);
+	*table = (struct elf_table){0};
+	return err ?: -ENOENT;
+}

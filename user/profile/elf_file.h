@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a profiler wants of an ELF file (elf(5)). Hostile input. One thread per file. */
+#ifndef SONDE_PROFILE_ELF_FILE_H
+#define SONDE_PROFILE_ELF_FILE_H
+
+#include "user/profile/symbols.h"
+
+#define SEGMENTS_MAX 8
+#define SYMBOLS_MAX (1u << 20) /* of one file */
+
+/* A function; its name is read when it is asked for. */
+struct elf_symbol {
+	uint64_t address;
+	uint32_t size;
+	uint32_t name : 29;   /* offset in the names of its table */
+	uint32_t unsized : 1; /* by its symbol; size is a guess */
+	uint32_t rank : 2;    /* of several at one address the lowest is the one to show */
+};
+
+/* Where names are: in the file, or in memory. */
+struct elf_names {
+	uint64_t file_off, size;
+	char *memory; /* owned; NULL: in the file */
+};
+
+struct elf_table {
+	struct elf_symbol *v; /* by address, one for each */
+	uint32_t cnt, cap;
+	struct elf_names names;
+};
+
+struct elf_file;
+
+/* Borrows fd, or the bytes. NULL if it is no ELF file. */
+struct elf_file *elf_file__open(int fd);
+struct elf_file *elf_file__open_bytes(char *bytes, size_t n);
+void elf_file__close(struct elf_file *elf);
+
+/* Fills out with the code segments; returns how many. */
+uint32_t elf_file__segments(struct elf_file *elf, struct module_segment out[SEGMENTS_MAX]);
+/* Returns the length, 0 if there is none. */
+size_t elf_file__build_id(struct elf_file *elf, uint8_t out[BUILD_ID_MAX]);
+/* The file name in .gnu_debuglink, valid while the file is open; empty if there is none. */
+struct slice elf_file__debug_link(struct elf_file *elf);
+/* Has it .symtab (dynamic: .dynsym) with functions? Then 0, and table is filled; the caller frees. */
+int elf_file__symbols(struct elf_file *elf, bool dynamic, struct elf_table *table);
+/* The unpacked ELF file in .gnu_debugdata, to be freed; NULL if there is none. */
+char *elf_file__debug_data(struct elf_file *elf, size_t *n);
+
+#endif

@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * When is a link right? The kernel side gives a sample the key of the request whose first bytes its
+ * thread received last, unless the thread is known to interleave requests. A link is made when the
+ * request with that key was received and answered by that very thread, no other was outstanding on
+ * its connection, and the sample lies between its first byte received and its last one sent. If the
+ * thread turns out to interleave requests, all links of its samples in this profile are taken back:
+ * what it did before it was noticed is not certain either.
+ */
+#include "user/profile/gather.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "user/base/account.h"
+#include "user/base/clock.h"
+#include "user/profile/resolver.h"
+
+#define WAITING_BUCKETS 4096u
+
+/* What a sample of the profile waits for; by the sample's index. */
+struct note {
+	uint64_t cookie, off; /* cookie 0: for nothing */
+	uint64_t time_ns;     /* CLOCK_MONOTONIC */
+	uint32_t next;	      /* index + 1 of the next in its bucket */
+	bool interleaved;
+};
+
+struct gather {
+	struct profile *profile;
+	struct resolver *resolver;
+	uint64_t period_ns, wait_ns;
+	struct note *notes;
+	uint32_t notes_cap;
+	uint32_t waiting[WAITING_BUCKETS]; /* index + 1 of the newest note by key */
+};
+
+static struct profile *begin(const struct gather *g)
+{
+	struct profile *profile = profile__new(g->period_ns);
+
+	if (profile)
+		profile->start_ns = clock_unix_ns();
+	return profile;
+}
+
+struct gather *gather__new(uint64_t period_ns, uint64_t wait_ns, const char *proc_root)
+{
+	struct gather *g = calloc(1, sizeof(*g));
+
+	if (!g) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	g->period_ns = period_ns;
+	g->wait_ns = wait_ns;
+	g->profile = begin(g);
+	g->resolver = resolver__new(proc_root);
+	if (g->profile && g->resolver)
+		return g;
+	gather__free(g);
+	errno = ENOMEM;
+	return NULL;
+}
+
+void gather__free(struct gather *g)
+{
+	if (!g)
+		return;
+	profile__free(g->profile);
+	resolver__free(g->resolver);
+	free(g->notes);
+	free(g);
+}
+
+/* --- samples ---------------------------------------------------------------------------------- */
+
+static uint32_t *bucket_of(struct gather *g, uint64_t cookie, uint64_t off)
+{
+	uint64_t hash = (cookie ^ off * 0x9e3779b97f4a7c15ull) * 0xff51afd7ed558ccdull;
+
+	return &g->waiting[(hash >> 32) % WAITING_BUCKETS];
+}
+
+static bool reserve_note(struct gather *g)
+{
+	uint32_t cap = g->notes_cap ? g->notes_cap * 2 : 256;
+	struct note *grown;
+
+	if (g->profile->samples.cnt < g->notes_cap)
+		return true;
+	grown = reallocarray(g->notes, cap, sizeof(*grown));
+	if (!grown)
+		return false;
+	g->notes = grown;
+	g->notes_cap = cap;
+	return true;
+}
+
+/* Adds a sample with what it waits for. False when there is no room. */
+static bool add(struct gather *g, const struct profile_sample *sample, const struct note *note)
+{
+	uint32_t i = g->profile->samples.cnt, *bucket;
+
+	if (!reserve_note(g) || profile__add(g->profile, sample))
+		return false;
+	g->notes[i] = *note;
+	if (!note->cookie)
+		return true;
+	bucket = bucket_of(g, note->cookie, note->off);
+	g->notes[i].next = *bucket;
+	*bucket = i + 1;
+	return true;
+}
+
+void gather__sample(struct gather *g, const struct record_sample *record, struct resource *resource,
+		    uint64_t unix_offset_ns)
+{
+	struct profile *profile = g->profile;
+	struct profile_sample sample = {
+		.time_ns = record->time_ns + unix_offset_ns,
+		.resource = profile__resource(profile, resource),
+		.stack = resolver__stack(g->resolver, profile, record),
+		.thread_name = profile__string(profile, slice_str(record->comm)),
+		.tid = record->tid,
+		.cpu = record->cpu,
+	};
+	struct note note = {
+		.cookie = g->wait_ns ? record->request_cookie : 0,
+		.off = record->request_off,
+		.time_ns = record->time_ns,
+		.interleaved = record->head.flags & SAMPLE_INTERLEAVED,
+	};
+
+	if (!sample.stack || !sample.resource || !add(g, &sample, &note))
+		account_add(ACCOUNT_SAMPLES_MEMORY, 1);
+}
+
+/* --- links ------------------------------------------------------------------------------------ */
+
+static bool belongs(const struct served *served, const struct note *note, uint32_t tid)
+{
+	return served->lone && served->tid == tid && note->time_ns >= served->start_ns &&
+	       note->time_ns <= served->end_ns;
+}
+
+void gather__served(struct gather *g, const struct served *served)
+{
+	const struct profile_link link = {
+		.trace_id = served->trace_id,
+		.span_id = served->span_id,
+	};
+	uint32_t *at = bucket_of(g, served->cookie, served->off);
+
+	while (*at) {
+		uint32_t i = *at - 1;
+		struct note *note = &g->notes[i];
+		struct profile_sample *sample = &g->profile->samples.v[i];
+
+		if (note->cookie != served->cookie || note->off != served->off) {
+			at = &note->next;
+			continue;
+		}
+		*at = note->next;
+		note->cookie = 0;
+		if (belongs(served, note, sample->tid))
+			sample->link = profile__link(g->profile, &link);
+	}
+}
+
+static int compare_tids(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* Takes back what is not certain. False when memory is out. */
+static bool unlink_interleaved(struct gather *g)
+{
+	uint32_t n = g->profile->samples.cnt, tids_cnt = 0;
+	uint32_t *tids = malloc((n ?: 1) * sizeof(*tids));
+
+	if (!tids)
+		return false;
+	for (uint32_t i = 0; i < n; i++)
+		if (g->notes[i].interleaved)
+			tids[tids_cnt++] = g->profile->samples.v[i].tid;
+	qsort(tids, tids_cnt, sizeof(*tids), compare_tids);
+	for (uint32_t i = 0; i < n && tids_cnt; i++) {
+		const uint32_t *tid = &g->profile->samples.v[i].tid;
+
+		if (bsearch(tid, tids, tids_cnt, sizeof(*tids), compare_tids)) {
+			g->profile->samples.v[i].link = 0;
+			g->notes[i].cookie = 0;
+		}
+	}
+	free(tids);
+	return true;
+}
+
+/* --- from one profile to the next ------------------------------------------------------------- */
+
+static uint32_t copy_string(struct profile *to, const struct profile *from, uint32_t i)
+{
+	return profile__string(to, from->strings.v[i]);
+}
+
+static uint32_t copy_location(struct profile *to, const struct profile *from, uint32_t i)
+{
+	struct profile_location location = from->locations.v[i];
+	struct profile_mapping mapping = from->mappings.v[location.mapping];
+	struct profile_function function = from->functions.v[location.function];
+
+	mapping.file = copy_string(to, from, mapping.file);
+	mapping.build_id = copy_string(to, from, mapping.build_id);
+	function.name = copy_string(to, from, function.name);
+	function.system_name = copy_string(to, from, function.system_name);
+	location.mapping = profile__mapping(to, &mapping);
+	location.function = profile__function(to, &function);
+	return profile__location(to, &location);
+}
+
+static uint32_t copy_stack(struct profile *to, const struct profile *from, uint32_t i)
+{
+	struct profile_stack stack = from->stacks.v[i];
+	uint32_t locations[PROFILE_FRAMES_MAX];
+
+	for (uint32_t k = 0; k < stack.cnt; k++) {
+		locations[k] = copy_location(to, from, from->stack_locations.v[stack.first + k]);
+		if (!locations[k])
+			return 0;
+	}
+	return profile__stack(to, locations, stack.cnt);
+}
+
+/* The sample waits on in g's new profile. */
+static void carry_over(struct gather *g, const struct profile *from, uint32_t i,
+		       const struct note *note)
+{
+	struct profile_sample sample = from->samples.v[i];
+
+	sample.resource = profile__resource(g->profile, from->resources.v[sample.resource]);
+	sample.stack = copy_stack(g->profile, from, sample.stack);
+	sample.thread_name = copy_string(g->profile, from, sample.thread_name);
+	if (!sample.stack || !sample.resource || !add(g, &sample, note))
+		account_add(ACCOUNT_SAMPLES_MEMORY, 1);
+}
+
+/* Sets what the samples say: how many are linked, from when to when. */
+static void finish(struct profile *profile)
+{
+	uint64_t linked_cnt = 0;
+
+	profile->end_ns = clock_unix_ns();
+	for (uint32_t i = 0; i < profile->samples.cnt; i++) {
+		const struct profile_sample *sample = &profile->samples.v[i];
+
+		if (sample->time_ns < profile->start_ns)
+			profile->start_ns = sample->time_ns;
+		if (sample->time_ns >= profile->end_ns)
+			profile->end_ns = sample->time_ns + 1;
+		linked_cnt += sample->link != 0;
+	}
+	account_add(ACCOUNT_SAMPLES_LINKED, linked_cnt);
+	account_add(ACCOUNT_PROFILES, 1);
+}
+
+struct profile *gather__take(struct gather *g, uint64_t now_ns, bool last)
+{
+	struct profile *done = g->profile, *next = begin(g);
+	uint32_t kept = 0, n = done->samples.cnt;
+	struct note *notes = g->notes;
+
+	if (!next || !unlink_interleaved(g)) {
+		profile__free(next);
+		return NULL;
+	}
+	g->profile = next;
+	g->notes = NULL;
+	g->notes_cap = 0;
+	memset(g->waiting, 0, sizeof(g->waiting));
+	for (uint32_t i = 0; i < n; i++) {
+		if (!last && notes[i].cookie && now_ns < notes[i].time_ns + g->wait_ns)
+			carry_over(g, done, i, &notes[i]);
+		else
+			done->samples.v[kept++] = done->samples.v[i];
+	}
+	done->samples.cnt = kept;
+	free(notes);
+	finish(done);
+	return done;
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Samples gathered into a profile and linked to spans by the request that their thread worked for.
+ * A sample may stay without a link; it never gets a wrong one. One thread.
+ */
+#ifndef SONDE_PROFILE_GATHER_H
+#define SONDE_PROFILE_GATHER_H
+
+#include "include/abi/record.h"
+#include "user/model/profile.h"
+#include "user/model/served.h"
+
+struct gather;
+
+/*
+ * wait_ns: how long a sample waits for its request to be served, 0 for not at all: nothing is
+ * traced. proc_root as for resolver__new. NULL with errno.
+ */
+struct gather *gather__new(uint64_t period_ns, uint64_t wait_ns, const char *proc_root);
+void gather__free(struct gather *g);
+/* A valid record, copied; resource is held. unix_offset_ns: clock.h. What finds no room is counted. */
+void gather__sample(struct gather *g, const struct record_sample *sample, struct resource *resource,
+		    uint64_t unix_offset_ns);
+/* A request was served: links its samples that have come so far. */
+void gather__served(struct gather *g, const struct served *served);
+/*
+ * What has been gathered until now_ns (CLOCK_MONOTONIC); the caller frees it. Samples that still wait
+ * stay for the next one, unless last. NULL when memory is out: nothing has changed.
+ */
+struct profile *gather__take(struct gather *g, uint64_t now_ns, bool last);
+
+#endif

@@ -1,0 +1,406 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The processes that were sampled, most recently first out of a bounded table, with their mappings.
+ * These are read at a process's first sample and again when an address is in none, less and less
+ * often while that does not help. They stay when the process has ended: late samples still find them.
+ */
+#include "user/profile/resolver.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "user/base/account.h"
+#include "user/base/clock.h"
+#include "user/base/procfs.h"
+#include "user/profile/kernel_symbols.h"
+#include "user/profile/mappings.h"
+#include "user/profile/perf_map.h"
+#include "user/profile/symbols.h"
+
+#define PROCESSES_MAX 256
+#define REREAD_FIRST_NS 100000000ull
+#define REREAD_LAST_NS 10000000000ull
+#define VDSO_MAX_SZ (1u << 20)
+
+_Static_assert(2 * SAMPLE_STACK_MAX + 1 <= PROFILE_FRAMES_MAX, "a stack and an error frame fit");
+
+struct process {
+	uint32_t pid, process_id;
+	uint64_t start_ns;
+	uint64_t used; /* 0: free; grows with each use */
+	int dir_fd;    /* of /proc/PID; -1: it had ended */
+	struct mappings mappings;
+	struct perf_map perf_map;
+	uint64_t reread_ns, wait_ns; /* not before; and how long then */
+};
+
+struct resolver {
+	const char *proc_root;
+	struct symbols *symbols;
+	struct kernel_symbols *kernel;
+	uint64_t uses;
+	uint32_t vdso; /* module */
+	struct process processes[PROCESSES_MAX];
+};
+
+struct resolver *resolver__new(const char *proc_root)
+{
+	struct resolver *r = calloc(1, sizeof(*r));
+
+	if (!r) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	r->proc_root = proc_root ?: "/proc";
+	r->symbols = symbols__new();
+	r->kernel = kernel_symbols__new(r->proc_root);
+	if (r->symbols && r->kernel)
+		return r;
+	resolver__free(r);
+	errno = ENOMEM;
+	return NULL;
+}
+
+static void forget(struct process *process)
+{
+	mappings__free(&process->mappings);
+	perf_map__free(&process->perf_map);
+	if (process->dir_fd >= 0)
+		close(process->dir_fd);
+	process->used = 0;
+}
+
+void resolver__free(struct resolver *r)
+{
+	if (!r)
+		return;
+	for (int i = 0; i < PROCESSES_MAX; i++)
+		if (r->processes[i].used)
+			forget(&r->processes[i]);
+	symbols__free(r->symbols);
+	kernel_symbols__free(r->kernel);
+	free(r);
+}
+
+/* --- processes -------------------------------------------------------------------------------- */
+
+static void read_mappings(struct process *process, uint64_t now_ns)
+{
+	if (process->dir_fd < 0 || now_ns < process->reread_ns)
+		return;
+	mappings__read(&process->mappings, process->dir_fd);
+	process->reread_ns = now_ns + process->wait_ns;
+	process->wait_ns *= 2;
+	if (process->wait_ns > REREAD_LAST_NS)
+		process->wait_ns = REREAD_LAST_NS;
+}
+
+static struct process *find_process(struct resolver *r, const struct record_sample *sample)
+{
+	struct process *place = &r->processes[0];
+
+	for (int i = 0; i < PROCESSES_MAX; i++) {
+		struct process *process = &r->processes[i];
+
+		if (process->used && process->pid == sample->pid &&
+		    process->start_ns == sample->start_ns &&
+		    process->process_id == sample->process_id) {
+			process->used = ++r->uses;
+			return process;
+		}
+		if (process->used < place->used)
+			place = process;
+	}
+	if (place->used)
+		forget(place);
+	*place = (struct process){
+		.pid = sample->pid,
+		.process_id = sample->process_id,
+		.start_ns = sample->start_ns,
+		.used = ++r->uses,
+		.dir_fd = procfs_open_same(r->proc_root, sample->pid, sample->start_ns),
+		.wait_ns = REREAD_FIRST_NS,
+	};
+	mappings__init(&place->mappings);
+	perf_map__init(&place->perf_map);
+	read_mappings(place, clock_mono_ns());
+	return place;
+}
+
+/* The mapping that holds an address, or NULL. */
+static struct mapping *find_mapping(struct process *process, uint64_t address)
+{
+	struct mapping *mapping = mappings__find(&process->mappings, address);
+
+	if (mapping)
+		return mapping;
+	read_mappings(process, clock_mono_ns());
+	mapping = mappings__find(&process->mappings, address);
+	if (mapping)
+		process->wait_ns = REREAD_FIRST_NS;
+	return mapping;
+}
+
+/* --- the files behind mappings ---------------------------------------------------------------- */
+
+/* What the kernel adds to the path of a file that has no name any more. */
+static struct slice plain_path(struct slice path)
+{
+	static const struct slice deleted = SLICE(" (deleted)");
+
+	if (path.n > deleted.n && slice_eq(slice_after(path, path.n - deleted.n), deleted))
+		path.n -= deleted.n;
+	return path;
+}
+
+/* By the mapping itself, which leads to deleted files too; where that is not allowed, by its path. */
+static int open_mapped(const struct process *process, const struct mapping *mapping)
+{
+	char path[4096];
+	struct stat st;
+	int fd, file_fd;
+
+	snprintf(path, sizeof(path), "map_files/%" PRIx64 "-%" PRIx64, mapping->start,
+		 mapping->limit);
+	fd = openat(process->dir_fd, path, O_PATH | O_CLOEXEC);
+	if (fd >= 0) {
+		file_fd = procfs_reopen(fd);
+		close(fd);
+		if (file_fd >= 0)
+			return file_fd;
+	}
+	snprintf(path, sizeof(path), "%.*s", (int)mapping->path.n, mapping->path.p);
+	fd = procfs_open_in_root(process->dir_fd, path);
+	if (fd >= 0 && (fstat(fd, &st) || st.st_ino != mapping->inode)) {
+		close(fd);
+		return -ESTALE;
+	}
+	return fd;
+}
+
+/* The vDSO is in no file: every process has a copy of the one that we have too. */
+static int open_vdso(void)
+{
+	uint64_t at = getauxval(AT_SYSINFO_EHDR);
+	int dir_fd = open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC), fd = -1;
+	const struct mapping *mapping;
+	struct mappings own;
+	ssize_t sz;
+
+	mappings__init(&own);
+	if (at && dir_fd >= 0 && mappings__read(&own, dir_fd) == 0) {
+		mapping = mappings__find(&own, at);
+		sz = mapping ? (ssize_t)(mapping->limit - mapping->start) : 0;
+		fd = sz > 0 && sz <= VDSO_MAX_SZ ? memfd_create("vdso", MFD_CLOEXEC) : -1;
+		if (fd >= 0 && write(fd, (const void *)(uintptr_t)at, (size_t)sz) != sz) {
+			close(fd);
+			fd = -1;
+		}
+	}
+	mappings__free(&own);
+	if (dir_fd >= 0)
+		close(dir_fd);
+	return fd;
+}
+
+static uint32_t vdso_module(struct resolver *r)
+{
+	ssize_t module;
+	int fd;
+
+	if (symbols__has(r->symbols, r->vdso))
+		return r->vdso;
+	fd = open_vdso();
+	module = fd < 0 ? fd : symbols__open(r->symbols, fd, -1, SLICE(""));
+	r->vdso = module > 0 ? (uint32_t)module : 0;
+	return r->vdso;
+}
+
+/* 0: there is no file, or none with code. */
+static uint32_t module_of(struct resolver *r, const struct process *process,
+			  struct mapping *mapping)
+{
+	ssize_t module;
+	int fd;
+
+	if (slice_eq(mapping->path, SLICE("[vdso]")))
+		return vdso_module(r);
+	if (!mapping->inode ||
+	    (mapping->tried && (!mapping->module || symbols__has(r->symbols, mapping->module))))
+		return mapping->module;
+	mapping->tried = true;
+	fd = open_mapped(process, mapping);
+	module = fd < 0 ? fd
+			: symbols__open(r->symbols, fd, process->dir_fd, plain_path(mapping->path));
+	mapping->module = module > 0 ? (uint32_t)module : 0;
+	return mapping->module;
+}
+
+/* --- locations -------------------------------------------------------------------------------- */
+
+static uint32_t function_named(struct profile *profile, struct function_name name)
+{
+	struct profile_function function = {
+		.name = profile__string(profile, name.name),
+		.system_name = profile__string(profile, name.system_name),
+	};
+
+	return name.name.n ? profile__function(profile, &function) : 0;
+}
+
+static uint32_t error_location(struct profile *profile, const char *why)
+{
+	return profile__location(profile,
+				 &(struct profile_location){
+					 .function = function_named(profile,
+								    (struct function_name){
+									    .name = slice_str(why),
+								    }),
+					 .type = FRAME_ERROR,
+				 });
+}
+
+/* at: where to look, which for a return address is the call before it. */
+static uint32_t kernel_location(struct resolver *r, struct profile *profile, uint64_t address,
+				uint64_t at)
+{
+	struct slice name = kernel_symbols__find(r->kernel, at);
+	struct profile_mapping mapping = {
+		.limit = UINT64_MAX,
+		.file = profile__string(profile, SLICE("[kernel]")),
+		.build_id = profile__string(profile, kernel_symbols__build_id(r->kernel)),
+	};
+
+	return profile__location(
+		profile,
+		&(struct profile_location){
+			.address = address,
+			.mapping = profile__mapping(profile, &mapping),
+			.function = function_named(profile, (struct function_name){.name = name}),
+			.type = FRAME_KERNEL,
+		});
+}
+
+/* Code in a file, in the addresses that the file itself has, which all its processes share. */
+static uint32_t file_location(struct resolver *r, struct profile *profile,
+			      const struct mapping *mapping, uint32_t module,
+			      const struct module_segment *segment, uint64_t address, uint64_t at)
+{
+	uint64_t bias = segment->address - segment->file_off + mapping->file_off - mapping->start;
+	struct profile_mapping in = {
+		.start = segment->address,
+		.limit = segment->address + segment->size,
+		.file_off = segment->file_off,
+		.file = profile__string(profile, plain_path(mapping->path)),
+		.build_id = profile__string(profile, symbols__build_id(r->symbols, module)),
+	};
+
+	return profile__location(
+		profile, &(struct profile_location){
+				 .address = address + bias,
+				 .mapping = profile__mapping(profile, &in),
+				 .function = function_named(
+					 profile, symbols__find(r->symbols, module, at + bias)),
+				 .type = FRAME_NATIVE,
+			 });
+}
+
+/* Code that is in no file, or in none that can be read. */
+static uint32_t memory_location(struct profile *profile, struct process *process,
+				const struct mapping *mapping, uint64_t address, uint64_t at)
+{
+	struct slice name = perf_map__find(&process->perf_map, process->dir_fd, at);
+	struct profile_mapping in = {
+		.start = mapping->start,
+		.limit = mapping->limit,
+		.file_off = mapping->file_off,
+		.file = profile__string(profile, mapping->path.n ? plain_path(mapping->path)
+								 : SLICE("[anonymous]")),
+	};
+
+	return profile__location(
+		profile,
+		&(struct profile_location){
+			.address = address,
+			.mapping = profile__mapping(profile, &in),
+			.function = function_named(profile, (struct function_name){.name = name}),
+			.type = name.n ? FRAME_JIT : FRAME_NATIVE,
+		});
+}
+
+static uint32_t user_location(struct resolver *r, struct profile *profile, struct process *process,
+			      struct mapping *mapping, uint64_t address, uint64_t at)
+{
+	uint32_t module = module_of(r, process, mapping);
+	const struct module_segment *segment =
+		symbols__segment(r->symbols, module, at - mapping->start + mapping->file_off);
+
+	return segment ? file_location(r, profile, mapping, module, segment, address, at)
+		       : memory_location(profile, process, mapping, address, at);
+}
+
+/* --- stacks ----------------------------------------------------------------------------------- */
+
+struct stack {
+	uint32_t locations[PROFILE_FRAMES_MAX];
+	uint32_t cnt;
+	bool failed;
+};
+
+static void push(struct stack *stack, uint32_t location)
+{
+	stack->failed |= !location;
+	stack->locations[stack->cnt++] = location;
+}
+
+static void push_error(struct stack *stack, struct profile *profile, enum account_entry entry,
+		       const char *why)
+{
+	account_add(entry, 1);
+	push(stack, error_location(profile, why));
+}
+
+static void push_user(struct resolver *r, struct profile *profile, const struct record_sample *s,
+		      const uint64_t *addresses, struct stack *stack)
+{
+	struct process *process = find_process(r, s);
+
+	if (!process->mappings.cnt) {
+		push_error(stack, profile, ACCOUNT_STACKS_ENDED, "[process ended]");
+		return;
+	}
+	for (uint16_t i = 0; i < s->user_cnt; i++) {
+		uint64_t at = addresses[i] - (i > 0);
+		struct mapping *mapping = find_mapping(process, at);
+
+		if (!mapping) {
+			push_error(stack, profile, ACCOUNT_STACKS_UNMAPPED, "[unknown caller]");
+			return;
+		}
+		push(stack, user_location(r, profile, process, mapping, addresses[i], at));
+	}
+	if (s->user_cnt == SAMPLE_STACK_MAX)
+		push_error(stack, profile, ACCOUNT_STACKS_DEEP, "[too deep]");
+}
+
+uint32_t resolver__stack(struct resolver *r, struct profile *profile,
+			 const struct record_sample *sample)
+{
+	const uint64_t *addresses = (const uint64_t *)(sample + 1);
+	struct stack stack = {.cnt = 0};
+
+	for (uint16_t i = 0; i < sample->kernel_cnt; i++)
+		push(&stack, kernel_location(r, profile, addresses[i], addresses[i] - (i > 0)));
+	if (sample->user_cnt)
+		push_user(r, profile, sample, addresses + sample->kernel_cnt, &stack);
+	if (!stack.cnt)
+		push(&stack, error_location(profile, "[no stack]"));
+	return stack.failed ? 0 : profile__stack(profile, stack.locations, stack.cnt);
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From the addresses of a sample to the locations of a profile: which file is mapped there in that
+ * process, which function is there in that file. Reads /proc and files: not for the capture thread.
+ */
+#ifndef SONDE_PROFILE_RESOLVER_H
+#define SONDE_PROFILE_RESOLVER_H
+
+#include "include/abi/record.h"
+#include "user/model/profile.h"
+
+struct resolver;
+
+/* proc_root (NULL: "/proc") is borrowed. NULL with errno. */
+struct resolver *resolver__new(const char *proc_root);
+void resolver__free(struct resolver *r);
+/*
+ * The stack of a valid sample, its addresses being its payload. 0 when memory is out or the profile
+ * is full. What cannot be resolved is counted and becomes a FRAME_ERROR that says why.
+ */
+uint32_t resolver__stack(struct resolver *r, struct profile *profile,
+			 const struct record_sample *sample);
+
+#endif

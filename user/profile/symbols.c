@@ -1,0 +1,409 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The cache of modules: by the file's identity, least recently used first out. A module keeps
+ * addresses and the file open; names are read and demangled when a sample hits them, then kept.
+ */
+#include "user/profile/symbols.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "user/base/arena.h"
+#include "user/base/procfs.h"
+#include "user/profile/demangle.h"
+#include "user/profile/elf_file.h"
+
+#define TABLES_MAX 2
+#define NAMES_MAX_SZ (4u * 1024 * 1024) /* of one module: of the functions that were sampled */
+#define SYMBOLS_TOTAL_MAX (4u << 20)	/* of all modules: 64 MiB */
+#define DEBUG_PATH_SZ 4096
+
+struct file_key {
+	uint64_t dev, inode, size, mtime_ns;
+};
+
+/* A name that has been asked for. */
+struct known_name {
+	uint64_t address; /* of the symbol */
+	struct function_name name;
+};
+
+struct module {
+	uint32_t number; /* 0: free; else its place modulo MODULES_MAX */
+	uint64_t used;	 /* grows with each use */
+	struct file_key key;
+	struct module_segment segments[SEGMENTS_MAX];
+	uint32_t segments_cnt;
+	char build_id[2 * BUILD_ID_MAX + 1];
+	int fds[TABLES_MAX]; /* where the names of each table are; -1: nowhere */
+	struct elf_table tables[TABLES_MAX];
+	struct known_name *known; /* by address, open addressing; a power of two */
+	uint32_t known_cnt, known_cap;
+	struct arena names;
+};
+
+struct symbols {
+	uint32_t rounds; /* of numbers given out */
+	uint64_t uses;
+	uint64_t symbols_cnt; /* of all modules */
+	struct module modules[MODULES_MAX];
+};
+
+struct symbols *symbols__new(void)
+{
+	struct symbols *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		errno = ENOMEM;
+	return s;
+}
+
+static void drop(struct symbols *s, struct module *m)
+{
+	for (int i = 0; i < TABLES_MAX; i++) {
+		s->symbols_cnt -= m->tables[i].cnt;
+		free(m->tables[i].v);
+		free(m->tables[i].names.memory);
+		if (m->fds[i] >= 0)
+			close(m->fds[i]);
+	}
+	free(m->known);
+	arena__free(&m->names);
+	*m = (struct module){0};
+}
+
+void symbols__free(struct symbols *s)
+{
+	if (!s)
+		return;
+	for (int i = 0; i < MODULES_MAX; i++)
+		if (s->modules[i].number)
+			drop(s, &s->modules[i]);
+	free(s);
+}
+
+static struct module *find_module(const struct symbols *s, uint32_t number)
+{
+	const struct module *m = &s->modules[number % MODULES_MAX];
+
+	return number && m->number == number ? (struct module *)m : NULL;
+}
+
+static bool key_of(int fd, struct file_key *key)
+{
+	struct stat st;
+
+	if (fstat(fd, &st))
+		return false;
+	*key = (struct file_key){
+		.dev = st.st_dev,
+		.inode = st.st_ino,
+		.size = (uint64_t)st.st_size,
+		.mtime_ns =
+			(uint64_t)st.st_mtim.tv_sec * 1000000000u + (uint64_t)st.st_mtim.tv_nsec,
+	};
+	return S_ISREG(st.st_mode);
+}
+
+static struct module *find_key(struct symbols *s, const struct file_key *key)
+{
+	for (int i = 0; i < MODULES_MAX; i++)
+		if (s->modules[i].number && memcmp(&s->modules[i].key, key, sizeof(*key)) == 0)
+			return &s->modules[i];
+	return NULL;
+}
+
+static struct module *least_used(struct symbols *s)
+{
+	struct module *found = NULL;
+
+	for (int i = 0; i < MODULES_MAX; i++)
+		if (s->modules[i].number && (!found || s->modules[i].used < found->used))
+			found = &s->modules[i];
+	return found;
+}
+
+/* A free place; drops what was used longest ago where there is none, or too many symbols. */
+static struct module *take_place(struct symbols *s)
+{
+	while (s->symbols_cnt > SYMBOLS_TOTAL_MAX)
+		drop(s, least_used(s));
+	for (int i = 0; i < MODULES_MAX; i++)
+		if (!s->modules[i].number)
+			return &s->modules[i];
+	drop(s, least_used(s));
+	return take_place(s);
+}
+
+/* --- reading ---------------------------------------------------------------------------------- */
+
+static void set_build_id(struct module *m, struct elf_file *elf)
+{
+	uint8_t id[BUILD_ID_MAX];
+	size_t n = elf_file__build_id(elf, id);
+
+	for (size_t i = 0; i < n; i++)
+		snprintf(m->build_id + 2 * i, 3, "%02x", id[i]);
+}
+
+static bool has_build_id(struct elf_file *elf, const char *text)
+{
+	struct module other = {0};
+
+	set_build_id(&other, elf);
+	return text[0] && strcmp(other.build_id, text) == 0;
+}
+
+/* Takes the symbols of a debug file if it is the module's. */
+static bool take_debug_file(struct module *m, int proc_dir_fd, const char *path)
+{
+	int fd = procfs_open_in_root(proc_dir_fd, path);
+	struct elf_file *elf = fd >= 0 ? elf_file__open(fd) : NULL;
+	bool taken = elf && has_build_id(elf, m->build_id) &&
+		     elf_file__symbols(elf, false, &m->tables[0]) == 0;
+
+	elf_file__close(elf);
+	if (taken)
+		m->fds[0] = fd;
+	else if (fd >= 0)
+		close(fd);
+	return taken;
+}
+
+/* By build-id, else by the name that the file gives, at the places where gdb looks. */
+static bool find_debug_file(struct module *m, struct elf_file *elf, int proc_dir_fd,
+			    struct slice path)
+{
+	struct slice link = elf_file__debug_link(elf);
+	const char *slash = path.n ? memrchr(path.p, '/', path.n) : NULL;
+	int dir_len = slash ? (int)(slash - path.p) : 0;
+	char at[DEBUG_PATH_SZ];
+
+	if (!m->build_id[0] || strlen(m->build_id) < 4)
+		return false;
+	snprintf(at, sizeof(at), "/usr/lib/debug/.build-id/%.2s/%s.debug", m->build_id,
+		 m->build_id + 2);
+	if (take_debug_file(m, proc_dir_fd, at))
+		return true;
+	if (!link.n || slice_find(link, '/') >= 0 || link.n > NAME_MAX || dir_len > PATH_MAX / 2)
+		return false;
+	for (int i = 0; i < 3; i++) {
+		static const char *const formats[] = {"%.*s/%s", "%.*s/.debug/%s",
+						      "/usr/lib/debug%.*s/%s"};
+
+		snprintf(at, sizeof(at), formats[i], dir_len, path.p, link.p);
+		if (take_debug_file(m, proc_dir_fd, at))
+			return true;
+	}
+	return false;
+}
+
+/* Names of what is not exported, packed into the file; .dynsym has the others. */
+static void take_debug_data(struct module *m, struct elf_file *elf)
+{
+	size_t n = 0;
+	char *bytes = elf_file__debug_data(elf, &n);
+	struct elf_file *inner = bytes ? elf_file__open_bytes(bytes, n) : NULL;
+	struct elf_table *table = &m->tables[1];
+
+	if (inner && elf_file__symbols(inner, false, table) == 0 && table->names.file_off <= n &&
+	    table->names.size <= n - table->names.file_off) {
+		memmove(bytes, bytes + table->names.file_off, table->names.size);
+		table->names.memory = bytes;
+		bytes = NULL;
+	} else {
+		free(table->v);
+		*table = (struct elf_table){0};
+	}
+	elf_file__close(inner);
+	free(bytes);
+}
+
+static void read_symbols(struct module *m, struct elf_file *elf, int fd, int proc_dir_fd,
+			 struct slice path)
+{
+	if (elf_file__symbols(elf, false, &m->tables[0]) &&
+	    !find_debug_file(m, elf, proc_dir_fd, path)) {
+		elf_file__symbols(elf, true, &m->tables[0]);
+		take_debug_data(m, elf);
+	}
+	if (m->tables[0].cnt && m->fds[0] < 0)
+		m->fds[0] = fd;
+	else
+		close(fd);
+}
+
+ssize_t symbols__open(struct symbols *s, int fd, int proc_dir_fd, struct slice path)
+{
+	struct elf_file *elf;
+	struct file_key key;
+	struct module *m;
+
+	m = key_of(fd, &key) ? find_key(s, &key) : NULL;
+	if (m) {
+		close(fd);
+		m->used = ++s->uses;
+		return m->number;
+	}
+	elf = elf_file__open(fd);
+	if (!elf) {
+		close(fd);
+		return -ENOEXEC;
+	}
+	m = take_place(s);
+	m->number = ++s->rounds * MODULES_MAX + (uint32_t)(m - s->modules);
+	m->used = ++s->uses;
+	m->key = key;
+	m->fds[0] = m->fds[1] = -1;
+	arena__init(&m->names, NAMES_MAX_SZ);
+	m->segments_cnt = elf_file__segments(elf, m->segments);
+	set_build_id(m, elf);
+	read_symbols(m, elf, fd, proc_dir_fd, path);
+	elf_file__close(elf);
+	s->symbols_cnt += m->tables[0].cnt + m->tables[1].cnt;
+	return m->number;
+}
+
+/* --- looking up ------------------------------------------------------------------------------- */
+
+bool symbols__has(const struct symbols *s, uint32_t module)
+{
+	return find_module(s, module);
+}
+
+const struct module_segment *symbols__segment(const struct symbols *s, uint32_t module,
+					      uint64_t file_off)
+{
+	const struct module *m = find_module(s, module);
+
+	for (uint32_t i = 0; m && i < m->segments_cnt; i++)
+		if (file_off >= m->segments[i].file_off &&
+		    file_off - m->segments[i].file_off < m->segments[i].size)
+			return &m->segments[i];
+	return NULL;
+}
+
+struct slice symbols__build_id(const struct symbols *s, uint32_t module)
+{
+	const struct module *m = find_module(s, module);
+
+	return m ? slice_str(m->build_id) : SLICE("");
+}
+
+/* Functions seldom lie in others; then the inner one's end may be passed. */
+#define NESTED_MAX 8
+
+static const struct elf_symbol *find_symbol(const struct elf_table *table, uint64_t address)
+{
+	uint32_t first = 0, cnt = table->cnt;
+
+	while (cnt) {
+		uint32_t half = cnt / 2;
+
+		if (table->v[first + half].address <= address) {
+			first += half + 1;
+			cnt -= half + 1;
+		} else {
+			cnt = half;
+		}
+	}
+	for (uint32_t i = 0; i < NESTED_MAX && i < first; i++) {
+		const struct elf_symbol *symbol = &table->v[first - 1 - i];
+
+		if (address - symbol->address < symbol->size)
+			return symbol;
+	}
+	return NULL;
+}
+
+/* NUL-terminated, cut to the longest that can be demangled. */
+static void read_name(const struct module *m, int table, uint32_t at, char buf[MANGLED_MAX + 1])
+{
+	const struct elf_names *names = &m->tables[table].names;
+	size_t n = at < names->size ? names->size - at : 0;
+	ssize_t got = 0;
+
+	n = n < MANGLED_MAX ? n : MANGLED_MAX;
+	if (names->memory && n)
+		memcpy(buf, names->memory + at, got = (ssize_t)n);
+	else if (n)
+		got = pread(m->fds[table], buf, n, (off_t)(names->file_off + at));
+	buf[got > 0 ? got : 0] = 0;
+}
+
+/* Where the name of the symbol at that address is, or belongs. */
+static struct known_name *known_at(const struct module *m, uint64_t address)
+{
+	uint32_t mask = m->known_cap - 1;
+	uint32_t at = (uint32_t)((address * 0x9e3779b97f4a7c15ull) >> 32) & mask;
+
+	while (m->known[at].name.name.n && m->known[at].address != address)
+		at = (at + 1) & mask;
+	return &m->known[at];
+}
+
+static bool make_room(struct module *m)
+{
+	struct known_name *old = m->known;
+	uint32_t old_cap = m->known_cap, cap = old_cap ? old_cap * 2 : 64;
+
+	if (m->known_cnt * 4u < old_cap * 3u)
+		return true;
+	m->known = calloc(cap, sizeof(*m->known));
+	if (!m->known) {
+		m->known = old;
+		return false;
+	}
+	m->known_cap = cap;
+	for (uint32_t i = 0; i < old_cap; i++)
+		if (old[i].name.name.n)
+			*known_at(m, old[i].address) = old[i];
+	free(old);
+	return true;
+}
+
+static struct function_name learn(struct module *m, int table, const struct elf_symbol *symbol)
+{
+	char raw[MANGLED_MAX + 1], shown[DEMANGLED_MAX];
+	struct function_name name = {0};
+	struct known_name *place;
+	bool failed = false;
+
+	read_name(m, table, symbol->name, raw);
+	name.name = demangle(raw, shown);
+	if (name.name.n)
+		name.system_name = arena__copy(&m->names, slice_str(raw), &failed);
+	else
+		name.name = slice_of(raw, strcspn(raw, "@")); /* a version may follow */
+	name.name = arena__copy(&m->names, name.name, &failed);
+	if (failed || !name.name.n || !make_room(m))
+		return (struct function_name){0};
+	place = known_at(m, symbol->address);
+	*place = (struct known_name){.address = symbol->address, .name = name};
+	m->known_cnt++;
+	return name;
+}
+
+struct function_name symbols__find(struct symbols *s, uint32_t module, uint64_t address)
+{
+	struct module *m = find_module(s, module);
+
+	if (!m)
+		return (struct function_name){0};
+	m->used = ++s->uses;
+	for (int i = 0; i < TABLES_MAX; i++) {
+		const struct elf_symbol *symbol = find_symbol(&m->tables[i], address);
+		struct known_name *known =
+			symbol && m->known_cap ? known_at(m, symbol->address) : NULL;
+
+		if (known && known->name.name.n)
+			return known->name;
+		if (symbol)
+			return learn(m, i, symbol);
+	}
+	return (struct function_name){0};
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Files with code, and the names of their functions: ELF's .symtab, of the file or of its separate
+ * debug file, else .dynsym and the symbols of .gnu_debugdata. Files are hostile, and may change or be
+ * cut while they are open: nothing of them is mapped. A bounded cache, used by one thread.
+ */
+#ifndef SONDE_PROFILE_SYMBOLS_H
+#define SONDE_PROFILE_SYMBOLS_H
+
+#include <sys/types.h>
+
+#include "user/base/slice.h"
+
+#define MODULES_MAX 256
+#define BUILD_ID_MAX 64 /* bytes */
+
+struct symbols;
+
+/* A part of the file that is loaded as code. */
+struct module_segment {
+	uint64_t address; /* where the file wants it */
+	uint64_t size;
+	uint64_t file_off;
+};
+
+struct function_name {
+	struct slice name;	  /* for people; empty: no symbol */
+	struct slice system_name; /* as in the symbol table; empty: the same */
+};
+
+/* NULL with errno. */
+struct symbols *symbols__new(void);
+void symbols__free(struct symbols *s);
+
+/*
+ * The number of the module that is in that file, read if need be; never 0; another file gets another.
+ * Takes over fd. proc_dir_fd (from procfs_open) and path tell where its debug file may be. Negative
+ * errno if it is no ELF file or memory is out.
+ */
+ssize_t symbols__open(struct symbols *s, int fd, int proc_dir_fd, struct slice path);
+/* Is the module still in the cache? All below give nothing for one that is not. */
+bool symbols__has(const struct symbols *s, uint32_t module);
+/* The code segment that holds an offset of the file, or NULL. Valid until the next open. */
+const struct module_segment *symbols__segment(const struct symbols *s, uint32_t module,
+					      uint64_t file_off);
+/* In hexadecimal; empty if it has none. Valid until the next open. */
+struct slice symbols__build_id(const struct symbols *s, uint32_t module);
+/* The function at an address as the file has it. Valid until the next call. */
+struct function_name symbols__find(struct symbols *s, uint32_t module, uint64_t address);
+
+#endif
