@@ -204,13 +204,71 @@ static void test_gone(void **state)
 	close(fd);
 }
 
+/* --- files as a process sees them ------------------------------------------------------------- */
+
+static void test_open_in_root(void **state)
+{
+	char dir[] = "/tmp/sonde-root-XXXXXX", path[128], link[128];
+	int self = procfs_open("/proc", (uint32_t)getpid()), fd;
+	FILE *file;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/file", dir);
+	snprintf(link, sizeof(link), "%s/link", dir);
+	file = fopen(path, "w");
+	fclose(file);
+	fd = procfs_open_in_root(self, path);
+	assert_true(fd >= 0);
+	close(fd);
+	assert_int_equal(symlink(path, link), 0);
+	fd = procfs_open_in_root(self, link);
+	assert_true(fd >= 0);
+	close(fd);
+	unlink(link);
+	assert_int_equal(symlink("/proc/self/root/etc/passwd", link), 0);
+	assert_true(procfs_open_in_root(self, link) < 0); /* leads out */
+	assert_int_equal(procfs_open_in_root(self, "/nonexistent"), -ENOENT);
+	assert_int_equal(procfs_open_in_root(self, dir), -EINVAL);
+	assert_int_equal(procfs_open_in_root(self, "/dev/null"), -EINVAL);
+	unlink(path);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	assert_int_equal(procfs_open_in_root(self, path), -EINVAL);
+	unlink(path);
+	unlink(link);
+	rmdir(dir);
+	close(self);
+}
+
+static void test_open_same(void **state)
+{
+	uint64_t tick_ns = 1000000000u / (uint64_t)sysconf(_SC_CLK_TCK), start_ns;
+	int self = procfs_open("/proc", (uint32_t)getpid()), fd;
+	struct procfs_stat stat;
+	char text[1024];
+	ssize_t len = procfs_read(self, "stat", text, sizeof(text));
+
+	(void)state;
+	assert_true(procfs_parse_stat(slice_of(text, (size_t)len), &stat));
+	start_ns = stat.start_ticks * tick_ns;
+	fd = procfs_open_same("/proc", (uint32_t)getpid(), start_ns + tick_ns / 2);
+	assert_true(fd >= 0);
+	close(fd);
+	assert_int_equal(procfs_open_same("/proc", (uint32_t)getpid(), start_ns + 5 * tick_ns),
+			 -ESRCH);
+	assert_int_equal(procfs_open_same("/proc", (uint32_t)getpid(), 0), -ESRCH);
+	assert_int_equal(procfs_open_same("/nonexistent", 1, start_ns), -ENOENT);
+	close(self);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_stat),	    cmocka_unit_test(test_stat_prefixes),
-		cmocka_unit_test(test_strings),	    cmocka_unit_test(test_lines),
-		cmocka_unit_test(test_files),	    cmocka_unit_test(test_long_root),
-		cmocka_unit_test(test_own_process), cmocka_unit_test(test_gone),
+		cmocka_unit_test(test_stat),	     cmocka_unit_test(test_stat_prefixes),
+		cmocka_unit_test(test_strings),	     cmocka_unit_test(test_lines),
+		cmocka_unit_test(test_files),	     cmocka_unit_test(test_long_root),
+		cmocka_unit_test(test_own_process),  cmocka_unit_test(test_gone),
+		cmocka_unit_test(test_open_in_root), cmocka_unit_test(test_open_same),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
