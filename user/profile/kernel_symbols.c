@@ -123,8 +123,8 @@ static void read_names(struct kernel_symbols *k)
 		log_warn("kernel functions have no names: cannot read %s: %s", path,
 			 strerror(errno));
 	else if (!any && !k->read_ns)
-		log_warn("kernel functions have no names: the kernel hides them; set the sysctl "
-			 "kernel.kptr_restrict to 1 or 0");
+		log_warn("kernel functions have no names: the kernel hides them; give sonde "
+			 "CAP_SYSLOG, and set the sysctl kernel.kptr_restrict to 1 or 0");
 	if (file)
 		fclose(file);
 	name_ranges__sort(&k->names);
