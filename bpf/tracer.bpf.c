@@ -40,14 +40,22 @@ static __always_inline void note_established(struct sock *sk, int oldstate)
 	conn->seq_known = 3;
 }
 
-static __always_inline void note_closing(struct sock *sk, int newstate)
+/* An end that said its last word first, and has yet to read the answer: it will see the end there. */
+static __always_inline bool yet_to_read(struct sock *sk, int oldstate)
 {
 	struct tcp_sock *tcp = bpf_skc_to_tcp_sock(sk);
+
+	return (oldstate == BPF_TCP_FIN_WAIT1 || oldstate == BPF_TCP_FIN_WAIT2 ||
+		oldstate == BPF_TCP_CLOSING) &&
+	       tcp && sk->sk_receive_queue.qlen && bytes_unread(sk, tcp);
+}
+
+static __always_inline void note_closing(struct sock *sk, int oldstate, int newstate)
+{
 	struct scratch *s = scratch_get();
 	struct connection_state *conn;
 
-	/* An end that has yet to read what came before is not through: it will see the end there. */
-	if (newstate == BPF_TCP_CLOSE && tcp && sk->sk_receive_queue.qlen && bytes_unread(sk, tcp))
+	if (newstate == BPF_TCP_CLOSE && yet_to_read(sk, oldstate))
 		return;
 	conn = connection_get(sk, false, !settings.by_address);
 	if (conn && s)
@@ -73,7 +81,7 @@ int BPF_PROG(inet_sock_set_state, struct sock *sk, int oldstate, int newstate)
 		note_established(sk, oldstate);
 	else if (newstate == BPF_TCP_CLOSE || newstate == BPF_TCP_FIN_WAIT1 ||
 		 newstate == BPF_TCP_LAST_ACK)
-		note_closing(sk, newstate);
+		note_closing(sk, oldstate, newstate);
 	return 0;
 }
 
