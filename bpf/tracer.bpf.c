@@ -40,14 +40,15 @@ static __always_inline void note_established(struct sock *sk, int oldstate)
 	conn->seq_known = 3;
 }
 
-/* An end that said its last word first, and has yet to read the answer: it will see the end there. */
+/* An end that has said its last word, and has yet to read the answer: it will see the end there. */
 static __always_inline bool yet_to_read(struct sock *sk, int oldstate)
 {
 	struct tcp_sock *tcp = bpf_skc_to_tcp_sock(sk);
 
-	return (oldstate == BPF_TCP_FIN_WAIT1 || oldstate == BPF_TCP_FIN_WAIT2 ||
-		oldstate == BPF_TCP_CLOSING) &&
-	       tcp && sk->sk_receive_queue.qlen && bytes_unread(sk, tcp);
+	if (oldstate != BPF_TCP_FIN_WAIT1 && oldstate != BPF_TCP_FIN_WAIT2 &&
+	    oldstate != BPF_TCP_CLOSING && oldstate != BPF_TCP_LAST_ACK)
+		return false;
+	return tcp && sk->sk_receive_queue.qlen && bytes_unread(sk, tcp);
 }
 
 static __always_inline void note_closing(struct sock *sk, int oldstate, int newstate)
