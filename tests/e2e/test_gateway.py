@@ -260,10 +260,11 @@ def test_other_signals(start_gateway):
 
 
 def test_gateway_is_not_told_of(tmp_path, start_gateway, start, python_server):
-    """An agent that traces the whole node also sees the gateway send and receive. Nothing of that
+    """An agent that traces the gateway's node also sees the gateway send and receive. Nothing of that
     comes out, else each export would be the cause of another one."""
     running = start_gateway(SAMPLING_PERCENT="100")
-    with Agent(tmp_path, {"export": {"endpoint": running.instances[0].url,
+    with Agent(tmp_path, {"targets": {"names": ["collector", "python", "python3"]},
+                          "export": {"endpoint": running.instances[0].url,
                                      "batch_delay": "100ms"}}) as agent:
         traces = []
         for _ in range(10):
