@@ -172,7 +172,6 @@ static __noinline void emit_end(struct scratch *s, struct connection_state *conn
 
 	if (!conn->announced || conn->ignored || (conn->ended & (1 << reason)))
 		return;
-	conn->ended |= 1 << reason;
 	e.head.size = sizeof(e);
 	e.head.kind = RECORD_END;
 	e.cookie = conn->cookie;
@@ -184,8 +183,10 @@ static __noinline void emit_end(struct scratch *s, struct connection_state *conn
 	e.tx_off = conn->tx_off;
 	e.reason = reason;
 	e.error = error;
-	if (emit(s, &e, sizeof(e)))
+	if (emit(s, &e, sizeof(e))) {
+		conn->ended |= 1 << reason;
 		conn->tail_off = 0;
+	}
 }
 
 /* The sequence number after the last byte read. A FIN that was read along with it counts as one. */
