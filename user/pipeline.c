@@ -283,21 +283,11 @@ static void take_record(void *ctx, const struct record_head *record)
 	case RECORD_EXIT:
 		ident__exit(p->ident, ((const struct record_exit *)record)->process_id);
 		break;
-	case RECORD_CONNECTION:
-		flow__connection(p->flow, (const struct record_connection *)record);
-		break;
-	case RECORD_OP:
-		flow__op(p->flow, (const struct record_op *)record);
-		break;
-	case RECORD_TAIL:
-		flow__tail(p->flow, (const struct record_op *)record);
-		break;
-	case RECORD_END:
-		flow__end(p->flow, (const struct record_end *)record);
-		break;
 	case RECORD_SAMPLE:
 		take_sample(p, (const struct record_sample *)record);
 		break;
+	default:
+		flow__record(p->flow, record);
 	}
 }
 

@@ -157,22 +157,12 @@ static void take(struct world *world, const struct record_head *record)
 	case RECORD_EXIT:
 		ident__exit(world->ident, ((const struct record_exit *)record)->process_id);
 		break;
-	case RECORD_CONNECTION:
-		flow__connection(world->flow, (const struct record_connection *)record);
-		break;
-	case RECORD_OP:
-		flow__op(world->flow, (const struct record_op *)record);
-		break;
-	case RECORD_TAIL:
-		flow__tail(world->flow, (const struct record_op *)record);
-		break;
-	case RECORD_END:
-		flow__end(world->flow, (const struct record_end *)record);
-		break;
 	case RECORD_SAMPLE:
 		flow__sampled(world->flow, ((const struct record_sample *)record)->request_cookie,
 			      ((const struct record_sample *)record)->request_off);
 		break;
+	default:
+		flow__record(world->flow, record);
 	}
 }
 

@@ -364,7 +364,7 @@ static inline void announce(struct end *end)
 	*record = end->about;
 	record->time_ns = end->rig->now_ns;
 	assert_true(record_valid(record, sizeof(*record)));
-	flow__connection(end->rig->flow, record);
+	flow__record(end->rig->flow, &record->head);
 	end->announced = true;
 	free(record);
 }
@@ -439,7 +439,7 @@ static inline void end_op_cut(struct end *end, bool send, const char *bytes, uin
 		memcpy(record + 1, bytes, copied);
 		assert_true(record_valid(record, record->head.size));
 		if (ring_takes(end->rig)) {
-			flow__op(end->rig->flow, record);
+			flow__record(end->rig->flow, &record->head);
 			end->tail_off = 0;
 		}
 		free(record);
@@ -499,7 +499,7 @@ static inline void flush_tail(struct end *end)
 	record->time_ns = end->tail_ns;
 	assert_true(record_valid(record, record->head.size));
 	if (end->tail_off && ring_takes(end->rig)) {
-		flow__tail(end->rig->flow, record);
+		flow__record(end->rig->flow, &record->head);
 		end->tail_off = 0;
 	}
 	free(record);
@@ -525,7 +525,7 @@ static inline void finish(struct end *end, enum end_reason reason, uint16_t erro
 	};
 	assert_true(record_valid(record, sizeof(*record)));
 	if (end->announced && ring_takes(end->rig)) {
-		flow__end(end->rig->flow, record);
+		flow__record(end->rig->flow, &record->head);
 		end->tail_off = 0;
 	}
 	free(record);

@@ -98,7 +98,7 @@ void flow__free(struct flow *flow)
 	free(flow);
 }
 
-void flow__connection(struct flow *flow, const struct record_connection *record)
+static void take_connection(struct flow *flow, const struct record_connection *record)
 {
 	struct conn *conn = conn_table__get(&flow->conns, record->cookie);
 
@@ -276,7 +276,7 @@ static void end_quarantine(struct flow *flow, struct conn *conn, const struct re
 	stream_lose(flow, conn, FROM_SERVER);
 }
 
-void flow__op(struct flow *flow, const struct record_op *op)
+static void take_op(struct flow *flow, const struct record_op *op)
 {
 	struct conn *conn = conn_table__get(&flow->conns, op->cookie);
 	struct slice bytes = slice_of((const char *)(op + 1), op->head.size - sizeof(*op));
@@ -315,7 +315,7 @@ void flow__op(struct flow *flow, const struct record_op *op)
 	stream_unseen(flow, conn, sender, op->len - bytes.n, op->time_ns);
 }
 
-void flow__tail(struct flow *flow, const struct record_op *record)
+static void note_tail(struct flow *flow, const struct record_op *record)
 {
 	struct conn *conn = conn_table__get(&flow->conns, record->cookie);
 
@@ -393,7 +393,7 @@ static void end_unix_pair(struct flow *flow, struct conn *conn, const struct rec
 		let_go(flow, conn);
 }
 
-void flow__end(struct flow *flow, const struct record_end *record)
+static void take_end(struct flow *flow, const struct record_end *record)
 {
 	struct conn *conn = conn_table__get(&flow->conns, record->cookie);
 	bool mine = record->reason == END_SHUTDOWN, server_done;
@@ -412,6 +412,24 @@ void flow__end(struct flow *flow, const struct record_end *record)
 		remove_conn(flow, conn);
 	else if (conn_is_unix(conn) && record->reason != END_SHUTDOWN)
 		end_unix_pair(flow, conn, record);
+}
+
+void flow__record(struct flow *flow, const struct record_head *record)
+{
+	switch (record->kind) {
+	case RECORD_CONNECTION:
+		take_connection(flow, (const struct record_connection *)record);
+		break;
+	case RECORD_OP:
+		take_op(flow, (const struct record_op *)record);
+		break;
+	case RECORD_TAIL:
+		note_tail(flow, (const struct record_op *)record);
+		break;
+	case RECORD_END:
+		take_end(flow, (const struct record_end *)record);
+		break;
+	}
 }
 
 static void end_overdue_exchanges(struct flow *flow, uint64_t now_ns)

@@ -39,10 +39,8 @@ struct flow *flow__new(const struct flow_options *options, struct span_batch *fi
 /* Counts what is unfinished as lost, emits what is held, frees. NULL is legal. */
 void flow__free(struct flow *flow);
 
-void flow__connection(struct flow *flow, const struct record_connection *record);
-void flow__op(struct flow *flow, const struct record_op *record);
-void flow__tail(struct flow *flow, const struct record_op *record);
-void flow__end(struct flow *flow, const struct record_end *record);
+/* Takes a record of a connection, of whichever kind; others are not flow's and are passed over. */
+void flow__record(struct flow *flow, const struct record_head *record);
 
 /* A sample names this request of a server: tell of it when it is served. */
 void flow__sampled(struct flow *flow, uint64_t cookie, uint64_t off);
