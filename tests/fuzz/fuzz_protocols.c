@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * All protocols, as a connection would use them. The input is a byte that chooses the protocol (the
- * sum of its name's bytes, else an index), a byte of flags, then runs of bytes that the two senders
- * send in turn: a length (16 bits, little endian) and the bytes. Every buffer that a parser sees has
- * exactly the size of what it holds.
+ * All protocols, as a connection would use them. The input is the protocol's name and a newline (else
+ * its first byte chooses one), a byte of flags, then runs of bytes that the two senders send in turn: a
+ * length (16 bits, little endian) and the bytes. Every buffer that a parser sees has exactly the size
+ * of what it holds. FUZZ_PROTOCOL=name keeps to one.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -21,7 +21,7 @@
 
 #define MSG_FLAGS_ALL                                                                    \
 	(MESSAGE_HAS_PARTS | MESSAGE_UNTIL_CLOSE | MESSAGE_UPGRADE | MESSAGE_TRUNCATED | \
-	 MESSAGE_MALFORMED)
+	 MESSAGE_MALFORMED | MESSAGE_ALL_BEFORE | MESSAGE_ALL_AFTER)
 #define TAGS_MAX 16
 #define SPAN_ATTRS_MAX 64
 
@@ -51,6 +51,7 @@ struct connection {
 	const struct protocol *protocol;
 	unsigned int flags;
 	void *state;
+	struct memo *memo;
 	struct stream streams[2];
 	struct saved request;
 	uint32_t tags[TAGS_MAX];
@@ -153,7 +154,6 @@ static void describe(const struct connection *c, const struct attrs *response)
 	c->protocol->describe(&view, out);
 	CHECK(out->text_len <= DESCRIPTION_TEXT_MAX);
 	CHECK(out->error || !view.failure.n);
-	CHECK(out->attrs.dropped_cnt == response->dropped_cnt);
 	check_slice(out->operation);
 	check_slice(out->route_path);
 	check_attrs(&out->attrs, v, SPAN_ATTRS_MAX);
@@ -168,13 +168,13 @@ static void take_msg(struct connection *c, enum sender sender, const struct msg 
 
 	stream->skip = msg->skip;
 	stream->over = msg->flags & (MESSAGE_UNTIL_CLOSE | MESSAGE_UPGRADE | MESSAGE_TRUNCATED);
-	if (msg->kind == MSG_REQUEST) {
+	if (msg->kind == MSG_REQUEST || msg->kind == MSG_ONEWAY) {
 		save(&c->request, &msg->attrs);
 		if (c->tags_cnt < TAGS_MAX)
 			c->tags[c->tags_cnt++] = msg->tag;
 		describe(c, &none);
-	} else if (msg->kind == MSG_RESPONSE) {
-		if (c->tags_cnt)
+	} else if (msg->kind != MSG_NONE) {
+		if (c->tags_cnt && msg->kind == MSG_RESPONSE)
 			memmove(c->tags, c->tags + 1, --c->tags_cnt * sizeof(*c->tags));
 		describe(c, &msg->attrs);
 	}
@@ -204,14 +204,19 @@ static bool step(struct connection *c, enum sender sender, bool last)
 {
 	struct stream *stream = &c->streams[sender];
 	struct attr *v = malloc(MSG_ATTRS_MAX * sizeof(*v));
+	char *room = malloc(MSG_ROOM_SZ);
 	struct msg msg = {
 		.wanted = c->flags & FLAG_HEADERS ? wanted(sender) : NULL,
 		.tag = sender == FROM_SERVER && c->tags_cnt ? c->tags[0] : 0,
 		.attrs = {.v = v, .cap = MSG_ATTRS_MAX},
+		.room = room,
+		.room_sz = MSG_ROOM_SZ,
+		.memo = c->memo,
+		.memo_owner = 1,
 	};
 	ssize_t n;
 
-	CHECK(v);
+	CHECK(v && room);
 	n = c->protocol->parse(c->state, sender, slice_of(stream->p, stream->n), last, &msg);
 	if (n < 0) {
 		CHECK(n == -EPROTO);
@@ -220,17 +225,37 @@ static bool step(struct connection *c, enum sender sender, bool last)
 		CHECK((size_t)n <= stream->n && (n > 0 || !last));
 	}
 	if (n > 0) {
-		CHECK(msg.kind >= MSG_NONE && msg.kind <= MSG_END);
+		CHECK(msg.kind >= MSG_NONE && msg.kind <= MSG_ABORT);
+		CHECK(msg.initiator <= FROM_SERVER && msg.links_cnt <= MSG_LINKS_MAX);
+		CHECK(msg.room == room && msg.room_len <= MSG_ROOM_SZ);
+		CHECK((msg.kind == MSG_ABORT) == (msg.failure.n > 0));
 		CHECK((msg.flags & ~MSG_FLAGS_ALL) == 0);
 		CHECK(!(msg.flags & MESSAGE_TRUNCATED) || (size_t)n == stream->n);
 		check_slice(msg.traceparent);
 		check_slice(msg.tracestate);
+		check_slice(msg.failure);
+		check_slice(msg.upgrade);
+		for (unsigned int i = 0; i < msg.links_cnt; i++)
+			check_slice(msg.links[i]);
 		check_attrs(&msg.attrs, v, MSG_ATTRS_MAX);
 		take_msg(c, sender, &msg);
 		drop(stream, (size_t)n);
 	}
+	free(room);
 	free(v);
 	return n > 0;
+}
+
+static void conclude(struct connection *c)
+{
+	struct attr v[MSG_ATTRS_MAX];
+	struct msg msg = {.attrs = {.v = v, .cap = MSG_ATTRS_MAX}};
+
+	if (!c->protocol->conclude)
+		return;
+	c->protocol->conclude(c->state, &msg);
+	check_attrs(&msg.attrs, v, MSG_ATTRS_MAX);
+	describe(c, &msg.attrs);
 }
 
 static void send_bytes(struct connection *c, enum sender sender, const void *p, size_t n)
@@ -263,24 +288,40 @@ static void send_bytes(struct connection *c, enum sender sender, const void *p, 
 	}
 }
 
-static const struct protocol *choose(uint8_t choice)
+static const struct protocol *only_protocol(void)
 {
+	const char *name = getenv("FUZZ_PROTOCOL");
+
+	FOR_EACH_PROTOCOL (protocol)
+		if (name && strcmp(protocol->name, name) == 0)
+			return protocol;
+	CHECK(!name || !*name);
+	return NULL;
+}
+
+/* Takes the choice off the input. */
+static const struct protocol *choose(struct slice *input)
+{
+	ptrdiff_t line_len = slice_find(slice_first(*input, 32), '\n');
+	struct slice name = slice_first(*input, line_len > 0 ? (size_t)line_len : 0);
+	const struct protocol *only = only_protocol(), *chosen = NULL;
+	uint8_t choice = (uint8_t)input->p[0];
 	size_t cnt = 0;
 
+	*input = slice_after(*input, name.n + 1);
 	FOR_EACH_PROTOCOL (protocol) {
-		uint8_t sum = 0;
-
-		for (const char *c = protocol->name; *c; c++)
-			sum += (uint8_t)*c;
-		if (sum == choice)
-			return protocol;
+		if (slice_eq(slice_str(protocol->name), name))
+			chosen = protocol;
 		cnt++;
 	}
-	return __start_sonde_protocols[choice % cnt];
+	if (!chosen)
+		chosen = __start_sonde_protocols[choice % cnt];
+	return only ? only : chosen;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *input, size_t n)
 {
+	struct slice rest = slice_of((const char *)input, n);
 	struct connection *c;
 	enum sender sender;
 
@@ -288,21 +329,23 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t n)
 		return 0;
 	c = calloc(1, sizeof(*c));
 	CHECK(c);
-	c->protocol = choose(input[0]);
-	c->flags = input[1];
-	CHECK(c->protocol->state_size <= PROTOCOL_STATE_MAX);
+	c->protocol = choose(&rest);
+	c->memo = memo__new(65536);
+	c->flags = rest.n ? (uint8_t)rest.p[0] : 0;
+	CHECK(c->memo && c->protocol->state_size <= PROTOCOL_STATE_MAX);
 	c->state = calloc(1, c->protocol->state_size ? c->protocol->state_size : 1);
 	CHECK(c->state);
 	sender = c->flags & FLAG_SERVER_FIRST ? FROM_SERVER : FROM_CLIENT;
-	for (size_t at = 2; at + 2 < n; sender = !sender) {
-		size_t len = input[at] | (size_t)input[at + 1] << 8;
+	for (rest = slice_after(rest, 1); rest.n > 2; sender = !sender) {
+		size_t len = (uint8_t)rest.p[0] | (size_t)(uint8_t)rest.p[1] << 8;
+		struct slice run = slice_first(slice_after(rest, 2), len);
 
-		at += 2;
-		len = len < n - at ? len : n - at;
-		send_bytes(c, sender, input + at, len);
-		at += len;
+		send_bytes(c, sender, run.p, run.n);
+		rest = slice_after(rest, 2 + run.n);
 	}
+	conclude(c);
 	forget(&c->request);
+	memo__free(c->memo);
 	free(c->streams[FROM_CLIENT].p);
 	free(c->streams[FROM_SERVER].p);
 	free(c->state);

@@ -53,7 +53,7 @@ static void say_slice(struct feed *f, const char *name, struct slice s)
 
 static void say_msg(struct feed *f, const struct msg *msg)
 {
-	static const char *const kinds[] = {"none", "request", "response", "end"};
+	static const char *const kinds[] = {"none", "request", "response", "part", "end"};
 	static const char *const flags[] = {"more", "close", "upgrade", "cut", "bad"};
 
 	if (msg->kind == MSG_NONE && !msg->flags && !msg->skip)

@@ -23,6 +23,7 @@ static void free_conn(struct conn *conn)
 {
 	free(conn->streams[FROM_CLIENT].head);
 	free(conn->streams[FROM_SERVER].head);
+	free(conn->state);
 	free(conn);
 }
 
@@ -138,6 +139,22 @@ struct conn *conn_table__add(struct conn_table *table, const struct record_conne
 	return conn;
 }
 
+int conn_table__set_protocol(struct conn_table *table, struct conn *conn,
+			     const struct protocol *protocol)
+{
+	size_t old_sz = conn->protocol ? conn->protocol->state_size : 0;
+	size_t sz = protocol ? protocol->state_size : 0;
+	void *state = NULL;
+
+	if (sz && (table->states_sz + sz > CONN_STATES_MAX || !(state = calloc(1, sz))))
+		return -ENOMEM;
+	free(conn->state);
+	table->states_sz += sz - old_sz;
+	conn->state = state;
+	conn->protocol = protocol;
+	return 0;
+}
+
 void conn_table__remove(struct conn_table *table, struct conn *conn)
 {
 	struct conn **at = bucket_of(table, conn->about.cookie);
@@ -147,5 +164,6 @@ void conn_table__remove(struct conn_table *table, struct conn *conn)
 	*at = conn->bucket_next;
 	lru_unlink(table, conn);
 	table->cnt--;
+	conn_table__set_protocol(table, conn, NULL);
 	free_conn(conn);
 }

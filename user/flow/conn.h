@@ -10,6 +10,7 @@
 #include "user/flow/exchange.h"
 
 #define STREAM_HEAD_MAX (64u * 1024)
+#define CONN_STATES_MAX (32u * 1024 * 1024) /* bytes of all protocols' states together */
 
 /*
  * One direction's bytes. Bytes that begin a message wait in head until the parser has enough;
@@ -71,13 +72,14 @@ struct conn {
 	bool unknown;	   /* given up: no recognised protocol */
 	bool closed;	   /* goes when the last held exchange has gone */
 	uint32_t held_cnt; /* completed exchanges that wait in the join */
-	_Alignas(8) uint8_t state[PROTOCOL_STATE_MAX];
+	void *state; /* the protocol's */
 };
 
 struct conn_table {
 	struct conn **buckets;
 	uint32_t buckets_cnt; /* a power of two */
 	uint32_t cnt, max_cnt;
+	size_t states_sz;
 	struct conn *lru_first, *lru_last; /* first = least recently used */
 };
 
@@ -92,6 +94,10 @@ struct conn *conn_table__peek(const struct conn_table *table, uint64_t cookie);
 struct conn *conn_table__add(struct conn_table *table, const struct record_connection *about);
 /* Unlinks and frees; its exchanges must be gone. */
 void conn_table__remove(struct conn_table *table, struct conn *conn);
+
+/* From here on it speaks that protocol (NULL: none yet), whose state is cleared. 0 or -ENOMEM. */
+int conn_table__set_protocol(struct conn_table *table, struct conn *conn,
+			     const struct protocol *protocol);
 
 static inline bool conn_is_unix(const struct conn *conn)
 {

@@ -47,10 +47,14 @@ static void forget(struct stream *stream)
 	stream->started = false;
 }
 
-static void accept_as(struct conn *conn, const struct protocol *protocol, enum role role,
-		      uint32_t turn)
+static bool accept_as(struct flow *flow, struct conn *conn, const struct protocol *protocol,
+		      enum role role, uint32_t turn)
 {
-	conn->protocol = protocol;
+	if (conn_table__set_protocol(&flow->conns, conn, protocol)) {
+		account_add(ACCOUNT_LOST_MEMORY, 1);
+		give_up(flow, conn);
+		return false;
+	}
 	if (!is_certain(conn->role) && role == ROLE_CLIENT) {
 		/* What waits was put where a server's end has it. */
 		struct stream from_client = conn->streams[FROM_SERVER];
@@ -61,6 +65,7 @@ static void accept_as(struct conn *conn, const struct protocol *protocol, enum r
 	conn->role = role;
 	conn->asked = conn->about.fresh && turn == 2 ? ASKED_UNSEEN : ASKED_BEFORE;
 	conn->streams[FROM_CLIENT].lost = conn->streams[FROM_SERVER].lost = false;
+	return true;
 }
 
 /* Lets the bytes wait for more. False if none will come, or there is no room. */
@@ -105,8 +110,7 @@ bool detect_protocol(struct flow *flow, struct conn *conn, struct slice bytes,
 		/* The stash keeps what came before; the stream takes the new bytes itself. */
 		stream->head_len = waited;
 		forget(&conn->streams[stream == conn->streams]);
-		accept_as(conn, protocol, role, op->turn);
-		return true;
+		return accept_as(flow, conn, protocol, role, op->turn);
 	}
 	if (more && wait_for_more(stream, bytes, op))
 		return false;

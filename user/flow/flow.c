@@ -12,6 +12,7 @@
 #define UNFINISHED_NS 2000000000ull /* a cut message whose end cannot be seen ends after this */
 #define SWEEP_EXCHANGES_MAX 4096
 #define SWEEP_CONNECTIONS_MAX 256
+#define MEMO_SZ (4u * 1024 * 1024)
 
 struct flow *flow__new(const struct flow_options *options, struct span_batch *first_batch)
 {
@@ -29,8 +30,10 @@ struct flow *flow__new(const struct flow_options *options, struct span_batch *fi
 					      options->response_headers,
 					      options->response_headers_cnt);
 	exchange_pool__init(&flow->exchanges, options->max_exchanges);
+	flow->memo = memo__new(MEMO_SZ);
 	flow->routes = routes__new(options->routes, options->routes_cnt, options->max_routes);
-	if (err || !flow->routes || conn_table__init(&flow->conns, options->max_connections) ||
+	if (err || !flow->memo || !flow->routes ||
+	    conn_table__init(&flow->conns, options->max_connections) ||
 	    id_source__init(&flow->ids)) {
 		flow__free(flow);
 		errno = ENOMEM;
@@ -93,6 +96,7 @@ void flow__free(struct flow *flow)
 	if (flow->batch)
 		span_batch__free(flow->options.emit(flow->options.ctx, flow->batch));
 	routes__free(flow->routes);
+	memo__free(flow->memo);
 	wanted_headers__free(&flow->wanted[FROM_CLIENT]);
 	wanted_headers__free(&flow->wanted[FROM_SERVER]);
 	free(flow);

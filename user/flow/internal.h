@@ -27,11 +27,13 @@ struct flow {
 	struct join join;
 	struct routes *routes;
 	struct wanted_headers wanted[2]; /* by enum sender */
+	struct memo *memo;
 	struct span_batch *batch;
 	struct id_source ids;
 	uint64_t now_ns, unix_offset_ns;
 	uint64_t sweep_ns;    /* when time-outs were last looked for */
 	uint32_t in_body_cnt; /* messages whose end has not passed yet */
+	char room[MSG_ROOM_SZ];
 };
 
 /* stream.c: bytes to messages. */

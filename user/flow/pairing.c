@@ -192,7 +192,7 @@ static void upgrade(struct flow *flow, struct conn *conn, uint64_t time_ns)
 		pair_complete(flow, x);
 	}
 	pair_ended(flow, conn, "connection_closed", time_ns);
-	conn->protocol = NULL;
+	conn_table__set_protocol(&flow->conns, conn, NULL);
 	for (int sender = FROM_CLIENT; sender <= FROM_SERVER; sender++)
 		conn->streams[sender].started = conn->streams[sender].placed = false;
 	conn->detect_tries = 0;

@@ -110,20 +110,22 @@ static void take_message(struct flow *flow, struct conn *conn, enum sender sende
 		message_done(flow, conn, sender);
 }
 
-static ssize_t parse(const struct flow *flow, struct conn *conn, enum sender sender,
-		     struct slice bytes, bool last, struct msg *msg, struct attr *storage)
+static ssize_t parse(struct flow *flow, struct conn *conn, enum sender sender, struct slice bytes,
+		     bool last, struct msg *msg, struct attr *storage)
 {
 	struct exchange *oldest = conn->first;
 
 	while (oldest && oldest->responded)
 		oldest = oldest->next;
-	msg->kind = MSG_NONE;
-	msg->flags = 0;
-	msg->id = msg->skip = 0;
-	msg->tag = sender == FROM_SERVER && oldest ? oldest->tag : 0;
-	msg->wanted = &flow->wanted[sender];
-	msg->traceparent = msg->tracestate = SLICE("");
-	msg->attrs = (struct attrs){.v = storage, .cap = MSG_ATTRS_MAX};
+	*msg = (struct msg){
+		.tag = sender == FROM_SERVER && oldest ? oldest->tag : 0,
+		.wanted = &flow->wanted[sender],
+		.attrs = {.v = storage, .cap = MSG_ATTRS_MAX},
+		.room = flow->room,
+		.room_sz = sizeof(flow->room),
+		.memo = flow->memo,
+		.memo_owner = conn->about.cookie,
+	};
 	return conn->protocol->parse(conn->state, sender, bytes, last, msg);
 }
 

@@ -11,10 +11,14 @@
 
 #include <sys/types.h>
 
+#include "include/abi/shape.h"
 #include "user/base/attr.h"
+#include "user/base/memo.h"
 
 #define MSG_ATTRS_MAX 32
-#define PROTOCOL_STATE_MAX 256
+#define MSG_LINKS_MAX 8
+#define MSG_ROOM_SZ 8192
+#define PROTOCOL_STATE_MAX (16u * 1024)
 
 enum sender {
 	FROM_CLIENT,
@@ -24,22 +28,37 @@ enum sender {
 enum detect {
 	DETECT_NO,
 	DETECT_MORE, /* a prefix of something that would be accepted */
+	/*
+	 * It may be, but other things look like that too: believed once the other sender's next bytes
+	 * are at least as likely.
+	 */
+	DETECT_LIKELY,
 	DETECT_YES,
 };
 
+/*
+ * An exchange is a request with its answer. Most are begun by the client; where the server begins
+ * one (a delivery, say), msg.initiator says so. A PART or END belongs to what this sender sends of
+ * the exchange: its request if it began the exchange, else its response.
+ */
 enum msg_kind {
-	MSG_NONE, /* bytes consumed, nothing to say (a chunk header, an interim response) */
-	MSG_REQUEST,
-	MSG_RESPONSE,
-	MSG_END, /* the message that was last begun by this sender, and had MESSAGE_HAS_PARTS, is over */
+	MSG_NONE,     /* bytes consumed, nothing to say (a chunk header, an interim response) */
+	MSG_REQUEST,  /* begins an exchange that will be answered */
+	MSG_RESPONSE, /* begins the answer */
+	MSG_PART,     /* more of a message that had MESSAGE_HAS_PARTS: attributes, body bytes */
+	MSG_END,      /* the same, and the message is over once skip has passed */
+	MSG_ONEWAY,   /* an exchange that nobody answers: over once skip has passed */
+	MSG_ABORT,    /* the exchange gets no (further) answer, for the reason in failure */
 };
 
 /* Flags of struct msg. */
 #define MESSAGE_HAS_PARTS 0x01u	  /* parts follow; MSG_END will close it */
 #define MESSAGE_UNTIL_CLOSE 0x02u /* the body ends when the sender closes */
-#define MESSAGE_UPGRADE 0x04u	/* a response after which the connection speaks another protocol */
-#define MESSAGE_TRUNCATED 0x08u /* the head was cut: length of what follows is not known */
-#define MESSAGE_MALFORMED 0x10u /* the message is malformed, but its extent is known */
+#define MESSAGE_UPGRADE 0x04u	  /* after it (any kind) the connection speaks what upgrade says */
+#define MESSAGE_TRUNCATED 0x08u	  /* the head was cut: length of what follows is not known */
+#define MESSAGE_MALFORMED 0x10u	  /* the message is malformed, but its extent is known */
+#define MESSAGE_ALL_BEFORE 0x20u  /* MSG_ABORT: so do all that were begun before it */
+#define MESSAGE_ALL_AFTER 0x40u	  /* MSG_ABORT: only those that were begun after it */
 
 /* A header that a message shall bring along as an attribute. */
 struct wanted_header {
@@ -53,23 +72,50 @@ struct wanted_headers {
 };
 
 /*
- * One message, filled by parse. Slices point into the bytes that parse was given or are static;
- * flow copies what it keeps before it calls again.
+ * One message, filled by parse. Slices point into the bytes that parse was given, into room, into the
+ * memo, or are static; flow copies what it keeps before it calls again. Before each call flow clears
+ * it and sets what is marked "in".
  */
 struct msg {
 	enum msg_kind kind;
 	uint32_t flags;
-	uint64_t id;   /* pairs a response with its request; 0 pairs in order */
-	uint64_t skip; /* body bytes that follow the consumed ones and need not be seen */
+	enum sender initiator; /* who began the exchange; in: FROM_CLIENT */
+	/*
+	 * Pairs a response with its request: unique among the outstanding ones of an initiator. 0 pairs
+	 * in order: a response answers the oldest unanswered, a PART, END or ABORT is of the one that
+	 * is in progress, else of the oldest unanswered.
+	 */
+	uint64_t id;
+	uint64_t skip; /* bytes that follow the consumed ones and need not be seen: the body */
 	/*
 	 * In: for bytes from the server, the tag of the oldest unanswered request, or 0.
 	 * Out: for a request, a tag that the response's parse will need (e.g. "was HEAD").
 	 */
 	uint32_t tag;
+	uint32_t missed_cnt; /* requests before this one that were never seen, if that is certain */
 	const struct wanted_headers *wanted;  /* in: those of this sender; NULL: none */
-	struct slice traceparent, tracestate; /* as they stood in the request */
-	struct attrs attrs; /* storage is the caller's; named by the semantic conventions */
+	struct slice traceparent, tracestate; /* as they stood in the request: its parent */
+	struct slice links[MSG_LINKS_MAX];    /* traceparents of messages that were received */
+	unsigned int links_cnt;
+	struct slice failure; /* MSG_ABORT: error.type; static */
+	struct slice upgrade; /* the next protocol's name; empty: to be found out */
+	struct attrs attrs;   /* storage is the caller's; named by the semantic conventions */
+	char *room;	      /* in: for what must be composed; see msg_room */
+	size_t room_len, room_sz;
+	struct memo *memo;   /* in: texts to find again (prepared statements); NULL: none */
+	uint64_t memo_owner; /* in: of this connection */
 };
+
+/* n bytes that live as long as the message, or NULL if there is no more room. */
+static inline char *msg_room(struct msg *msg, size_t n)
+{
+	char *p = msg->room + msg->room_len;
+
+	if (n > msg->room_sz - msg->room_len)
+		return NULL;
+	msg->room_len += n;
+	return p;
+}
 
 /* Which end of the connection a span is for. */
 enum side {
@@ -80,6 +126,8 @@ enum side {
 /* What describe may use of an exchange. response.cnt is 0 if there was none. */
 struct exchange_view {
 	enum side side;
+	enum sender initiator; /* FROM_SERVER: the span of the side SIDE_SERVER is the asking end */
+	bool oneway;
 	const struct attrs *request, *response;
 	/* Numeric addresses of the two ends; for unix sockets the path, and port 0. */
 	struct slice server_address;
@@ -96,9 +144,19 @@ struct exchange_view {
 #define DESCRIPTION_TEXT_MAX 4096
 #define DESCRIPTION_ITEMS_MAX 32
 
+/* The kind of a span. */
+enum described_kind {
+	KIND_OF_SIDE, /* CLIENT at the end that began the exchange, else SERVER */
+	KIND_CLIENT,
+	KIND_SERVER,
+	KIND_PRODUCER,
+	KIND_CONSUMER,
+};
+
 /* The semantics of an exchange, filled by describe. */
 struct description {
-	struct slice operation; /* first word of the span's name, e.g. the method */
+	enum described_kind kind;
+	struct slice operation; /* the span's name, or, with a route, its first word */
 	/* If not empty: flow finds its route, sets http.route and appends it to the name. */
 	struct slice route_path;
 	bool error;	    /* span status Error */
@@ -113,18 +171,36 @@ struct protocol {
 	const char *name;
 	const uint16_t *ports; /* 0-terminated; a hint, never proof */
 	size_t state_size;     /* at most PROTOCOL_STATE_MAX; starts zeroed */
+	/*
+	 * Messages carry ids, and those that overlap may be answered in any order: missing bytes then
+	 * concern only the messages they were part of.
+	 */
+	bool by_id;
+	bool datagrams;			 /* over UDP: each datagram is one message */
+	const struct frame_shape *shape; /* NULL: its frames have none that the kernel could walk */
 	/* Would parse accept head as the first bytes of a message by sender? */
 	enum detect (*detect)(enum sender sender, struct slice head);
 	/*
-	 * Reads at most one message from the start of bytes. Returns what it consumed (> 0), 0 when
-	 * more bytes are needed, or -EPROTO. last is set when no more bytes of this head can come (the
-	 * rest was not copied): the parser then takes what there is, returns bytes.n and sets
-	 * MESSAGE_TRUNCATED, or -EPROTO if not even the beginning makes sense.
+	 * Reads at most one message from the start of bytes, and no more than one frame where there is
+	 * a shape. Returns what it consumed (> 0), 0 when more bytes are needed, or -EPROTO.
+	 *
+	 * last is set when the bytes that follow were not copied. The parser then takes what there is.
+	 * If it knows how far the message (or frame) extends, it returns at most bytes.n, and the rest
+	 * in msg.skip, as ever. If not, it returns bytes.n and sets MESSAGE_TRUNCATED. -EPROTO if not
+	 * even the beginning makes sense.
 	 */
 	ssize_t (*parse)(void *state, enum sender sender, struct slice bytes, bool last,
 			 struct msg *msg);
-	/* Framing was lost: forget any body in progress of that sender. */
+	/*
+	 * Bytes of that sender were missed: forget any message in progress, and what else depended on
+	 * having seen all (a header table). The next bytes are the beginning of a message. May be NULL.
+	 */
 	void (*resync)(void *state, enum sender sender);
+	/*
+	 * Not NULL where the connection itself is an exchange, from an upgrade until its end: adds to
+	 * msg->attrs what is to be told at the end (counts). Such a protocol's parse yields MSG_NONE.
+	 */
+	void (*conclude)(const void *state, struct msg *msg);
 	void (*describe)(const struct exchange_view *exchange, struct description *out);
 };
 
