@@ -24,6 +24,7 @@ struct stream {
 	uint32_t head_seq, head_peer_seq;
 	uint32_t head_tid;
 	uint32_t turn;		  /* of the last operation */
+	uint32_t good_cnt;	  /* messages parsed since framing was last found */
 	struct exchange *current; /* whose message is in progress; NULL between messages */
 	char *head;
 	uint32_t head_len, head_cap;
@@ -64,15 +65,20 @@ struct conn {
 	uint64_t last_ns;
 	uint64_t unknown_bytes;
 	uint64_t sampled_off; /* of the request that a sample named last, if sampled */
+	uint64_t likely[2][2],
+		possible[2][2]; /* parsers, see detect.c; by assumed role, direction */
 	uint16_t detect_tries;
+	uint16_t malformed_cnt;
 	bool sampled;
-	bool peer_absent;  /* the other end is not on this host, or not traced */
-	bool pipelined;	   /* more than one request was outstanding */
-	bool quarantined;  /* in-order pairing is not certain until the connection was quiet */
-	bool unknown;	   /* given up: no recognised protocol */
-	bool closed;	   /* goes when the last held exchange has gone */
-	uint32_t held_cnt; /* completed exchanges that wait in the join */
-	void *state; /* the protocol's */
+	bool peer_absent;   /* the other end is not on this host, or not traced */
+	bool pipelined;	    /* more than one request was outstanding */
+	bool quarantined;   /* in-order pairing is not certain until the connection was quiet */
+	bool unknown;	    /* given up: no recognised protocol */
+	bool gapped;	    /* bytes were missed; counts only what may have been among them */
+	struct slice label; /* what it is, where it is known but not parsed ("tls"); static */
+	bool closed;	    /* goes when the last held exchange has gone */
+	uint32_t held_cnt;  /* completed exchanges that wait in the join */
+	void *state;	    /* the protocol's */
 };
 
 struct conn_table {
@@ -98,6 +104,12 @@ void conn_table__remove(struct conn_table *table, struct conn *conn);
 /* From here on it speaks that protocol (NULL: none yet), whose state is cleared. 0 or -ENOMEM. */
 int conn_table__set_protocol(struct conn_table *table, struct conn *conn,
 			     const struct protocol *protocol);
+
+/* Is this end of the connection the one that began the exchange? */
+static inline bool conn_began(const struct exchange *x)
+{
+	return (x->conn->role == ROLE_CLIENT) == (x->initiator == FROM_CLIENT);
+}
 
 static inline bool conn_is_unix(const struct conn *conn)
 {

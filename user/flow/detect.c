@@ -2,6 +2,10 @@
 /*
  * Which protocol a connection speaks. Looked for at the beginning of turns, in the middle of old
  * connections too; after several turns without an answer the connection is given up as unknown.
+ *
+ * Neither ports nor the order of parsers decide. One protocol alone must be certain of the bytes of one
+ * sender, or be the only one that finds those of both likely; until then they wait. Where it is not
+ * known which end is the client, both are tried.
  */
 #include "user/flow/internal.h"
 
@@ -13,31 +17,52 @@ static enum sender sender_if(enum role role, bool send)
 	return (role == ROLE_CLIENT) == send ? FROM_CLIENT : FROM_SERVER;
 }
 
-/* The first protocol that takes the bytes as that sender's; *more if one might with more bytes. */
-static const struct protocol *ask_all(enum sender sender, struct slice bytes, bool *more)
+static bool is_certain(enum role role)
+{
+	return role == ROLE_CLIENT || role == ROLE_SERVER;
+}
+
+/* What the parsers say, as bits in the order of their registration. */
+struct opinion {
+	uint64_t certain, likely, possible; /* each includes the one before it */
+};
+
+static struct opinion ask_all(enum sender sender, struct slice bytes)
+{
+	struct opinion all = {0};
+	uint64_t bit = 1;
+
+	FOR_EACH_PROTOCOL (protocol) {
+		enum detect answer =
+			protocol->datagrams ? DETECT_NO : protocol->detect(sender, bytes);
+
+		all.certain |= answer == DETECT_YES ? bit : 0;
+		all.likely |= answer >= DETECT_LIKELY ? bit : 0;
+		all.possible |= answer != DETECT_NO ? bit : 0;
+		bit <<= 1;
+	}
+	return all;
+}
+
+/* The protocol of the only bit, or NULL. */
+static const struct protocol *only_one(uint64_t bits)
 {
 	FOR_EACH_PROTOCOL (protocol) {
-		enum detect answer = protocol->detect(sender, bytes);
-
-		if (answer == DETECT_YES)
+		if (bits == 1)
 			return protocol;
-		if (answer == DETECT_MORE)
-			*more = true;
+		if (bits & 1)
+			return NULL;
+		bits >>= 1;
 	}
 	return NULL;
 }
 
-static void give_up(struct flow *flow, struct conn *conn)
+void detect_give_up(struct flow *flow, struct conn *conn)
 {
 	struct verdict ignore = {.ignore = 1};
 
 	conn->unknown = true;
 	flow->options.verdict(flow->options.ctx, conn->about.cookie, &ignore);
-}
-
-static bool is_certain(enum role role)
-{
-	return role == ROLE_CLIENT || role == ROLE_SERVER;
 }
 
 /* What waits in the stream is no beginning of a message. */
@@ -47,12 +72,19 @@ static void forget(struct stream *stream)
 	stream->started = false;
 }
 
+static void forget_direction(struct conn *conn, struct stream *stream, bool send)
+{
+	forget(stream);
+	for (int role = 0; role < 2; role++)
+		conn->likely[role][send] = conn->possible[role][send] = 0;
+}
+
 static bool accept_as(struct flow *flow, struct conn *conn, const struct protocol *protocol,
 		      enum role role, uint32_t turn)
 {
 	if (conn_table__set_protocol(&flow->conns, conn, protocol)) {
 		account_add(ACCOUNT_LOST_MEMORY, 1);
-		give_up(flow, conn);
+		detect_give_up(flow, conn);
 		return false;
 	}
 	if (!is_certain(conn->role) && role == ROLE_CLIENT) {
@@ -65,6 +97,7 @@ static bool accept_as(struct flow *flow, struct conn *conn, const struct protoco
 	conn->role = role;
 	conn->asked = conn->about.fresh && turn == 2 ? ASKED_UNSEEN : ASKED_BEFORE;
 	conn->streams[FROM_CLIENT].lost = conn->streams[FROM_SERVER].lost = false;
+	pair_begin_copying(flow, conn);
 	return true;
 }
 
@@ -79,43 +112,111 @@ static bool wait_for_more(struct stream *stream, struct slice bytes, const struc
 	return true;
 }
 
+static uint64_t bit_of(const struct protocol *protocol)
+{
+	uint64_t bit = 1;
+
+	FOR_EACH_PROTOCOL (other) {
+		if (other == protocol)
+			return bit;
+		bit <<= 1;
+	}
+	return 0;
+}
+
+/* Notes what is thought of the bytes of this direction, and tells what follows from that of both. */
+static const struct protocol *decide(struct conn *conn, struct slice bytes, bool send,
+				     enum role *role)
+{
+	enum role roles[] = {ROLE_SERVER, ROLE_CLIENT};
+	const struct protocol *likely = NULL;
+	int likely_cnt = 0;
+
+	for (int i = 0; i < 2; i++) {
+		const struct protocol *found;
+		struct opinion opinion;
+
+		if (is_certain(conn->role) && conn->role != roles[i])
+			continue;
+		opinion = ask_all(sender_if(roles[i], send), bytes);
+		conn->likely[i][send] = opinion.likely;
+		conn->possible[i][send] = opinion.possible;
+		found = only_one(opinion.certain);
+		if (!found && (found = only_one(conn->likely[i][0] & conn->likely[i][1]))) {
+			likely = found;
+			likely_cnt++;
+			*role = roles[i];
+		} else if (found) {
+			*role = roles[i];
+			return found;
+		}
+	}
+	return likely_cnt == 1 ? likely : NULL;
+}
+
+/* What waited in the other direction, if this protocol's, came first. */
+static bool take_over(struct flow *flow, struct conn *conn, const struct protocol *protocol,
+		      enum role role, const struct record_op *op, uint32_t waited)
+{
+	bool send = op->head.flags & OP_SEND;
+	bool other_too = conn->likely[role == ROLE_CLIENT][!send] & bit_of(protocol);
+	enum sender sender = sender_if(role, send);
+	struct stream *stream, *other;
+
+	if (!accept_as(flow, conn, protocol, role, op->turn))
+		return false;
+	stream = &conn->streams[sender];
+	other = &conn->streams[!sender];
+	stream->head_len = waited; /* the stream takes the new bytes itself */
+	if (!other_too)
+		forget(other);
+	if (other->head_len)
+		stream_resume(flow, conn, !sender);
+	if (stream->head_len && conn->protocol)
+		stream_resume(flow, conn, sender);
+	return true;
+}
+
 bool detect_protocol(struct flow *flow, struct conn *conn, struct slice bytes,
 		     const struct record_op *op)
 {
 	enum role role = is_certain(conn->role) ? conn->role : ROLE_SERVER;
-	bool send = op->head.flags & OP_SEND, more = false;
+	bool send = op->head.flags & OP_SEND, likely = false, possible = false;
 	struct stream *stream = &conn->streams[sender_if(role, send)];
-	uint32_t waited;
 	const struct protocol *protocol = NULL;
+	struct origin origin = origin_of(op);
+	uint32_t waited;
 
 	conn->unknown_bytes += op->len;
 	if (op->off != stream->next_off || op->turn != stream->turn)
-		forget(stream);
+		forget_direction(conn, stream, send);
 	waited = stream->head_len;
 	stream->turn = op->turn;
 	if (!bytes.n || (op->turn == conn->turn && !waited))
 		return false;
 	if (!waited)
-		stream_mark_head(stream, op, bytes.p);
-	if (!waited || stream_stash(stream, bytes)) {
-		if (waited)
-			bytes = slice_of(stream->head, stream->head_len);
-		protocol = ask_all(sender_if(role, send), bytes, &more);
-		if (!protocol && !is_certain(conn->role)) {
-			role = ROLE_CLIENT;
-			protocol = ask_all(sender_if(role, send), bytes, &more);
-		}
+		stream_mark_head(stream, &origin, bytes.p);
+	if (waited && !stream_stash(stream, bytes))
+		forget_direction(conn, stream, send);
+	else
+		protocol = decide(conn, waited ? slice_of(stream->head, stream->head_len) : bytes,
+				  send, &role);
+	if (protocol)
+		return take_over(flow, conn, protocol, role, op, waited);
+	for (int i = 0; i < 2; i++) {
+		likely |= conn->likely[i][send] &&
+			  (!conn->possible[i][!send] ||
+			   (conn->likely[i][send] & conn->possible[i][!send]));
+		possible |= conn->possible[i][send];
 	}
-	if (protocol) {
-		/* The stash keeps what came before; the stream takes the new bytes itself. */
-		stream->head_len = waited;
-		forget(&conn->streams[stream == conn->streams]);
-		return accept_as(flow, conn, protocol, role, op->turn);
-	}
-	if (more && wait_for_more(stream, bytes, op))
+	if (possible && wait_for_more(stream, bytes, op))
 		return false;
-	forget(stream);
+	if (likely) { /* what it was is lost, but not what it told */
+		forget(stream);
+		return false;
+	}
+	forget_direction(conn, stream, send);
 	if (++conn->detect_tries >= (conn->about.fresh ? TRIES_FRESH : TRIES_OLD))
-		give_up(flow, conn);
+		detect_give_up(flow, conn);
 	return false;
 }

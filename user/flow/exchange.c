@@ -132,17 +132,30 @@ static void make_room(struct attrs *to)
 	to->cap = MSG_ATTRS_MAX;
 }
 
+/* What an earlier part of the message said of the same. */
+static struct attr *earlier(const struct attrs *list, uint16_t cnt, struct slice key)
+{
+	for (uint16_t i = 0; i < cnt; i++)
+		if (slice_eq(list->v[i].key, key))
+			return &list->v[i];
+	return NULL;
+}
+
 static void keep_attrs(struct exchange *x, struct attrs *to, const struct attrs *from)
 {
-	to->dropped_cnt = from->dropped_cnt;
+	uint16_t earlier_cnt = to->cnt;
+
+	to->dropped_cnt += from->dropped_cnt;
 	if (to->cnt + from->cnt > to->cap && to->cap < MSG_ATTRS_MAX)
 		make_room(to);
 	for (uint16_t i = 0; i < from->cnt; i++) {
 		const struct attr *attr = &from->v[i];
-		struct attr *copy = attrs_add(to, attr->key, attr->type);
+		struct attr *copy =
+			earlier(to, earlier_cnt, attr->key) ?: attrs_add(to, attr->key, attr->type);
 
 		if (!copy)
 			continue;
+		copy->type = attr->type;
 		if (attr->type == ATTR_STRING)
 			copy->str = keep(x, attr->str);
 		else
@@ -174,4 +187,9 @@ void exchange__keep_response(struct exchange *x, const struct msg *msg)
 {
 	x->responded = true;
 	keep_attrs(x, &x->response, &msg->attrs);
+}
+
+void exchange__keep_part(struct exchange *x, bool of_request, const struct msg *msg)
+{
+	keep_attrs(x, of_request ? &x->request : &x->response, &msg->attrs);
 }

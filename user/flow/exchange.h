@@ -11,7 +11,7 @@
 #include "user/protocols/protocol.h"
 
 #define EXCHANGE_REQUEST_ATTRS 12
-#define EXCHANGE_RESPONSE_ATTRS 4
+#define EXCHANGE_RESPONSE_ATTRS 8
 #define EXCHANGE_TEXT_SZ 640
 #define EXCHANGE_TEXT_MAX 8192
 
@@ -25,8 +25,9 @@ enum parent_method {
 };
 
 struct exchange {
-	struct exchange *next;		/* in its connection's queue, or in the pool's free list */
-	struct exchange *older, *newer; /* all exchanges of the pool in use */
+	struct exchange *next, *prev; /* in its connection's queue; next: in the pool's free list */
+	struct exchange *id_next, **id_link;	     /* in the table by id */
+	struct exchange *older, *newer;		     /* all exchanges of the pool in use */
 	struct exchange *bucket_next, **bucket_link; /* in the join table */
 	struct exchange *held_next;		     /* in the join's queue of those that wait */
 	struct conn *conn;
@@ -43,10 +44,14 @@ struct exchange {
 	uint32_t process_id;
 	uint32_t tid, answer_tid; /* threads of the first bytes of the request, and the response */
 	uint32_t tag;
+	enum sender initiator;
+	bool oneway;	/* nobody answers it */
+	bool uncertain; /* bytes were missed since it began: its answer may have been among them */
+	bool session;	/* it is the connection itself, see protocol.conclude */
 	bool request_done, responded, abandoned, held;
-	bool sampled;	     /* a CPU sample named it */
-	bool text_cut;	     /* not all of the messages' text could be kept */
-	const char *failure; /* error.type when there is no whole response */
+	bool sampled;	      /* a CPU sample named it */
+	bool text_cut;	      /* not all of the messages' text could be kept */
+	struct slice failure; /* error.type when there is no whole response; static */
 
 	struct trace_id trace_id;
 	struct span_id span_id, parent_id;
@@ -80,5 +85,7 @@ struct exchange *exchange_pool__next(struct exchange_pool *pool);
 /* Copies a message's attributes into the exchange; where texts do not fit they are cut, see text_cut. */
 void exchange__keep_request(struct exchange *x, const struct msg *msg);
 void exchange__keep_response(struct exchange *x, const struct msg *msg);
+/* Adds those of a part of the one or the other; where a key is there already, the later value stays. */
+void exchange__keep_part(struct exchange *x, bool of_request, const struct msg *msg);
 
 #endif

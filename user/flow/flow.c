@@ -34,7 +34,7 @@ struct flow *flow__new(const struct flow_options *options, struct span_batch *fi
 	flow->routes = routes__new(options->routes, options->routes_cnt, options->max_routes);
 	if (err || !flow->memo || !flow->routes ||
 	    conn_table__init(&flow->conns, options->max_connections) ||
-	    id_source__init(&flow->ids)) {
+	    id_source__init(&flow->ids_source)) {
 		flow__free(flow);
 		errno = ENOMEM;
 		return NULL;
@@ -89,7 +89,7 @@ void flow__free(struct flow *flow)
 	if (flow->conns.buckets) {
 		release_held(flow, JOIN_RELEASE_ALL);
 		for (struct conn *conn = flow->conns.lru_first; conn; conn = conn->lru_next)
-			pair_broken(flow, conn, ACCOUNT_LOST_OPEN);
+			pair_dropped(flow, conn, ACCOUNT_LOST_OPEN);
 		conn_table__free(&flow->conns);
 	}
 	exchange_pool__free(&flow->exchanges);
@@ -108,12 +108,12 @@ static void take_connection(struct flow *flow, const struct record_connection *r
 
 	account_add(ACCOUNT_CONNECTIONS, 1);
 	if (conn) { /* if spans of it are still held, it stays behind the new one, closed */
-		pair_broken(flow, conn, ACCOUNT_LOST_GAP);
+		pair_dropped(flow, conn, ACCOUNT_LOST_GAP);
 		remove_conn(flow, conn);
 	}
 	while (flow->conns.cnt >= flow->conns.max_cnt) {
 		conn = flow->conns.lru_first;
-		pair_broken(flow, conn, ACCOUNT_LOST_EVICTED);
+		pair_dropped(flow, conn, ACCOUNT_LOST_EVICTED);
 		if (conn->held_cnt)
 			release_held(flow, JOIN_RELEASE_ALL);
 		if (flow->conns.lru_first == conn)
@@ -150,7 +150,7 @@ static void take_tail(struct flow *flow, struct conn *conn, uint64_t tail_off, u
 /* What there is of a request, if no whole one came in the client's turn, will not be completed. */
 static void end_client_turn(struct flow *flow, struct conn *conn)
 {
-	if (conn->asked != ASKED_UNSEEN)
+	if (conn->asked != ASKED_UNSEEN || conn->protocol->by_id)
 		return;
 	pair_request_missed(conn, ACCOUNT_LOST_GAP);
 	stream_lose(flow, conn, FROM_CLIENT);
@@ -163,6 +163,15 @@ static void reset_stream(struct flow *flow, struct conn *conn, enum sender sende
 
 	stream_lose(flow, conn, sender);
 	stream->lost = stream->started = stream->placed = false;
+}
+
+/* Records of both directions may be missing. */
+static void lose_both(struct flow *flow, struct conn *conn)
+{
+	account_add(ACCOUNT_GAPS, 1);
+	pair_broken(flow, conn, ACCOUNT_LOST_RING);
+	reset_stream(flow, conn, FROM_CLIENT);
+	reset_stream(flow, conn, FROM_SERVER);
 }
 
 /*
@@ -178,6 +187,11 @@ static bool take_missed_turns(struct flow *flow, struct conn *conn, enum sender 
 
 	if (!conn->turn || !conn->protocol || op->turn <= conn->turn + 1)
 		return false;
+	if (conn->protocol->by_id || conn->protocol->conclude) {
+		lose_both(flow, conn);
+		stream_turn_ended(flow, conn, sender);
+		return missed_cnt > 1;
+	}
 	end_client_turn(flow, conn);
 	/* Turns alternate; of the missed ones, those of the client's parity were requests. */
 	account_add(ACCOUNT_LOST_RING, by_client ? missed_cnt / 2 : (missed_cnt + 1) / 2);
@@ -285,6 +299,7 @@ static void take_op(struct flow *flow, const struct record_op *op)
 	struct conn *conn = conn_table__get(&flow->conns, op->cookie);
 	struct slice bytes = slice_of((const char *)(op + 1), op->head.size - sizeof(*op));
 	bool send = op->head.flags & OP_SEND, uncertain;
+	struct origin origin = origin_of(op);
 	enum sender sender;
 
 	if (!conn || conn->closed || conn->unknown) {
@@ -315,7 +330,7 @@ static void take_op(struct flow *flow, const struct record_op *op)
 		take_tail(flow, conn, op->tail_off, op->tail_ns, send);
 	align(flow, conn, sender, op);
 	place_other(conn, sender, op);
-	stream_bytes(flow, conn, sender, bytes, op);
+	stream_bytes(flow, conn, sender, bytes, &origin);
 	stream_unseen(flow, conn, sender, op->len - bytes.n, op->time_ns);
 }
 
@@ -445,7 +460,9 @@ static void end_overdue_exchanges(struct flow *flow, uint64_t now_ns)
 		uint64_t idle_ns = now_ns > x->conn->last_ns ? now_ns - x->conn->last_ns : 0;
 		const struct stream *from_server = &x->conn->streams[FROM_SERVER];
 
-		if (!x->held && !x->abandoned) {
+		if (x->uncertain && now_ns > x->last_ns)
+			idle_ns = now_ns - x->last_ns;
+		if (!x->held && !x->abandoned && !x->session) {
 			if (from_server->current == x && from_server->until_turn &&
 			    idle_ns > UNFINISHED_NS)
 				stream_turn_ended(flow, x->conn, FROM_SERVER);

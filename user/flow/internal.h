@@ -20,25 +20,49 @@
 #include "user/flow/join.h"
 #include "user/flow/route.h"
 
+#define FLOW_IDS_BUCKETS 4096u
+
 struct flow {
 	struct flow_options options;
 	struct conn_table conns;
 	struct exchange_pool exchanges;
+	struct exchange *ids[FLOW_IDS_BUCKETS]; /* those whose protocol pairs by id */
 	struct join join;
 	struct routes *routes;
 	struct wanted_headers wanted[2]; /* by enum sender */
 	struct memo *memo;
 	struct span_batch *batch;
-	struct id_source ids;
+	struct id_source ids_source;
 	uint64_t now_ns, unix_offset_ns;
 	uint64_t sweep_ns;    /* when time-outs were last looked for */
 	uint32_t in_body_cnt; /* messages whose end has not passed yet */
 	char room[MSG_ROOM_SZ];
 };
 
+/* Where and when the bytes from p on passed. */
+struct origin {
+	const char *p;
+	uint64_t off, time_ns;
+	uint32_t seq, peer_seq, tid;
+};
+
+static inline struct origin origin_of(const struct record_op *op)
+{
+	return (struct origin){
+		.p = (const char *)(op + 1),
+		.off = op->off,
+		.time_ns = op->time_ns,
+		.seq = op->seq,
+		.peer_seq = op->peer_seq,
+		.tid = op->tid,
+	};
+}
+
 /* stream.c: bytes to messages. */
 void stream_bytes(struct flow *flow, struct conn *conn, enum sender sender, struct slice bytes,
-		  const struct record_op *op);
+		  const struct origin *origin);
+/* Parses what has waited in the stream until its protocol was found. */
+void stream_resume(struct flow *flow, struct conn *conn, enum sender sender);
 /* The n last bytes of an operation were not copied. A pending head is taken as far as it goes. */
 void stream_unseen(struct flow *flow, struct conn *conn, enum sender sender, uint64_t n,
 		   uint64_t time_ns);
@@ -52,26 +76,41 @@ void stream_closed(struct flow *flow, struct conn *conn, enum sender sender);
 /* Keeps the beginning of a message until the rest comes. False when it has become too long. */
 bool stream_stash(struct stream *stream, struct slice bytes);
 /* Notes where and when the message that begins at that payload byte began. */
-void stream_mark_head(struct stream *stream, const struct record_op *op, const char *at);
+void stream_mark_head(struct stream *stream, const struct origin *origin, const char *at);
 /* Forgets what is in progress; parsing starts again with the sender's next turn. */
 void stream_lose(struct flow *flow, struct conn *conn, enum sender sender);
 
 /* pairing.c: messages to exchanges. */
-void pair_message(struct flow *flow, struct conn *conn, const struct msg *msg, uint64_t time_ns);
+/* Begins or continues an exchange; its stream's current one is then the message's. */
+void pair_message(struct flow *flow, struct conn *conn, enum sender sender, const struct msg *msg,
+		  uint64_t time_ns);
+/* Exchanges end without a (whole) answer. */
+void pair_abort(struct flow *flow, struct conn *conn, const struct msg *msg, uint64_t time_ns);
 /* The message in progress of that sender is whole. */
 void pair_message_done(struct flow *flow, struct conn *conn, enum sender sender, uint64_t time_ns);
 /* Bytes of the client's turn were missed, and a request with them: counted as cause. */
 void pair_request_missed(struct conn *conn, enum account_entry cause);
-/* Responses can no longer be told apart: drops the exchanges of the connection, counted as cause. */
+/*
+ * Bytes were missed. Where ids pair, exchanges in progress become uncertain; else responses can no
+ * longer be told apart, and all of the connection are dropped, counted as cause.
+ */
 void pair_broken(struct flow *flow, struct conn *conn, enum account_entry cause);
+/* Drops all exchanges of the connection, counted as cause. */
+void pair_dropped(struct flow *flow, struct conn *conn, enum account_entry cause);
 /* Ends all exchanges of the connection that have no whole response. */
 void pair_ended(struct flow *flow, struct conn *conn, const char *failure, uint64_t time_ns);
 /* Makes the span of an exchange now, but keeps its place: its response may still come. */
 void pair_abandon(struct flow *flow, struct exchange *x, const char *failure, uint64_t time_ns);
+/* The connection speaks another protocol from here on. */
+void pair_upgrade(struct flow *flow, struct conn *conn, const struct msg *msg, uint64_t time_ns);
+/* How much to copy of a connection whose protocol was just found. */
+void pair_begin_copying(struct flow *flow, struct conn *conn);
 
 /* detect.c: finds the connection's protocol; true once it is known. */
 bool detect_protocol(struct flow *flow, struct conn *conn, struct slice bytes,
 		     const struct record_op *op);
+/* No parser for it: the kernel need not tell more of it. */
+void detect_give_up(struct flow *flow, struct conn *conn);
 
 /* span_build.c: an exchange to a span. */
 void span_build(struct flow *flow, struct exchange *x);

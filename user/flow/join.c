@@ -6,17 +6,12 @@
 
 #define NEAR_NS 5000000000ull /* two ends of one request are never further apart */
 
-static bool is_client(const struct exchange *x)
-{
-	return x->conn->role == ROLE_CLIENT;
-}
-
 /* The same value at both ends. */
 static uint64_t key_of(const struct exchange *x)
 {
 	if (!conn_is_unix(x->conn))
 		return x->seq;
-	return is_client(x) ? x->conn->about.cookie : x->conn->about.peer_cookie;
+	return conn_began(x) ? x->conn->about.cookie : x->conn->about.peer_cookie;
 }
 
 static struct exchange **bucket_of(struct join *join, const struct exchange *x)
@@ -89,15 +84,15 @@ void join__enter(struct join *join, struct exchange *x)
 	int found_cnt = 0;
 
 	for (struct exchange *y = *bucket; y; y = y->bucket_next) {
-		if (y->peer || is_client(y) == is_client(x))
+		if (y->peer || conn_began(y) == conn_began(x))
 			continue;
-		if (is_client(x) ? are_two_ends(x, y) : are_two_ends(y, x)) {
+		if (conn_began(x) ? are_two_ends(x, y) : are_two_ends(y, x)) {
 			found = y;
 			found_cnt++;
 		}
 	}
 	if (found_cnt == 1)
-		link_ends(is_client(x) ? x : found, is_client(x) ? found : x);
+		link_ends(conn_began(x) ? x : found, conn_began(x) ? found : x);
 	x->bucket_next = *bucket;
 	x->bucket_link = bucket;
 	if (*bucket)
@@ -109,7 +104,7 @@ void join__disown(struct exchange *x)
 {
 	struct exchange *server = x->peer;
 
-	if (!server || !is_client(x) || server->parent_method != PARENT_SOCKET)
+	if (!server || !conn_began(x) || server->parent_method != PARENT_SOCKET)
 		return;
 	server->parent_method = PARENT_NONE;
 	server->parent_id = (struct span_id){{0}};
@@ -126,7 +121,7 @@ void join__leave(struct join *join, struct exchange *x)
 	}
 	if (x->peer) {
 		/* The client has read the whole response: the server had sent it by then. */
-		if (is_client(x) && x->responded)
+		if (conn_began(x) && x->responded)
 			x->peer->end_bound_ns = x->end_ns;
 		x->peer->peer = NULL;
 		x->peer = NULL;
@@ -135,7 +130,7 @@ void join__leave(struct join *join, struct exchange *x)
 
 bool join__should_hold(const struct join *join, const struct exchange *x)
 {
-	return x->parent_method == PARENT_NONE && !is_client(x) && !x->conn->peer_absent &&
+	return x->parent_method == PARENT_NONE && !conn_began(x) && !x->conn->peer_absent &&
 	       join->held_cnt < JOIN_HELD_MAX;
 }
 

@@ -8,6 +8,8 @@
  * direction too (64 bits that agree by chance once in 10^19). Unix sockets name their peer. Two
  * candidates mean none.
  *
+ * "Client" here is the end that began the exchange, which for a delivery is the connection's server.
+ *
  * Either end's record may come first: the client's hook runs after its packets left. So both ends
  * wait in one table by sequence number, and a server's exchange that completes without having
  * found its client is held a moment before it becomes a root.

@@ -30,7 +30,7 @@ static void adapt_copying(struct flow *flow, struct conn *conn)
 {
 	uint32_t want = COPY_MIN;
 
-	if (conn->pipelined) {
+	if (conn->pipelined || conn->protocol->by_id) {
 		tell_copy(flow, conn, COPY_MAX, PIPELINED_TURN);
 		return;
 	}
@@ -42,6 +42,12 @@ static void adapt_copying(struct flow *flow, struct conn *conn)
 		tell_copy(flow, conn, want, want * 4);
 }
 
+void pair_begin_copying(struct flow *flow, struct conn *conn)
+{
+	if (conn->protocol->by_id)
+		adapt_copying(flow, conn);
+}
+
 static void note_pipelining(struct flow *flow, struct conn *conn)
 {
 	if (conn->pipelined)
@@ -50,32 +56,56 @@ static void note_pipelining(struct flow *flow, struct conn *conn)
 	adapt_copying(flow, conn);
 }
 
-static void append(struct conn *conn, struct exchange *x)
+static struct exchange **bucket_of(struct flow *flow, const struct conn *conn,
+				   enum sender initiator, uint64_t id)
 {
+	uint64_t hash = conn->about.cookie * 0x9e3779b97f4a7c15ull + id * 2 + initiator;
+
+	return &flow->ids[(hash * 0xd6e8feb86659fd93ull >> 40) % FLOW_IDS_BUCKETS];
+}
+
+static void append(struct flow *flow, struct conn *conn, struct exchange *x)
+{
+	struct exchange **bucket = bucket_of(flow, conn, x->initiator, x->id);
+
 	x->conn = conn;
 	x->protocol = conn->protocol;
 	x->process_id = conn->process_id;
 	x->next = NULL;
+	x->prev = conn->last;
 	if (conn->last)
 		conn->last->next = x;
 	else
 		conn->first = x;
 	conn->last = x;
 	conn->exchange_cnt++;
+	if (!conn->protocol->by_id)
+		return;
+	x->id_next = *bucket;
+	x->id_link = bucket;
+	if (*bucket)
+		(*bucket)->id_link = &x->id_next;
+	*bucket = x;
 }
 
 static void unlink_exchange(struct exchange *x)
 {
 	struct conn *conn = x->conn;
-	struct exchange **at = &conn->first, *before = NULL;
 
-	while (*at != x) {
-		before = *at;
-		at = &before->next;
+	if (x->prev)
+		x->prev->next = x->next;
+	else
+		conn->first = x->next;
+	if (x->next)
+		x->next->prev = x->prev;
+	else
+		conn->last = x->prev;
+	if (x->id_link) {
+		*x->id_link = x->id_next;
+		if (x->id_next)
+			x->id_next->id_link = x->id_link;
+		x->id_link = NULL;
 	}
-	*at = x->next;
-	if (conn->last == x)
-		conn->last = before;
 	conn->exchange_cnt--;
 	for (int sender = FROM_CLIENT; sender <= FROM_SERVER; sender++)
 		if (conn->streams[sender].current == x)
@@ -109,45 +139,58 @@ static void pair_complete(struct flow *flow, struct exchange *x)
 		span_build(flow, x);
 		exchange_pool__put(&flow->exchanges, x);
 	}
-	adapt_copying(flow, conn);
+	if (conn->protocol)
+		adapt_copying(flow, conn);
 }
 
-static struct exchange *find_unanswered(struct conn *conn, uint64_t id)
+/* One that may have been answered in what was missed is lost; any other ends as it is. */
+static void end_exchange(struct flow *flow, struct exchange *x, struct slice failure,
+			 uint64_t time_ns)
+{
+	if (x->uncertain && !x->abandoned) {
+		account_add(ACCOUNT_LOST_GAP, 1);
+		drop(flow, x);
+		return;
+	}
+	x->failure = failure;
+	x->end_ns = time_ns;
+	pair_complete(flow, x);
+}
+
+static struct exchange *find(struct flow *flow, struct conn *conn, enum sender initiator,
+			     uint64_t id)
 {
 	struct exchange *x = conn->first;
 
-	while (x && (x->responded || x->id != id))
-		x = x->next;
+	if (!conn->protocol->by_id) {
+		while (x && (x->responded || x->session || x->initiator != initiator))
+			x = x->next;
+		return x;
+	}
+	x = *bucket_of(flow, conn, initiator, id);
+	while (x && (x->conn != conn || x->id != id || x->initiator != initiator))
+		x = x->id_next;
 	return x;
 }
 
 void pair_request_missed(struct conn *conn, enum account_entry cause)
 {
+	if (conn->protocol && conn->protocol->by_id)
+		return;
 	account_add(cause, 1);
 	conn->asked = ASKED_COUNTED;
 }
 
-static void begin_request(struct flow *flow, struct conn *conn, const struct msg *msg,
-			  uint64_t time_ns)
+static struct exchange *new_exchange(struct flow *flow, struct conn *conn,
+				     const struct stream *stream, uint64_t time_ns)
 {
-	struct stream *stream = &conn->streams[FROM_CLIENT];
-	struct exchange *x = NULL;
+	struct exchange *x = exchange_pool__take(&flow->exchanges);
 
-	account_add(ACCOUNT_REQUESTS, 1);
-	stream->current = NULL;
-	conn->asked = ASKED_COUNTED;
-	if (conn->quarantined || (conn->last && !conn->last->responded))
-		note_pipelining(flow, conn);
-	if (conn->quarantined) {
-		account_add(ACCOUNT_LOST_GAP, 1);
-		return;
-	}
-	x = exchange_pool__take(&flow->exchanges);
 	if (!x) {
 		account_add(ACCOUNT_LOST_EVICTED, 1);
-		pair_broken(flow, conn, ACCOUNT_LOST_EVICTED);
-		conn->quarantined = true;
-		return;
+		pair_dropped(flow, conn, ACCOUNT_LOST_EVICTED);
+		conn->quarantined = !conn->protocol->by_id;
+		return NULL;
 	}
 	x->start_ns = x->last_ns = time_ns;
 	x->off = stream->head_off;
@@ -155,58 +198,192 @@ static void begin_request(struct flow *flow, struct conn *conn, const struct msg
 	x->peer_seq = stream->head_peer_seq;
 	x->tid = stream->head_tid;
 	x->sampled = conn->sampled && conn->sampled_off == x->off;
-	append(conn, x);
-	stream->current = x;
-	exchange__keep_request(x, msg);
-	x->span_id = id_source__span_id(&flow->ids);
+	x->span_id = id_source__span_id(&flow->ids_source);
+	return x;
+}
+
+static void identify(struct flow *flow, struct exchange *x)
+{
 	if (x->parent_method == PARENT_NONE) {
-		x->trace_id = id_source__trace_id(&flow->ids);
+		x->trace_id = id_source__trace_id(&flow->ids_source);
 		x->trace_flags = SPAN_FLAG_SAMPLED | SPAN_FLAG_RANDOM;
 	}
 	join__enter(&flow->join, x);
 }
 
-static void begin_response(struct conn *conn, const struct msg *msg)
+static void begin_request(struct flow *flow, struct conn *conn, enum sender sender,
+			  const struct msg *msg, uint64_t time_ns)
 {
-	struct exchange *x = conn->quarantined ? NULL : find_unanswered(conn, msg->id);
+	struct stream *stream = &conn->streams[sender];
+	bool in_order =
+		!conn->protocol->by_id && msg->initiator == FROM_CLIENT && msg->kind == MSG_REQUEST;
+	struct exchange *x = NULL;
 
-	conn->streams[FROM_SERVER].current = x;
+	account_add(ACCOUNT_REQUESTS, 1);
+	account_add(ACCOUNT_LOST_GAP, msg->missed_cnt);
+	stream->current = NULL;
+	if (sender == FROM_CLIENT)
+		conn->asked = ASKED_COUNTED;
+	if (in_order && (conn->quarantined || (conn->last && !conn->last->responded)))
+		note_pipelining(flow, conn);
+	if (in_order && conn->quarantined) {
+		account_add(ACCOUNT_LOST_GAP, 1);
+		return;
+	}
+	x = new_exchange(flow, conn, stream, time_ns);
+	if (!x)
+		return;
+	x->initiator = msg->initiator;
+	x->oneway = msg->kind == MSG_ONEWAY;
+	exchange__keep_request(x, msg);
+	append(flow, conn, x);
+	stream->current = x;
+	identify(flow, x);
+}
+
+static void begin_response(struct flow *flow, struct conn *conn, enum sender sender,
+			   const struct msg *msg)
+{
+	struct exchange *x = conn->quarantined ? NULL : find(flow, conn, msg->initiator, msg->id);
+
+	conn->streams[sender].current = x;
 	account_add(ACCOUNT_RESPONSES, 1);
 	if (x && !x->answer_tid)
-		x->answer_tid = conn->streams[FROM_SERVER].head_tid;
+		x->answer_tid = conn->streams[sender].head_tid;
 	if (x)
 		exchange__keep_response(x, msg);
-	else if (conn->asked == ASKED_BEFORE)
+	else if (conn->protocol->by_id && conn->gapped && !conn->protocol->counts_missed)
+		account_add(ACCOUNT_LOST_GAP, 1);
+	else if (conn->asked == ASKED_BEFORE || conn->protocol->by_id)
 		account_add(ACCOUNT_RESPONSES_EARLY, 1);
 }
 
-/* The connection speaks another protocol from here on. */
-static void upgrade(struct flow *flow, struct conn *conn, uint64_t time_ns)
+static void add_part(struct flow *flow, struct conn *conn, enum sender sender,
+		     const struct msg *msg)
 {
-	struct exchange *x = conn->streams[FROM_SERVER].current;
+	struct stream *stream = &conn->streams[sender];
+	struct exchange *x = stream->current;
 
-	stream_lose(flow, conn, FROM_CLIENT);
-	stream_lose(flow, conn, FROM_SERVER);
-	if (x) {
-		x->end_ns = time_ns;
-		pair_complete(flow, x);
+	if (conn->protocol->by_id) {
+		x = find(flow, conn, msg->initiator, msg->id);
+		if (x && sender != x->initiator && !x->responded)
+			x = NULL; /* its beginning was missed */
+		stream->current = x;
 	}
-	pair_ended(flow, conn, "connection_closed", time_ns);
+	if (x)
+		exchange__keep_part(x, sender == x->initiator, msg);
+}
+
+void pair_message(struct flow *flow, struct conn *conn, enum sender sender, const struct msg *msg,
+		  uint64_t time_ns)
+{
+	if (msg->kind == MSG_REQUEST || msg->kind == MSG_ONEWAY)
+		begin_request(flow, conn, sender, msg, time_ns);
+	else if (msg->kind == MSG_RESPONSE)
+		begin_response(flow, conn, sender, msg);
+	else
+		add_part(flow, conn, sender, msg);
+}
+
+/* The answer in progress, else the oldest that waits for one. */
+static struct exchange *aborted(struct flow *flow, struct conn *conn, const struct msg *msg)
+{
+	struct exchange *x = conn->streams[!msg->initiator].current;
+
+	if (!conn->protocol->by_id && x && x->initiator == msg->initiator)
+		return x;
+	return find(flow, conn, msg->initiator, msg->id);
+}
+
+void pair_abort(struct flow *flow, struct conn *conn, const struct msg *msg, uint64_t time_ns)
+{
+	bool before = msg->flags & MESSAGE_ALL_BEFORE, after = msg->flags & MESSAGE_ALL_AFTER;
+	struct exchange *last = after ? NULL : aborted(flow, conn, msg), *next;
+
+	if (!after && !before) {
+		if (last)
+			end_exchange(flow, last, msg->failure, time_ns);
+		return;
+	}
+	for (struct exchange *x = conn->first; x; x = next) {
+		bool is_last = x == last;
+
+		next = is_last ? NULL : x->next;
+		if (x->initiator == msg->initiator && !x->session && (!after || x->id > msg->id))
+			end_exchange(flow, x, msg->failure, time_ns);
+	}
+}
+
+static const struct protocol *protocol_of_name(struct slice name)
+{
+	FOR_EACH_PROTOCOL (protocol)
+		if (name.n && slice_eq(slice_str(protocol->name), name))
+			return protocol;
+	return NULL;
+}
+
+/* The connection as an exchange: asked for by the request that has just been granted. */
+static struct exchange *new_session(struct flow *flow, struct conn *conn,
+				    const struct exchange *granted)
+{
+	struct exchange *x = exchange_pool__take(&flow->exchanges);
+
+	if (!x) {
+		account_add(ACCOUNT_LOST_EVICTED, 1);
+		return NULL;
+	}
+	x->session = true;
+	x->process_id = conn->process_id;
+	x->start_ns = x->last_ns = granted->start_ns;
+	x->off = granted->off + 1; /* its own, and the same at both ends */
+	x->seq = granted->seq + 1;
+	x->peer_seq = granted->peer_seq;
+	x->tid = granted->tid;
+	x->span_id = id_source__span_id(&flow->ids_source);
+	exchange__keep_request(x, &(struct msg){.attrs = granted->request});
+	x->parent_method = granted->parent_method == PARENT_HEADER ? PARENT_HEADER : PARENT_NONE;
+	x->trace_id = granted->trace_id;
+	x->parent_id = x->parent_method == PARENT_HEADER ? granted->parent_id : x->parent_id;
+	x->trace_flags = granted->trace_flags;
+	return x;
+}
+
+static void start_over(struct flow *flow, struct conn *conn, struct slice next)
+{
 	conn_table__set_protocol(&flow->conns, conn, NULL);
 	for (int sender = FROM_CLIENT; sender <= FROM_SERVER; sender++)
 		conn->streams[sender].started = conn->streams[sender].placed = false;
 	conn->detect_tries = 0;
 	conn->unknown_bytes = 0;
+	if (!next.n)
+		return;
+	conn->label = next;
+	detect_give_up(flow, conn);
 }
 
-void pair_message(struct flow *flow, struct conn *conn, const struct msg *msg, uint64_t time_ns)
+void pair_upgrade(struct flow *flow, struct conn *conn, const struct msg *msg, uint64_t time_ns)
 {
-	if (msg->kind == MSG_REQUEST)
-		begin_request(flow, conn, msg, time_ns);
-	else
-		begin_response(conn, msg);
-	if (msg->flags & MESSAGE_UPGRADE)
-		upgrade(flow, conn, time_ns);
+	const struct protocol *next = protocol_of_name(msg->upgrade);
+	struct exchange *x = conn->streams[FROM_SERVER].current, *session = NULL;
+
+	if (next && next->conclude && x)
+		session = new_session(flow, conn, x);
+	stream_lose(flow, conn, FROM_CLIENT);
+	stream_lose(flow, conn, FROM_SERVER);
+	if (x)
+		end_exchange(flow, x, SLICE(""), time_ns);
+	pair_ended(flow, conn, "connection_closed", time_ns);
+	if (!next || conn_table__set_protocol(&flow->conns, conn, next)) {
+		start_over(flow, conn, msg->upgrade);
+		return;
+	}
+	conn->streams[FROM_CLIENT].lost = conn->streams[FROM_SERVER].lost = false;
+	conn->pipelined = conn->quarantined = false;
+	if (session) {
+		append(flow, conn, session);
+		join__enter(&flow->join, session);
+	}
+	pair_begin_copying(flow, conn);
 }
 
 void pair_message_done(struct flow *flow, struct conn *conn, enum sender sender, uint64_t time_ns)
@@ -217,7 +394,7 @@ void pair_message_done(struct flow *flow, struct conn *conn, enum sender sender,
 	if (!x)
 		return;
 	x->last_ns = time_ns;
-	if (sender == FROM_CLIENT) {
+	if (!x->oneway && (sender == x->initiator || !x->responded)) {
 		x->request_done = true;
 		return;
 	}
@@ -225,7 +402,7 @@ void pair_message_done(struct flow *flow, struct conn *conn, enum sender sender,
 	pair_complete(flow, x);
 }
 
-void pair_broken(struct flow *flow, struct conn *conn, enum account_entry cause)
+void pair_dropped(struct flow *flow, struct conn *conn, enum account_entry cause)
 {
 	uint32_t lost_cnt = 0;
 
@@ -236,8 +413,29 @@ void pair_broken(struct flow *flow, struct conn *conn, enum account_entry cause)
 		drop(flow, x);
 	}
 	account_add(cause, lost_cnt);
+}
+
+void pair_broken(struct flow *flow, struct conn *conn, enum account_entry cause)
+{
+	conn->gapped = true;
+	if (conn->protocol && (conn->protocol->by_id || conn->protocol->conclude)) {
+		for (struct exchange *x = conn->first; x; x = x->next)
+			x->uncertain = !x->session;
+		return;
+	}
+	pair_dropped(flow, conn, cause);
 	if (conn->pipelined)
 		conn->quarantined = true;
+}
+
+/* What the parser has counted over the life of the connection. */
+static void conclude(struct conn *conn, struct exchange *session)
+{
+	struct attr storage[MSG_ATTRS_MAX];
+	struct msg msg = {.attrs = {.v = storage, .cap = MSG_ATTRS_MAX}};
+
+	conn->protocol->conclude(conn->state, &msg);
+	exchange__keep_response(session, &msg);
 }
 
 void pair_ended(struct flow *flow, struct conn *conn, const char *failure, uint64_t time_ns)
@@ -245,15 +443,23 @@ void pair_ended(struct flow *flow, struct conn *conn, const char *failure, uint6
 	while (conn->first) {
 		struct exchange *x = conn->first;
 
-		x->failure = failure;
-		x->end_ns = time_ns;
-		pair_complete(flow, x);
+		if (x->session && conn->protocol && conn->protocol->conclude) {
+			conclude(conn, x);
+			end_exchange(flow, x, SLICE(""), time_ns);
+		} else {
+			end_exchange(flow, x, slice_str(failure), time_ns);
+		}
 	}
 }
 
 void pair_abandon(struct flow *flow, struct exchange *x, const char *failure, uint64_t time_ns)
 {
-	x->failure = failure;
+	if (x->uncertain) {
+		account_add(ACCOUNT_LOST_GAP, 1);
+		drop(flow, x);
+		return;
+	}
+	x->failure = slice_str(failure);
 	x->end_ns = time_ns;
 	x->abandoned = true;
 	join__leave(&flow->join, x);

@@ -18,6 +18,23 @@ static struct slice method_name(enum parent_method method)
 	return SLICE("none");
 }
 
+static enum span_kind kind_of(const struct exchange *x, enum described_kind kind)
+{
+	switch (kind) {
+	case KIND_CLIENT:
+		return SPAN_CLIENT;
+	case KIND_SERVER:
+		return SPAN_SERVER;
+	case KIND_PRODUCER:
+		return SPAN_PRODUCER;
+	case KIND_CONSUMER:
+		return SPAN_CONSUMER;
+	case KIND_OF_SIDE:
+		break;
+	}
+	return conn_began(x) ? SPAN_CLIENT : SPAN_SERVER;
+}
+
 static struct exchange_view view_of(const struct exchange *x)
 {
 	const struct conn *conn = x->conn;
@@ -26,6 +43,8 @@ static struct exchange_view view_of(const struct exchange *x)
 
 	return (struct exchange_view){
 		.side = client ? SIDE_CLIENT : SIDE_SERVER,
+		.initiator = x->initiator,
+		.oneway = x->oneway,
 		.request = &x->request,
 		.response = &x->response,
 		.server_address = client ? remote : local,
@@ -35,7 +54,7 @@ static struct exchange_view view_of(const struct exchange *x)
 		.unix_socket = conn_is_unix(conn),
 		.request_body_sz = x->request_body_sz,
 		.response_body_sz = x->response_body_sz,
-		.failure = slice_str(x->failure),
+		.failure = x->failure,
 	};
 }
 
@@ -110,7 +129,7 @@ static void set_identity(struct flow *flow, struct exchange *x, struct span *spa
 	span->parent_id = x->parent_id;
 	span->flags = x->trace_flags | SPAN_FLAG_HAS_IS_REMOTE;
 	if (x->parent_method == PARENT_HEADER ||
-	    (x->parent_method == PARENT_SOCKET && x->conn->role != ROLE_CLIENT))
+	    (x->parent_method == PARENT_SOCKET && !conn_began(x)))
 		span->flags |= SPAN_FLAG_IS_REMOTE;
 	span->trace_state = arena__copy(&flow->batch->arena, x->trace_state, failed);
 	span->start_ns = x->start_ns + flow->unix_offset_ns;
@@ -155,6 +174,7 @@ void span_build(struct flow *flow, struct exchange *x)
 	bool failed = x->text_cut;
 	struct span *span;
 
+	about.kind = KIND_OF_SIDE;
 	about.operation = about.route_path = SLICE("");
 	about.error = false;
 	about.attrs = (struct attrs){.v = storage, .cap = SPAN_ATTRS_MAX};
@@ -165,7 +185,7 @@ void span_build(struct flow *flow, struct exchange *x)
 		account_add(ACCOUNT_LOST_MEMORY, 1);
 		return;
 	}
-	span->kind = view.side == SIDE_CLIENT ? SPAN_CLIENT : SPAN_SERVER;
+	span->kind = kind_of(x, about.kind);
 	span->status = about.error ? SPAN_STATUS_ERROR : SPAN_STATUS_UNSET;
 	span->scope = slice_str(x->protocol->name);
 	set_identity(flow, x, span, &failed);

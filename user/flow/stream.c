@@ -37,7 +37,7 @@ void stream_lose(struct flow *flow, struct conn *conn, enum sender sender)
 		flow->in_body_cnt--;
 	stream->in_message = stream->more = stream->until_turn = stream->until_close = false;
 	stream->skip = 0;
-	stream->head_len = 0;
+	stream->head_len = stream->good_cnt = 0;
 	stream->current = NULL;
 	stream->lost = true;
 	resync(conn, sender);
@@ -55,6 +55,30 @@ static void end_with_turn(struct flow *flow, struct conn *conn, enum sender send
 	stream_lose(flow, conn, sender);
 }
 
+/* A part has passed, and others may come between it and the next one of its message. */
+static void part_done(struct flow *flow, struct conn *conn, enum sender sender)
+{
+	struct stream *stream = &conn->streams[sender];
+
+	if (!conn->protocol->by_id)
+		return;
+	if (stream->current)
+		stream->current->last_ns = stream->last_ns;
+	if (stream->in_message)
+		flow->in_body_cnt--;
+	stream->in_message = stream->more = false;
+	stream->current = NULL;
+}
+
+/* The message may be over, or its part: nothing of it is still to pass. */
+static void bytes_done(struct flow *flow, struct conn *conn, enum sender sender)
+{
+	if (conn->streams[sender].more)
+		part_done(flow, conn, sender);
+	else
+		message_done(flow, conn, sender);
+}
+
 /* Body bytes pass. */
 static void pass_body(struct flow *flow, struct conn *conn, enum sender sender, uint64_t n,
 		      uint64_t time_ns)
@@ -65,60 +89,86 @@ static void pass_body(struct flow *flow, struct conn *conn, enum sender sender, 
 	if (n == 0)
 		return;
 	stream->last_ns = time_ns;
-	if (x && sender == FROM_CLIENT)
+	if (x && (sender == x->initiator || !x->responded))
 		x->request_body_sz += n;
 	else if (x)
 		x->response_body_sz += n;
 	if (stream->until_close)
 		return;
 	stream->skip -= n;
-	if (stream->skip == 0 && !stream->more)
-		message_done(flow, conn, sender);
+	if (stream->skip == 0 && stream->in_message)
+		bytes_done(flow, conn, sender);
 }
 
-/* What the parser said about the message that begins here. */
+/* A cut head or part, of which not even the length is known. */
+static void take_truncated(struct flow *flow, struct conn *conn, enum sender sender)
+{
+	if (conn->protocol->by_id) {
+		pair_broken(flow, conn, ACCOUNT_LOST_GAP);
+		stream_lose(flow, conn, sender);
+	} else if (conn->streams[sender].in_message) {
+		end_with_turn(flow, conn, sender);
+	}
+}
+
+/* A message that begins, goes on or ends here. False if nothing of it is to be followed. */
+static bool take_exchange(struct flow *flow, struct conn *conn, enum sender sender,
+			  const struct msg *msg)
+{
+	struct stream *stream = &conn->streams[sender];
+	bool begins = msg->kind != MSG_PART && msg->kind != MSG_END;
+
+	if (begins || conn->protocol->by_id)
+		begin_message(flow, stream);
+	pair_message(flow, conn, sender, msg, begins ? stream->head_ns : stream->last_ns);
+	if (msg->flags & MESSAGE_UPGRADE)
+		return true;
+	if (msg->kind == MSG_RESPONSE && !stream->current && !conn->protocol->by_id) {
+		/* Without its request even where it ends is not certain. */
+		stream_lose(flow, conn, sender);
+		return false;
+	}
+	if (begins) {
+		stream->more = msg->flags & MESSAGE_HAS_PARTS;
+		stream->until_close = msg->flags & MESSAGE_UNTIL_CLOSE;
+	} else {
+		stream->more = msg->kind == MSG_PART;
+	}
+	return true;
+}
+
+/* What the parser said about the bytes that begin here. */
 static void take_message(struct flow *flow, struct conn *conn, enum sender sender,
 			 const struct msg *msg)
 {
 	struct stream *stream = &conn->streams[sender];
+	bool of_exchange = msg->kind != MSG_NONE && msg->kind != MSG_ABORT;
 
 	stream->skip = msg->skip;
-	if (msg->kind == MSG_REQUEST || msg->kind == MSG_RESPONSE) {
-		begin_message(flow, stream);
-		pair_message(flow, conn, msg, stream->head_ns);
-		if (!conn->protocol)
-			return;
-		if (msg->kind == MSG_RESPONSE && !stream->current) {
-			/* Without its request even where it ends is not certain. */
-			stream_lose(flow, conn, sender);
-			return;
-		}
-		stream->more = msg->flags & MESSAGE_HAS_PARTS;
-		stream->until_close = msg->flags & MESSAGE_UNTIL_CLOSE;
-	}
-	if (msg->flags & MESSAGE_TRUNCATED) {
-		/* A cut head or part: where the next one begins is not known. */
-		if (stream->in_message)
-			end_with_turn(flow, conn, sender);
+	if (msg->kind == MSG_ABORT)
+		pair_abort(flow, conn, msg, stream->last_ns);
+	if (of_exchange && !take_exchange(flow, conn, sender, msg))
+		return;
+	if (msg->flags & MESSAGE_UPGRADE) {
+		pair_upgrade(flow, conn, msg, stream->last_ns);
 		return;
 	}
-	if (msg->kind == MSG_NONE)
-		return;
-	if (msg->kind == MSG_END)
-		stream->more = false;
-	if (!stream->skip && !stream->more && !stream->until_close)
-		message_done(flow, conn, sender);
+	if (msg->flags & MESSAGE_TRUNCATED)
+		take_truncated(flow, conn, sender);
+	else if (of_exchange && !stream->skip && !stream->until_close)
+		bytes_done(flow, conn, sender);
 }
 
 static ssize_t parse(struct flow *flow, struct conn *conn, enum sender sender, struct slice bytes,
 		     bool last, struct msg *msg, struct attr *storage)
 {
-	struct exchange *oldest = conn->first;
+	struct exchange *oldest =
+		sender == FROM_SERVER && !conn->protocol->by_id ? conn->first : NULL;
 
-	while (oldest && oldest->responded)
+	while (oldest && (oldest->responded || oldest->initiator != FROM_CLIENT))
 		oldest = oldest->next;
 	*msg = (struct msg){
-		.tag = sender == FROM_SERVER && oldest ? oldest->tag : 0,
+		.tag = oldest ? oldest->tag : 0,
 		.wanted = &flow->wanted[sender],
 		.attrs = {.v = storage, .cap = MSG_ATTRS_MAX},
 		.room = flow->room,
@@ -132,6 +182,7 @@ static ssize_t parse(struct flow *flow, struct conn *conn, enum sender sender, s
 static void malformed(struct flow *flow, struct conn *conn, enum sender sender)
 {
 	account_add(ACCOUNT_GAPS, 1);
+	conn->malformed_cnt++;
 	if (sender == FROM_CLIENT && !conn->exchange_cnt && !conn->streams[sender].in_message)
 		pair_request_missed(conn, ACCOUNT_LOST_UNPARSED);
 	else if (sender == FROM_CLIENT)
@@ -160,22 +211,54 @@ bool stream_stash(struct stream *stream, struct slice bytes)
 	return true;
 }
 
+/* Parses what there is of the bytes, the last ones that were copied. */
+static void parse_cut(struct flow *flow, struct conn *conn, enum sender sender, struct slice bytes)
+{
+	struct stream *stream = &conn->streams[sender];
+	struct attr storage[MSG_ATTRS_MAX];
+
+	while (bytes.n && conn->protocol && !stream->lost && !stream->skip &&
+	       !stream->until_close && !stream->until_turn) {
+		struct msg msg;
+		ssize_t n = parse(flow, conn, sender, bytes, true, &msg, storage);
+
+		if (n <= 0 || (size_t)n > bytes.n) {
+			malformed(flow, conn, sender);
+			return;
+		}
+		take_message(flow, conn, sender, &msg);
+		bytes = slice_after(bytes, (size_t)n);
+		stream->head_off += (uint64_t)n;
+		stream->head_seq += (uint32_t)n;
+	}
+}
+
 /* The rest of the pending head will not come: takes what there is. */
 static void cut_head(struct flow *flow, struct conn *conn, enum sender sender)
 {
 	struct stream *stream = &conn->streams[sender];
 	struct slice head = slice_of(stream->head, stream->head_len);
-	struct attr storage[MSG_ATTRS_MAX];
-	struct msg msg;
 
 	stream->head_len = 0;
 	if (conn->head_max < head.n)
 		conn->head_max = (uint32_t)head.n * 2;
-	if (parse(flow, conn, sender, head, true, &msg, storage) > 0 &&
-	    (msg.flags & MESSAGE_TRUNCATED))
-		take_message(flow, conn, sender, &msg);
-	else
-		malformed(flow, conn, sender);
+	parse_cut(flow, conn, sender, head);
+}
+
+/* Of the bytes that waited, the first n were a message: what follows them, past its body, waits on. */
+static void keep_waiting(struct flow *flow, struct conn *conn, enum sender sender, uint32_t waited,
+			 uint32_t n)
+{
+	struct stream *stream = &conn->streams[sender];
+	uint32_t rest = waited - n, body = stream->skip < rest ? (uint32_t)stream->skip : rest;
+
+	if (stream->lost || stream->until_close || stream->until_turn)
+		return;
+	pass_body(flow, conn, sender, body, stream->last_ns);
+	memmove(stream->head, stream->head + n + body, rest - body);
+	stream->head_len = rest - body;
+	stream->head_off += n + body;
+	stream->head_seq += n + body;
 }
 
 /*
@@ -212,34 +295,33 @@ static struct slice parse_one(struct flow *flow, struct conn *conn, enum sender 
 		return SLICE("");
 	}
 	stream->last_ns = time_ns;
+	stream->good_cnt++;
 	if ((size_t)n > conn->head_max)
 		conn->head_max = (uint32_t)n;
+	if (sender == FROM_CLIENT)
+		conn->asked = ASKED_COUNTED;
 	/* msg points into the stash: it may be used until take_message returns. */
 	stream->head_len = 0;
 	take_message(flow, conn, sender, &msg);
 	if (waited <= (size_t)n)
 		return slice_after(bytes, (size_t)n - waited);
-	/* Blank lines that waited until a protocol was found: the head is what follows them. */
-	memmove(stream->head, stream->head + n, waited - (size_t)n);
-	stream->head_len = waited - (uint32_t)n;
-	stream->head_off += (uint32_t)n;
-	stream->head_seq += (uint32_t)n;
+	keep_waiting(flow, conn, sender, waited, (uint32_t)n);
 	return bytes;
 }
 
-void stream_mark_head(struct stream *stream, const struct record_op *op, const char *at)
+void stream_mark_head(struct stream *stream, const struct origin *origin, const char *at)
 {
-	uint32_t before = (uint32_t)(at - (const char *)(op + 1));
+	uint32_t before = (uint32_t)(at - origin->p);
 
-	stream->head_ns = op->time_ns;
-	stream->head_off = op->off + before;
-	stream->head_seq = op->seq + before;
-	stream->head_peer_seq = op->peer_seq;
-	stream->head_tid = op->tid;
+	stream->head_ns = origin->time_ns;
+	stream->head_off = origin->off + before;
+	stream->head_seq = origin->seq + before;
+	stream->head_peer_seq = origin->peer_seq;
+	stream->head_tid = origin->tid;
 }
 
 void stream_bytes(struct flow *flow, struct conn *conn, enum sender sender, struct slice bytes,
-		  const struct record_op *op)
+		  const struct origin *origin)
 {
 	struct stream *stream = &conn->streams[sender];
 
@@ -248,18 +330,37 @@ void stream_bytes(struct flow *flow, struct conn *conn, enum sender sender, stru
 			size_t used = stream->until_close || bytes.n < stream->skip ? bytes.n
 										    : stream->skip;
 
-			pass_body(flow, conn, sender, used, op->time_ns);
+			pass_body(flow, conn, sender, used, origin->time_ns);
 			bytes = slice_after(bytes, used);
 			continue;
 		}
 		if (stream->until_turn || stream->lost) {
-			stream->last_ns = op->time_ns;
+			stream->last_ns = origin->time_ns;
 			return;
 		}
 		if (!stream->head_len)
-			stream_mark_head(stream, op, bytes.p);
-		bytes = parse_one(flow, conn, sender, bytes, op->time_ns);
+			stream_mark_head(stream, origin, bytes.p);
+		bytes = parse_one(flow, conn, sender, bytes, origin->time_ns);
 	}
+}
+
+void stream_resume(struct flow *flow, struct conn *conn, enum sender sender)
+{
+	struct stream *stream = &conn->streams[sender];
+	struct slice waited = slice_of(stream->head, stream->head_len);
+	struct origin origin = {
+		.p = stream->head,
+		.off = stream->head_off,
+		.time_ns = stream->head_ns,
+		.seq = stream->head_seq,
+		.peer_seq = stream->head_peer_seq,
+		.tid = stream->head_tid,
+	};
+
+	stream->head = NULL;
+	stream->head_len = stream->head_cap = 0;
+	stream_bytes(flow, conn, sender, waited, &origin);
+	free((char *)waited.p);
 }
 
 /* The sender's turn in which the stream was last seen is over, and its next one has begun. */
@@ -312,7 +413,8 @@ void stream_unseen(struct flow *flow, struct conn *conn, enum sender sender, uin
 	stream->last_ns = time_ns;
 	if (stream->until_turn || stream->lost)
 		return;
-	if (!stream->in_message || (sender == FROM_CLIENT && is_request_over(conn))) {
+	if (conn->protocol->by_id || !stream->in_message ||
+	    (sender == FROM_CLIENT && is_request_over(conn))) {
 		lose_framing(flow, conn, sender);
 		return;
 	}

@@ -176,7 +176,8 @@ struct protocol {
 	 * concern only the messages they were part of.
 	 */
 	bool by_id;
-	bool datagrams;			 /* over UDP: each datagram is one message */
+	bool counts_missed; /* parse sets msg.missed_cnt: unseen requests are known from the ids */
+	bool datagrams;	    /* over UDP: each datagram is one message */
 	const struct frame_shape *shape; /* NULL: its frames have none that the kernel could walk */
 	/* Would parse accept head as the first bytes of a message by sender? */
 	enum detect (*detect)(enum sender sender, struct slice head);
