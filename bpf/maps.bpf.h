@@ -37,6 +37,16 @@ __u32 self_pid = 0;
 /* Some thread has used sendmmsg or recvmmsg: only then their state needs care. */
 __u32 mmsg_used = 0;
 
+/* Where the walk of one direction's frames is. */
+struct frame_walk {
+	__u64 next;	 /* stream offset of the next byte of a header */
+	__u32 keep_left; /* bytes of the current frame that are still to be copied */
+	__u8 header[FRAME_HEADER_MAX];
+	__u8 header_len; /* of a header that is not whole yet */
+	__u8 mode;	 /* enum walk_mode */
+	__u8 generation;
+};
+
 struct connection_state {
 	__u64 cookie;		   /* the socket's, once announced */
 	__u64 tx_off, rx_off;	   /* stream offsets, 0 = first byte seen */
@@ -61,6 +71,9 @@ struct connection_state {
 	__u8 filtered; /* by its ports */
 	__u8 untraced; /* that thread is not to be traced */
 	__u8 ended;    /* bits: 1 << enum end_reason already reported */
+	__u8 shape;    /* 1 + index of its frames' shape; 0: turns only */
+	__u32 frames_serial;
+	struct frame_walk walks[2]; /* by enum record_direction */
 };
 
 struct {
@@ -104,6 +117,28 @@ struct {
 	__uint(max_entries, 8 * 1024 * 1024);
 } records SEC(".maps") __weak;
 
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, FRAME_SHAPES_MAX);
+	__type(key, __u32);
+	__type(value, struct frame_shape);
+} frame_shapes SEC(".maps") __weak;
+
+/* An operation whose frames are walked; see frames.bpf.h. */
+struct frames_work {
+	struct frame_walk walk;
+	__u64 base, base_left; /* the user's buffer, from where the walk is */
+	__u64 iov, iov_left;   /* pieces of it that follow */
+	__u64 off;	       /* of the operation in its stream */
+	__u32 seq, len;
+	__u32 pos, record_pos; /* how far the walk is, and where the record in progress began */
+	__u32 out;	       /* bytes of payload so far */
+	__u32 serial, shape;
+	__u8 dry;   /* only find the next frame: nothing is copied */
+	__u8 first; /* the next frame is the first of its turn */
+	__u8 broken;
+};
+
 /*
  * Where a large record is put together. Twice the payload so that the verifier sees every copy fit. The
  * sampler interrupts the other hooks, so it has its own.
@@ -129,6 +164,7 @@ struct scratch {
 		};
 	};
 	char path[2 * PROCESS_EXE_SZ];
+	struct frames_work work;
 };
 
 /*

@@ -12,6 +12,7 @@
 
 #include "bpf/buffer.bpf.h"
 #include "bpf/connection.bpf.h"
+#include "bpf/frames.bpf.h"
 #include "bpf/process.bpf.h"
 #include "bpf/request.bpf.h"
 
@@ -133,6 +134,24 @@ static __noinline void announce_connection(struct scratch *s, struct sock *sk,
 	conn->announced = emit(s, c, sizeof(*c));
 }
 
+static __always_inline void judge_walk(struct frame_walk *walk, __u8 agreed, __u8 again)
+{
+	if (agreed == walk->generation && walk->mode == WALK_TENTATIVE)
+		walk->mode = WALK_AGREED;
+	if (again == walk->generation)
+		walk->mode = WALK_NONE;
+}
+
+static __always_inline void take_shape(struct connection_state *conn, const struct verdict *verdict)
+{
+	if (conn->shape != verdict->shape) {
+		conn->shape = verdict->shape;
+		conn->walks[0].mode = conn->walks[1].mode = WALK_NONE;
+	}
+	judge_walk(&conn->walks[0], verdict->agreed[0], verdict->again[0]);
+	judge_walk(&conn->walks[1], verdict->agreed[1], verdict->again[1]);
+}
+
 static __always_inline void take_verdict(struct connection_state *conn, struct sock *sk, bool typed)
 {
 	__u32 generation = verdict_generation;
@@ -149,6 +168,7 @@ static __always_inline void take_verdict(struct connection_state *conn, struct s
 	conn->copy_op = verdict->copy_op;
 	conn->copy_turn = verdict->copy_turn;
 	conn->ignored = verdict->ignore;
+	take_shape(conn, verdict);
 	if (verdict->forget)
 		conn->announced = conn->fresh = false;
 	bpf_map_delete_elem(&verdicts, &cookie);
@@ -276,6 +296,12 @@ static __always_inline __u32 copy_budget(struct connection_state *conn, __u32 le
 	return budget;
 }
 
+struct op_facts {
+	__u64 time_ns, off;
+	__u32 len, seq, peer_seq;
+	__u16 flags;
+};
+
 /*
  * Room for the payload of a record that is written where it stays. Few sizes, since the verifier
  * wants constants; what is larger is put together in the scratch first.
@@ -330,63 +356,89 @@ static __always_inline bool end_op(struct scratch *s, bool direct, struct record
 	return true;
 }
 
+/* What a record of an operation says besides its payload. */
+static __always_inline void fill_op(struct record_op *op, const struct connection_state *conn,
+				    const struct op_facts *facts, __u16 kind, __u64 copied)
+{
+	op->head.size = sizeof(*op) + copied;
+	op->head.kind = kind;
+	op->head.flags = facts->flags;
+	op->cookie = conn->cookie;
+	op->time_ns = facts->time_ns;
+	op->off = facts->off;
+	op->len = facts->len;
+	op->turn = conn->turn;
+	op->process_id = conn->process_id;
+	op->tid = conn->tid;
+	op->seq = facts->seq;
+	op->peer_seq = facts->peer_seq;
+	op->tail_off = conn->tail_off;
+	op->tail_ns = conn->tail_ns;
+	op->tail_direction = conn->tail_direction;
+	__builtin_memset(op->reserved, 0, sizeof(op->reserved));
+}
+
+static __always_inline void emit_copy(struct scratch *s, struct connection_state *conn,
+				      const struct user_buffer *buffer,
+				      const struct op_facts *facts, __u64 want)
+{
+	bool direct = want <= DIRECT_MAX && want <= buffer->base_len;
+	struct record_op *op;
+	__u64 copied;
+
+	op = begin_op(s, direct, buffer, want, &copied);
+	if (!op)
+		return;
+	if (want && copied == 0)
+		s->counts.unreadable++;
+	conn->turn_left -= copied < conn->turn_left ? copied : conn->turn_left;
+	fill_op(op, conn, facts, RECORD_OP, copied);
+	if (end_op(s, direct, op, copied))
+		conn->tail_off = 0;
+}
+
 static __always_inline void emit_op(struct scratch *s, struct sock *sk,
 				    struct connection_state *conn, __u32 len, bool send, bool typed)
 {
 	struct tcp_sock *tcp = FIELD(sk, __sk_common.skc_family) == FAMILY_UNIX ? NULL
 			       : typed ? bpf_skc_to_tcp_sock(sk)
 				       : (struct tcp_sock *)sk;
-	__u64 time_ns = passed_ns(conn, tcp, send, typed), copied, want, off;
-	__u32 turn = conn->turn, seq = 0;
+	struct op_facts facts = {.time_ns = passed_ns(conn, tcp, send, typed), .len = len};
 	struct user_buffer buffer = {};
-	struct record_op *op;
-	bool found, direct;
+	__u32 turn = conn->turn;
+	__u64 want;
+	bool found, silent;
 
 	if (tcp)
-		seq = sync_offset(conn,
-				  send ? FIELD(tcp, write_seq) : bytes_read_until(sk, tcp, typed),
-				  len, send);
-	off = send ? conn->tx_off : conn->rx_off;
+		facts.seq =
+			sync_offset(conn,
+				    send ? FIELD(tcp, write_seq) : bytes_read_until(sk, tcp, typed),
+				    len, send);
+	facts.off = send ? conn->tx_off : conn->rx_off;
 	if (send)
 		conn->tx_off += len;
 	else
 		conn->rx_off += len;
+	facts.peer_seq = tcp ? (send ? FIELD(tcp, copied_seq) : FIELD(tcp, write_seq)) : 0;
 	find_buffer(&buffer);
 	found = buffer.iov_cnt || buffer.base_len;
+	facts.flags = (send ? OP_SEND : 0) | (found ? 0 : OP_NO_BUFFER);
 	want = copy_budget(conn, len, send);
 	if (!found)
 		want = 0;
-	if (want == 0 && tcp && turn == conn->turn) {
-		conn->tail_off = off + len;
-		conn->tail_ns = time_ns;
+	silent = tcp && turn == conn->turn;
+	if (conn->shape) {
+		fill_op(&s->op, conn, &facts, RECORD_FRAMES, 0);
+		walk_op(s, conn, &buffer, want,
+			(send ? WALK_SEND : 0) | (turn != conn->turn ? WALK_NEW_TURN : 0) |
+				(silent ? WALK_MAY_BE_SILENT : 0));
+	} else if (want == 0 && silent) {
+		conn->tail_off = facts.off + len;
+		conn->tail_ns = facts.time_ns;
 		conn->tail_direction = send;
-		return;
+	} else {
+		emit_copy(s, conn, &buffer, &facts, want);
 	}
-	direct = want <= DIRECT_MAX && want <= buffer.base_len;
-	op = begin_op(s, direct, &buffer, want, &copied);
-	if (!op)
-		return;
-	if (want && copied == 0)
-		s->counts.unreadable++;
-	conn->turn_left -= copied < conn->turn_left ? copied : conn->turn_left;
-	op->head.size = sizeof(*op) + copied;
-	op->head.kind = RECORD_OP;
-	op->head.flags = (send ? OP_SEND : 0) | (found ? 0 : OP_NO_BUFFER);
-	op->cookie = conn->cookie;
-	op->time_ns = time_ns;
-	op->off = off;
-	op->len = len;
-	op->turn = conn->turn;
-	op->process_id = conn->process_id;
-	op->tid = conn->tid;
-	op->seq = seq;
-	op->peer_seq = tcp ? (send ? FIELD(tcp, copied_seq) : FIELD(tcp, write_seq)) : 0;
-	op->tail_off = conn->tail_off;
-	op->tail_ns = conn->tail_ns;
-	op->tail_direction = conn->tail_direction;
-	__builtin_memset(op->reserved, 0, sizeof(op->reserved));
-	if (end_op(s, direct, op, copied))
-		conn->tail_off = 0;
 }
 
 /*

@@ -24,6 +24,7 @@
 #include "user/pipeline_options.h"
 #include "user/policy/red.h"
 #include "user/policy/tail_sampler.h"
+#include "user/protocols/protocol.h"
 #include "user/redaction.h"
 
 #define QUEUE_BATCHES 256
@@ -553,6 +554,9 @@ int pipeline__start(struct pipeline *p, char why[PIPELINE_WHY_SZ])
 	p->capture = capture__new(&o, why);
 	if (!p->capture)
 		return -1;
+	FOR_EACH_PROTOCOL (protocol)
+		if (protocol->shape)
+			capture__shape(p->capture, protocol_index(protocol), protocol->shape);
 	p->unix_offset_ns = clock_unix_offset_ns(); /* a replay gives the very same times */
 	if (p->options.record_file) {
 		p->recorder = recorder__new(p->options.record_file, p->unix_offset_ns);

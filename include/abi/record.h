@@ -23,6 +23,7 @@ enum record_kind {
 	RECORD_END = 5,	 /* a connection, or one direction of it, ended */
 	RECORD_EXIT = 6, /* a process ended */
 	RECORD_SAMPLE = 7, /* a thread was found on a CPU */
+	RECORD_FRAMES = 8, /* bytes were sent or received, and frames walked */
 };
 
 /* Every record begins with this. */
@@ -63,6 +64,31 @@ struct record_op {
 	__u8 tail_direction; /* enum record_direction */
 	__u8 reserved[7];
 	/* payload follows */
+};
+
+/* Further record_op.head.flags of a RECORD_FRAMES. */
+#define FRAMES_WHOLE 0x0010  /* the payload is the beginning of the operation, as in RECORD_OP */
+#define FRAMES_BROKEN 0x0020 /* the walk ended before the operation did */
+
+/*
+ * RECORD_FRAMES is a record_op, its payload, and at the end a frames_end. With FRAMES_WHOLE user space
+ * has yet to agree that frames are where the kernel takes them to be. Without it, the payload is pieces,
+ * each a frame_piece and len bytes; what lies between the pieces was walked over and left out.
+ */
+struct frame_piece {
+	__u32 at; /* offset in the operation */
+	__u16 len;
+	__u16 flags; /* PIECE_ */
+};
+
+#define PIECE_START 0x0001 /* its first byte is the first of a frame */
+#define PIECE_CUT 0x0002   /* of the frame's remaining bytes none will be copied */
+
+struct frames_end {
+	__u64 next_frame; /* stream offset at which the next frame begins; ~0: not known */
+	__u32 serial;	  /* of such records on this connection, from 1, those that were lost too */
+	__u8 generation;  /* of the walk: counts its beginnings, from 1 */
+	__u8 reserved[3];
 };
 
 /* record_end.reason */

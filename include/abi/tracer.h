@@ -10,6 +10,8 @@
 #include <linux/types.h>
 #endif
 
+#include "include/abi/shape.h"
+
 #define COPY_MAX 16384u /* bytes that one operation may copy */
 #define ARGS_MAX 1024u	/* bytes of a process's arguments in its record */
 #define ENV_MAX 8192u	/* bytes of its environment */
@@ -33,7 +35,8 @@ struct tracer_settings {
 	__u8 by_address;    /* state of connections is kept by address, not in the socket */
 	__u8 recv_nonblock; /* tcp_recvmsg has an argument more, as until 5.18 */
 	__u8 profiling;	    /* threads remember the request that they work for */
-	__u8 reserved[5];
+	__u8 short_walk;    /* frames are walked without bpf_loop, whether there is one or not */
+	__u8 reserved[4];
 };
 
 struct exe_key {
@@ -59,7 +62,11 @@ struct verdict {
 	__u32 copy_turn; /* bytes copied per turn */
 	__u8 ignore;	 /* 1: no more records of this connection */
 	__u8 forget;	 /* 1: announce it again at its next event */
-	__u8 reserved[6];
+	__u8 shape;	 /* 1 + index of its frames' shape; 0: none is known */
+	/* By enum record_direction, the generation of a walk of frames that was found ... */
+	__u8 agreed[2]; /* right: from now on only the pieces are wanted; 0: none */
+	__u8 again[2];	/* wrong: to be begun anew; 0: none */
+	__u8 reserved;
 };
 
 /* Kept by the BPF programs, per CPU. */

@@ -103,7 +103,7 @@ static void test_sizes(void **state)
 
 static void test_kinds(void **state)
 {
-	static const uint16_t unknown[] = {0, 8, 255, UINT16_MAX};
+	static const uint16_t unknown[] = {0, 9, 255, UINT16_MAX};
 	union any_record r;
 
 	(void)state;

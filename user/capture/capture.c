@@ -338,6 +338,11 @@ void capture__flush_tails(struct capture *capture)
 	close(fd);
 }
 
+void capture__shape(struct capture *capture, uint32_t index, const struct frame_shape *shape)
+{
+	bpf_map_update_elem(bpf_map__fd(capture->bpf->maps.frame_shapes), &index, shape, BPF_ANY);
+}
+
 void capture__verdict(struct capture *capture, uint64_t cookie, const struct verdict *verdict)
 {
 	bpf_map_update_elem(bpf_map__fd(capture->bpf->maps.verdicts), &cookie, verdict, BPF_ANY);

@@ -43,6 +43,8 @@ int capture__retarget(struct capture *capture, const struct targets *targets,
 int capture__drain(struct capture *capture, int timeout_ms);
 /* Has the kernel write records for tails that it kept silent about. */
 void capture__flush_tails(struct capture *capture);
+/* What verdict.shape means by 1 + index, below FRAME_SHAPES_MAX. */
+void capture__shape(struct capture *capture, uint32_t index, const struct frame_shape *shape);
 /* Takes effect at the connection's next event after capture__commit_verdicts. */
 void capture__verdict(struct capture *capture, uint64_t cookie, const struct verdict *verdict);
 void capture__commit_verdicts(struct capture *capture);

@@ -18,6 +18,33 @@ static bool op_valid(const struct record_op *op)
 	return op->head.size - sizeof(*op) <= op->len && op->tail_direction <= DIRECTION_SEND;
 }
 
+static bool pieces_valid(const struct record_op *op, const char *at, size_t left)
+{
+	struct frame_piece piece;
+	uint64_t end = 0;
+
+	for (; left >= sizeof(piece); at += piece.len, left -= piece.len) {
+		memcpy(&piece, at, sizeof(piece));
+		at += sizeof(piece);
+		left -= sizeof(piece);
+		if (piece.len > left || piece.at < end || (uint64_t)piece.at + piece.len > op->len)
+			return false;
+		end = (uint64_t)piece.at + piece.len;
+	}
+	return left == 0;
+}
+
+static bool frames_valid(const struct record_op *op)
+{
+	size_t payload_len = op->head.size - sizeof(*op) - sizeof(struct frames_end);
+
+	if (op->tail_direction > DIRECTION_SEND)
+		return false;
+	return op->head.flags & FRAMES_WHOLE
+		       ? payload_len <= op->len
+		       : pieces_valid(op, (const char *)(op + 1), payload_len);
+}
+
 static bool sample_valid(const struct record_sample *s)
 {
 	return s->kernel_cnt <= SAMPLE_STACK_MAX && s->user_cnt <= SAMPLE_STACK_MAX &&
@@ -41,6 +68,9 @@ bool record_valid(const void *bytes, size_t len)
 		       ((const struct record_connection *)bytes)->role <= ROLE_SERVER_LIKELY;
 	case RECORD_OP:
 		return head->size >= sizeof(struct record_op) && op_valid(bytes);
+	case RECORD_FRAMES:
+		return head->size >= sizeof(struct record_op) + sizeof(struct frames_end) &&
+		       frames_valid(bytes);
 	case RECORD_TAIL:
 		return head->size == sizeof(struct record_op) &&
 		       ((const struct record_op *)bytes)->tail_direction <= DIRECTION_SEND;

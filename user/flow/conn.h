@@ -7,6 +7,7 @@
 #define SONDE_FLOW_CONN_H
 
 #include "include/abi/record.h"
+#include "include/abi/tracer.h"
 #include "user/flow/exchange.h"
 
 #define STREAM_HEAD_MAX (64u * 1024)
@@ -31,7 +32,9 @@ struct stream {
 	uint32_t start_seq; /* what is known instead of next_off where started is false */
 	bool started;	    /* next_off is known */
 	bool placed;	    /* start_seq is */
-	bool lost;	    /* framing unknown until this sender begins a turn */
+	bool lost;	    /* framing unknown until this sender begins a turn, or a frame */
+	bool walked;	    /* the kernel walks its frames, and is right about them */
+	bool from_start;    /* all bytes since the first have been parsed */
 	bool more;	    /* parts of the current message follow */
 	bool until_turn;    /* the current message ends with the turn */
 	bool until_close;   /* or with the stream */
@@ -58,10 +61,12 @@ struct conn {
 	uint32_t done_cnt; /* exchanges completed */
 	uint32_t turn;	   /* last seen */
 	enum asked asked;
-	uint32_t process_id;  /* of the last operation */
-	uint32_t copy_op;     /* verdict in force, 0 = none sent */
-	uint32_t head_max;    /* longest head seen */
-	uint64_t peer_cookie; /* the other end on this host, once certain */
+	uint32_t process_id;	/* of the last operation */
+	struct verdict verdict; /* in force */
+	uint32_t frames_serial; /* of the last RECORD_FRAMES */
+	bool shape_refused;	/* its frames are not what their protocol says */
+	uint32_t head_max;	/* longest head seen */
+	uint64_t peer_cookie;	/* the other end on this host, once certain */
 	uint64_t last_ns;
 	uint64_t unknown_bytes;
 	uint64_t sampled_off; /* of the request that a sample named last, if sampled */

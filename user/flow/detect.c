@@ -97,6 +97,9 @@ static bool accept_as(struct flow *flow, struct conn *conn, const struct protoco
 	conn->role = role;
 	conn->asked = conn->about.fresh && turn == 2 ? ASKED_UNSEEN : ASKED_BEFORE;
 	conn->streams[FROM_CLIENT].lost = conn->streams[FROM_SERVER].lost = false;
+	for (int sender = FROM_CLIENT; conn->about.fresh && turn <= 2 && sender <= FROM_SERVER;
+	     sender++)
+		conn->streams[sender].from_start = true;
 	pair_begin_copying(flow, conn);
 	return true;
 }
@@ -110,18 +113,6 @@ static bool wait_for_more(struct stream *stream, struct slice bytes, const struc
 	stream->started = true;
 	stream->next_off = op->off + op->len;
 	return true;
-}
-
-static uint64_t bit_of(const struct protocol *protocol)
-{
-	uint64_t bit = 1;
-
-	FOR_EACH_PROTOCOL (other) {
-		if (other == protocol)
-			return bit;
-		bit <<= 1;
-	}
-	return 0;
 }
 
 /* Notes what is thought of the bytes of this direction, and tells what follows from that of both. */
@@ -159,7 +150,8 @@ static bool take_over(struct flow *flow, struct conn *conn, const struct protoco
 		      enum role role, const struct record_op *op, uint32_t waited)
 {
 	bool send = op->head.flags & OP_SEND;
-	bool other_too = conn->likely[role == ROLE_CLIENT][!send] & bit_of(protocol);
+	bool other_too =
+		conn->likely[role == ROLE_CLIENT][!send] & 1ull << protocol_index(protocol);
 	enum sender sender = sender_if(role, send);
 	struct stream *stream, *other;
 

@@ -128,6 +128,16 @@ static enum sender sender_of(const struct conn *conn, bool send)
 	return (conn->role == ROLE_CLIENT) == send ? FROM_CLIENT : FROM_SERVER;
 }
 
+/* n bytes of which no record tells. */
+static void pass_silently(struct flow *flow, struct conn *conn, enum sender sender, uint64_t n,
+			  uint64_t time_ns)
+{
+	if (conn->streams[sender].walked)
+		stream_walked(flow, conn, sender, n, time_ns);
+	else
+		stream_missed(flow, conn, sender, n, time_ns);
+}
+
 /* Bytes that passed in silence up to that offset. */
 static void take_tail(struct flow *flow, struct conn *conn, uint64_t tail_off, uint64_t tail_ns,
 		      bool send)
@@ -143,7 +153,7 @@ static void take_tail(struct flow *flow, struct conn *conn, uint64_t tail_off, u
 		uint64_t n = tail_off - stream->next_off;
 
 		stream->next_off = tail_off;
-		stream_missed(flow, conn, sender, n, tail_ns);
+		pass_silently(flow, conn, sender, n, tail_ns);
 	}
 }
 
@@ -204,6 +214,16 @@ static bool take_missed_turns(struct flow *flow, struct conn *conn, enum sender 
 	return missed_cnt > 1;
 }
 
+/* Records of frames are missing: where the next frame begins, a piece will tell. */
+static void take_missed_frames(struct flow *flow, struct conn *conn, const struct record_op *op)
+{
+	if (op->turn <= conn->turn + 1) { /* else that is counted already */
+		lose_both(flow, conn);
+		pair_request_missed(conn, ACCOUNT_LOST_RING);
+	}
+	conn->streams[FROM_CLIENT].lost = conn->streams[FROM_SERVER].lost = true;
+}
+
 /*
  * When bytes passed that were missed before the operation: by its own time, and, where a response
  * misses its end, before the client asked again.
@@ -231,7 +251,7 @@ static void align(struct flow *flow, struct conn *conn, enum sender sender,
 		uint64_t n = op->off - stream->next_off;
 
 		stream->next_off = op->off;
-		stream_missed(flow, conn, sender, n, missed_ns(conn, stream, op->time_ns));
+		pass_silently(flow, conn, sender, n, missed_ns(conn, stream, op->time_ns));
 	} else if (op->off < stream->next_off) {
 		/* Two threads on one socket: their order in the ring is not that of the bytes. */
 		account_add(ACCOUNT_GAPS, 1);
@@ -272,7 +292,7 @@ static void begin_turn(struct flow *flow, struct conn *conn, enum sender sender,
 	} else if (!conn->first) { /* else it may be the rest of an earlier response */
 		end_client_turn(flow, conn);
 	}
-	if (!conn->streams[sender].until_turn)
+	if (!conn->streams[sender].until_turn && !conn->streams[sender].walked)
 		conn->streams[sender].lost = false;
 }
 
@@ -294,20 +314,51 @@ static void end_quarantine(struct flow *flow, struct conn *conn, const struct re
 	stream_lose(flow, conn, FROM_SERVER);
 }
 
+static struct slice payload_of(const struct record_op *op)
+{
+	size_t end_sz = op->head.kind == RECORD_FRAMES ? sizeof(struct frames_end) : 0;
+
+	return slice_of((const char *)(op + 1), op->head.size - sizeof(*op) - end_sz);
+}
+
+static void take_bytes(struct flow *flow, struct conn *conn, enum sender sender, struct slice bytes,
+		       const struct record_op *op)
+{
+	struct origin origin = origin_of(op);
+
+	if (op->head.kind == RECORD_FRAMES) {
+		frames_take(flow, conn, sender, bytes, op);
+		return;
+	}
+	stream_bytes(flow, conn, sender, bytes, &origin);
+	stream_unseen(flow, conn, sender, op->len - bytes.n, op->time_ns);
+}
+
+/* Only pieces are told from now on, and what is silent holds no frame that matters; or no longer. */
+static void note_walk(struct conn *conn, enum sender sender, const struct record_op *op)
+{
+	conn->streams[sender].walked = op->head.kind == RECORD_FRAMES &&
+				       !(op->head.flags & (FRAMES_WHOLE | FRAMES_BROKEN));
+}
+
 static void take_op(struct flow *flow, const struct record_op *op)
 {
 	struct conn *conn = conn_table__get(&flow->conns, op->cookie);
-	struct slice bytes = slice_of((const char *)(op + 1), op->head.size - sizeof(*op));
-	bool send = op->head.flags & OP_SEND, uncertain;
-	struct origin origin = origin_of(op);
+	bool frames = op->head.kind == RECORD_FRAMES, send = op->head.flags & OP_SEND, uncertain;
+	bool missed;
+	struct slice bytes = payload_of(op);
 	enum sender sender;
 
-	if (!conn || conn->closed || conn->unknown) {
+	if (!conn || conn->closed || conn->unknown ||
+	    (frames && !conn->protocol && !(op->head.flags & FRAMES_WHOLE))) {
 		account_add(ACCOUNT_RECORDS_STRAY, 1);
 		return;
 	}
 	conn->process_id = op->process_id;
+	missed = frames && frames_missed(conn, op);
 	uncertain = take_missed_turns(flow, conn, sender_of(conn, send), op);
+	if (missed)
+		take_missed_frames(flow, conn, op);
 	if (op->tail_direction != send) /* of the turn before */
 		take_tail(flow, conn, op->tail_off, op->tail_ns, !send);
 	end_quarantine(flow, conn, op);
@@ -328,10 +379,12 @@ static void take_op(struct flow *flow, const struct record_op *op)
 	}
 	if (op->tail_direction == send)
 		take_tail(flow, conn, op->tail_off, op->tail_ns, send);
+	if (!(op->head.flags & FRAMES_BROKEN))
+		note_walk(conn, sender, op);
 	align(flow, conn, sender, op);
 	place_other(conn, sender, op);
-	stream_bytes(flow, conn, sender, bytes, &origin);
-	stream_unseen(flow, conn, sender, op->len - bytes.n, op->time_ns);
+	take_bytes(flow, conn, sender, bytes, op);
+	note_walk(conn, sender, op);
 }
 
 static void note_tail(struct flow *flow, const struct record_op *record)
@@ -355,7 +408,7 @@ static void take_rest(struct flow *flow, struct conn *conn, const struct record_
 			uint64_t n = off - stream->next_off;
 
 			stream->next_off = off;
-			stream_missed(flow, conn, sender, n, record->time_ns);
+			pass_silently(flow, conn, sender, n, record->time_ns);
 		}
 	}
 }
@@ -440,6 +493,7 @@ void flow__record(struct flow *flow, const struct record_head *record)
 		take_connection(flow, (const struct record_connection *)record);
 		break;
 	case RECORD_OP:
+	case RECORD_FRAMES:
 		take_op(flow, (const struct record_op *)record);
 		break;
 	case RECORD_TAIL:

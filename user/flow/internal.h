@@ -69,6 +69,11 @@ void stream_unseen(struct flow *flow, struct conn *conn, enum sender sender, uin
 /* n bytes passed in operations without a record. A pending head may lack anything: it is lost. */
 void stream_missed(struct flow *flow, struct conn *conn, enum sender sender, uint64_t n,
 		   uint64_t time_ns);
+/* n bytes passed in which no other frame begins that matters. */
+void stream_walked(struct flow *flow, struct conn *conn, enum sender sender, uint64_t n,
+		   uint64_t time_ns);
+/* The rest of a pending head, if there is one, will not come. */
+void stream_cut(struct flow *flow, struct conn *conn, enum sender sender);
 /* The sender's turn is over: the other one acts. */
 void stream_turn_ended(struct flow *flow, struct conn *conn, enum sender sender);
 /* The sender will send no more. */
@@ -111,6 +116,13 @@ bool detect_protocol(struct flow *flow, struct conn *conn, struct slice bytes,
 		     const struct record_op *op);
 /* No parser for it: the kernel need not tell more of it. */
 void detect_give_up(struct flow *flow, struct conn *conn);
+
+/* frames.c: operations whose frames the kernel walks. */
+struct frames_end frames_end_of(const struct record_op *op);
+/* Notes the record's number; true if records before it are missing. */
+bool frames_missed(struct conn *conn, const struct record_op *op);
+void frames_take(struct flow *flow, struct conn *conn, enum sender sender, struct slice bytes,
+		 const struct record_op *op);
 
 /* span_build.c: an exchange to a span. */
 void span_build(struct flow *flow, struct exchange *x);

@@ -17,12 +17,11 @@
 
 static void tell_copy(struct flow *flow, struct conn *conn, uint32_t copy_op, uint32_t copy_turn)
 {
-	struct verdict verdict = {.copy_op = copy_op, .copy_turn = copy_turn};
-
-	if (conn->copy_op == copy_op)
+	if (conn->verdict.copy_op == copy_op)
 		return;
-	conn->copy_op = copy_op;
-	flow->options.verdict(flow->options.ctx, conn->about.cookie, &verdict);
+	conn->verdict.copy_op = copy_op;
+	conn->verdict.copy_turn = copy_turn;
+	flow->options.verdict(flow->options.ctx, conn->about.cookie, &conn->verdict);
 }
 
 /* Copies of each operation what a head needs; of pipelined connections, all there is room for. */
@@ -30,7 +29,7 @@ static void adapt_copying(struct flow *flow, struct conn *conn)
 {
 	uint32_t want = COPY_MIN;
 
-	if (conn->pipelined || conn->protocol->by_id) {
+	if (conn->pipelined || conn->protocol->by_id || conn->protocol->shape) {
 		tell_copy(flow, conn, COPY_MAX, PIPELINED_TURN);
 		return;
 	}
@@ -38,14 +37,23 @@ static void adapt_copying(struct flow *flow, struct conn *conn)
 		return;
 	while (want < conn->head_max + conn->head_max / 4 && want < COPY_MAX)
 		want *= 2;
-	if (want > conn->copy_op)
+	if (want > conn->verdict.copy_op)
 		tell_copy(flow, conn, want, want * 4);
 }
 
 void pair_begin_copying(struct flow *flow, struct conn *conn)
 {
-	if (conn->protocol->by_id)
+	const struct protocol *protocol = conn->protocol;
+	uint8_t shape = protocol && protocol->shape && !conn->shape_refused
+				? (uint8_t)(1 + protocol_index(protocol))
+				: 0;
+
+	if (conn->verdict.shape != shape) {
+		conn->verdict = (struct verdict){.shape = shape};
+		tell_copy(flow, conn, COPY_MAX, PIPELINED_TURN);
+	} else if (protocol && protocol->by_id) {
 		adapt_copying(flow, conn);
+	}
 }
 
 static void note_pipelining(struct flow *flow, struct conn *conn)
@@ -351,6 +359,7 @@ static struct exchange *new_session(struct flow *flow, struct conn *conn,
 static void start_over(struct flow *flow, struct conn *conn, struct slice next)
 {
 	conn_table__set_protocol(&flow->conns, conn, NULL);
+	pair_begin_copying(flow, conn);
 	for (int sender = FROM_CLIENT; sender <= FROM_SERVER; sender++)
 		conn->streams[sender].started = conn->streams[sender].placed = false;
 	conn->detect_tries = 0;

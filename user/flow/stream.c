@@ -39,6 +39,7 @@ void stream_lose(struct flow *flow, struct conn *conn, enum sender sender)
 	stream->skip = 0;
 	stream->head_len = stream->good_cnt = 0;
 	stream->current = NULL;
+	stream->from_start = false;
 	stream->lost = true;
 	resync(conn, sender);
 }
@@ -454,4 +455,25 @@ void stream_closed(struct flow *flow, struct conn *conn, enum sender sender)
 
 	if (conn->protocol && (stream->until_close || stream->until_turn))
 		message_done(flow, conn, sender);
+}
+
+void stream_cut(struct flow *flow, struct conn *conn, enum sender sender)
+{
+	if (conn->protocol && conn->streams[sender].head_len)
+		cut_head(flow, conn, sender);
+}
+
+void stream_walked(struct flow *flow, struct conn *conn, enum sender sender, uint64_t n,
+		   uint64_t time_ns)
+{
+	struct stream *stream = &conn->streams[sender];
+
+	if (n == 0 || !conn->protocol)
+		return;
+	stream_cut(flow, conn, sender);
+	stream->last_ns = time_ns;
+	if (sender == FROM_CLIENT)
+		conn->asked = ASKED_COUNTED;
+	pass_body(flow, conn, sender, stream->until_close || n < stream->skip ? n : stream->skip,
+		  time_ns);
 }

@@ -217,4 +217,17 @@ extern const struct protocol *const __stop_sonde_protocols[];
 	for (const struct protocol *const *p##_at = __start_sonde_protocols, *p = *p##_at; \
 	     p##_at < __stop_sonde_protocols && (p = *p##_at, true); p##_at++)
 
+/* Its place among them: below 32 (FRAME_SHAPES_MAX), the same for one build. */
+static inline unsigned int protocol_index(const struct protocol *protocol)
+{
+	unsigned int index = 0;
+
+	FOR_EACH_PROTOCOL (other) {
+		if (other == protocol)
+			break;
+		index++;
+	}
+	return index;
+}
+
 #endif

@@ -1,0 +1,469 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * Frame mode: of protocols whose messages are frames with a length in front, the kernel walks the frames
+ * of each operation by the shape that user space gave, and copies only the heads of those that matter.
+ *
+ * Where does the first frame begin? A walk begins tentatively with an operation: its bytes are still
+ * copied as ever, and the record says where the walk expects the next frame. User space, which has
+ * parsed all bytes before, agrees or has it begin anew; once it agreed, only pieces are copied. Nothing
+ * is missed meanwhile. From then on offsets keep the walk right: frames split over operations, and gaps
+ * inside a frame, do not disturb it. Where it cannot go on (bytes that cannot be read, a length that no
+ * frame has) it is broken, and begins anew.
+ *
+ * All work is done in the scratch of the CPU, by functions that are verified once.
+ */
+#ifndef SONDE_BPF_FRAMES_H
+#define SONDE_BPF_FRAMES_H
+
+#include "bpf/buffer.bpf.h"
+
+#define WALK_STEPS_MAX 65536 /* per operation */
+#define WALK_STEPS_SHORT 48  /* where there is no bpf_loop */
+#define PIECE_MAX 8192u	     /* bytes copied at once */
+#define PIECE_AT (COPY_MAX - 1)
+
+/* Of walk_op. */
+#define WALK_SEND 1
+#define WALK_NEW_TURN 2
+#define WALK_MAY_BE_SILENT 4
+
+enum walk_mode {
+	WALK_NONE,	/* begins with the next operation */
+	WALK_TENTATIVE, /* where user space has not agreed yet */
+	WALK_AGREED,
+};
+
+/* The next piece of the vector; false at its end. */
+static __always_inline bool next_base(struct frames_work *w)
+{
+	struct iovec_arg iov;
+
+	if (!w->iov_left || bpf_probe_read_user(&iov, sizeof(iov), (void *)w->iov))
+		return false;
+	w->iov += sizeof(iov);
+	w->iov_left--;
+	w->base = iov.base;
+	w->base_left = iov.len;
+	return true;
+}
+
+/* Copies the buffer's next n bytes to the payload at to; true if all of them were there. */
+__noinline int read_frames(__u32 to, __u32 n)
+{
+	struct scratch *s = scratch_get();
+
+	for (int i = 0; s && n && i < IOV_MAX_COPIED; i++) {
+		struct frames_work *w = &s->work;
+		__u64 m = w->base_left;
+
+		if (!m) {
+			if (!next_base(w))
+				break;
+			continue;
+		}
+		if (m > n)
+			m = n;
+		if (m > PIECE_MAX ||
+		    bpf_probe_read_user(&s->payload[to & PIECE_AT], m, (void *)w->base))
+			break;
+		w->base += m;
+		w->base_left -= m;
+		to += m;
+		n -= m;
+	}
+	return n == 0;
+}
+
+/* Passes over the buffer's next n bytes; true if all of them were there. */
+__noinline int skip_frames(__u32 n)
+{
+	struct scratch *s = scratch_get();
+
+	for (int i = 0; s && n && i < 2 * IOV_MAX_COPIED; i++) {
+		struct frames_work *w = &s->work;
+		__u64 m = w->base_left;
+
+		if (!m) {
+			if (!next_base(w))
+				break;
+			continue;
+		}
+		if (m > n)
+			m = n;
+		w->base += m;
+		w->base_left -= m;
+		n -= m;
+	}
+	return n == 0;
+}
+
+/* Writes the record of what was walked so far, up to pos. */
+__noinline int write_frames(__u16 flags)
+{
+	struct scratch *s = scratch_get();
+	struct frames_end end = {};
+	struct frames_work *w;
+	__u32 out;
+
+	if (!s)
+		return 0;
+	w = &s->work;
+	out = w->out & COPY_MASK;
+	if (out > COPY_MAX)
+		return 0;
+	end.next_frame = w->broken ? ~0ull : w->walk.next - w->walk.header_len;
+	end.serial = ++w->serial;
+	end.generation = w->walk.generation;
+	__builtin_memcpy(&s->payload[out], &end, sizeof(end));
+	s->op.head.flags |= flags;
+	s->op.head.size = sizeof(s->op) + out + sizeof(end);
+	s->op.off = w->off + w->record_pos;
+	s->op.seq = w->seq ? w->seq + w->record_pos : 0;
+	s->op.len = w->pos - w->record_pos;
+	w->out = 0;
+	w->record_pos = w->pos;
+	if (!emit(s, &s->op, sizeof(s->op) + out + sizeof(end)))
+		return 0;
+	s->op.tail_off = 0;
+	return 1;
+}
+
+static __always_inline void begin_piece(struct scratch *s, struct frames_work *w, __u32 len,
+					__u16 flags)
+{
+	struct frame_piece piece = {};
+
+	piece.at = w->pos - w->record_pos;
+	piece.len = len;
+	piece.flags = flags;
+	__builtin_memcpy(&s->payload[w->out & PIECE_AT], &piece, sizeof(piece));
+}
+
+/* Room for a piece of len bytes in this record, or else in the next one. */
+static __always_inline void make_room(struct frames_work *w, __u32 len)
+{
+	if (w->out + sizeof(struct frame_piece) + len > COPY_MAX)
+		write_frames(0);
+}
+
+/* Inside a frame: copies what of it is still wanted, passes over the rest. */
+__noinline int pass_frame(__u32 left)
+{
+	struct scratch *s = scratch_get();
+	struct frames_work *w;
+	__u64 in_frame;
+	__u32 n, keep;
+
+	if (!s)
+		return 1;
+	w = &s->work;
+	in_frame = w->walk.next - (w->off + w->pos);
+	n = in_frame < left ? in_frame : left;
+	keep = w->walk.keep_left;
+	if (keep && !w->dry) {
+		if (n > PIECE_MAX)
+			n = PIECE_MAX;
+		if (n > keep)
+			n = keep;
+		make_room(w, n);
+		begin_piece(s, w, n, n == keep && in_frame > n ? PIECE_CUT : 0);
+		if (!read_frames(w->out + sizeof(struct frame_piece), n))
+			w->broken = 1;
+		w->out += sizeof(struct frame_piece) + n;
+		w->walk.keep_left -= n;
+	} else if (!skip_frames(n)) {
+		w->broken = 1;
+	}
+	w->pos += n;
+	return w->broken;
+}
+
+static __always_inline __s64 frame_len(const struct frame_shape *shape,
+				       const struct frame_walk *walk)
+{
+	__u64 len = 0;
+
+	for (int i = 0; i < 4; i++) {
+		__u64 byte = walk->header[(shape->length_at + i) & (FRAME_HEADER_MAX - 1)];
+
+		if (i >= shape->length_sz)
+			break;
+		len = shape->flags & SHAPE_LITTLE_ENDIAN ? len | byte << (8 * i) : len << 8 | byte;
+	}
+	return (__s64)len + shape->length_add;
+}
+
+/* Takes n header bytes that were just copied to the payload at. */
+static __always_inline void take_header(struct scratch *s, struct frame_walk *walk, __u32 at,
+					__u32 n)
+{
+	if (!walk->header_len) {
+		__builtin_memcpy(walk->header, &s->payload[at & PIECE_AT], FRAME_HEADER_MAX);
+		return;
+	}
+	for (__u32 i = 0; i < FRAME_HEADER_MAX; i++) {
+		if (i >= n)
+			break;
+		walk->header[(walk->header_len + i) & (FRAME_HEADER_MAX - 1)] =
+			s->payload[(at + i) & PIECE_AT];
+	}
+}
+
+static __always_inline __u32 keep_of_type(const struct frame_shape *shape, __u8 type, bool first)
+{
+	__u64 bit = 1ull << (type & 63);
+
+	if (shape->kept_more[type >> 6] & bit)
+		return shape->keep_more;
+	return (shape->kept[type >> 6] & bit) || first ? shape->keep : 0;
+}
+
+/*
+ * How many bytes to keep of a frame of total bytes whose header is known; n of them were copied to at
+ * and had before that. The type may lie beyond the header: then it is copied too, if it is in this
+ * operation, and n grows; frames whose type cannot be told are kept.
+ */
+static __always_inline __u32 keep_of_frame(struct scratch *s, struct frames_work *w,
+					   const struct frame_shape *shape, __u32 at, __u32 had,
+					   __u64 total, __u32 left, __u32 *n)
+{
+	__u32 more = shape->type_at + 1 - shape->header_sz;
+	__u8 type;
+
+	if (shape->type_at < shape->header_sz) {
+		type = w->walk.header[shape->type_at & (FRAME_HEADER_MAX - 1)];
+	} else {
+		if (had || total <= shape->type_at || left < *n + more || more > FRAME_HEADER_MAX ||
+		    !read_frames(at + *n, more))
+			return shape->keep;
+		*n += more;
+		type = s->payload[(at + *n - 1) & PIECE_AT];
+	}
+	return keep_of_type(shape, type, w->first);
+}
+
+/*
+ * The piece of a frame whose first n bytes were copied: with as many of the body's as fit the record
+ * and are in this operation. Returns how many that are; others follow in pieces of their own.
+ */
+static __always_inline __u32 copy_body(struct scratch *s, struct frames_work *w, __u32 at, __u32 n,
+				       __u32 body, __u32 left, __u16 flags)
+{
+	__u32 now = body < left ? body : left;
+
+	if (w->dry)
+		return 0;
+	if (now > PIECE_MAX || at + n + now > COPY_MAX)
+		now = 0;
+	if (now && !read_frames(at + n, now))
+		w->broken = 1;
+	w->walk.keep_left = body - now;
+	if (now < body)
+		flags &= ~PIECE_CUT;
+	begin_piece(s, w, n + now, flags);
+	w->out += sizeof(struct frame_piece) + n + now;
+	return now;
+}
+
+/* At a frame's header, or the rest of one. */
+__noinline int begin_frame(__u32 left)
+{
+	struct scratch *s = scratch_get();
+	struct frame_shape *shape;
+	__u32 n, had, at, keep, body = 0;
+	struct frames_work *w;
+	__u64 rest;
+	__s64 total;
+
+	if (!s)
+		return 1;
+	w = &s->work;
+	shape = bpf_map_lookup_elem(&frame_shapes, &w->shape);
+	if (!shape)
+		return 1;
+	had = w->walk.header_len;
+	n = shape->header_sz - had;
+	if (n > left)
+		n = left;
+	if (n > FRAME_HEADER_MAX) {
+		w->broken = 1;
+		return 1;
+	}
+	make_room(w, 2 * FRAME_HEADER_MAX);
+	at = w->out + sizeof(struct frame_piece);
+	if (!read_frames(at, n)) {
+		w->broken = 1;
+		return 1;
+	}
+	take_header(s, &w->walk, at, n);
+	if (had + n < shape->header_sz) {
+		begin_piece(s, w, n, had ? 0 : PIECE_START);
+		w->out += w->dry ? 0 : sizeof(struct frame_piece) + n;
+		w->walk.header_len += n;
+		w->walk.next += n;
+		w->pos += n;
+		return 0;
+	}
+	total = frame_len(shape, &w->walk);
+	if (total < shape->header_sz || total > shape->length_max) {
+		w->broken = 1;
+		return 1;
+	}
+	w->walk.keep_left = 0;
+	keep = keep_of_frame(s, w, shape, at, had, total, left, &n);
+	rest = total - had - n;
+	if (keep > had + n) {
+		body = keep - had - n;
+		if (body > rest)
+			body = rest;
+	}
+	w->walk.header_len = 0;
+	w->walk.next = w->off + w->pos + n + rest;
+	w->first = 0;
+	if (keep || had)
+		n += copy_body(s, w, at, n, body, left - n,
+			       (had ? 0 : PIECE_START) | (rest > body ? PIECE_CUT : 0));
+	w->pos += n;
+	return w->broken;
+}
+
+/* One step of the walk; not 0 when it is over. */
+__noinline int walk_step(void)
+{
+	struct scratch *s = scratch_get();
+	__u32 left;
+
+	if (!s || s->work.broken || s->work.pos >= s->work.len)
+		return 1;
+	left = s->work.len - s->work.pos;
+	if (s->work.off + s->work.pos < s->work.walk.next)
+		return pass_frame(left);
+	return begin_frame(left);
+}
+
+static int walk_on(__u32 index, void *ctx)
+{
+	return walk_step() ? 1 : 0;
+}
+
+/* Walks the frames of the operation that the scratch describes. */
+__noinline int walk_frames(void)
+{
+	struct scratch *s;
+
+	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_loop) && !settings.short_walk) {
+		bpf_loop(WALK_STEPS_MAX, walk_on, NULL, 0);
+	} else {
+		for (int i = 0; i < WALK_STEPS_SHORT; i++)
+			if (walk_step())
+				break;
+	}
+	s = scratch_get();
+	if (s && s->work.pos < s->work.len)
+		s->work.broken = 1;
+	return 0;
+}
+
+/* The user's buffer from its beginning. */
+static __always_inline void rewind_buffer(struct frames_work *w, const struct user_buffer *buffer)
+{
+	w->base = buffer->base;
+	w->base_left = buffer->iov_cnt ? 0 : buffer->base_len;
+	w->iov = buffer->iov;
+	w->iov_left = buffer->iov_cnt;
+}
+
+static __always_inline void end_walk(struct frames_work *w, struct frame_walk *walk)
+{
+	*walk = w->walk;
+	if (!w->broken)
+		return;
+	walk->mode = WALK_NONE;
+	walk->keep_left = walk->header_len = 0;
+}
+
+static __always_inline void begin_walk(struct frame_walk *walk, __u64 off)
+{
+	if (walk->mode != WALK_NONE)
+		return;
+	walk->next = off;
+	walk->keep_left = walk->header_len = 0;
+	walk->mode = WALK_TENTATIVE;
+	if (++walk->generation == 0)
+		walk->generation = 1;
+}
+
+/* Walks what user space has agreed upon: records of pieces. */
+static __always_inline void write_pieces(struct frames_work *w, __u32 bits)
+{
+	w->pos = w->len;
+	if (w->out || w->broken || !(bits & WALK_MAY_BE_SILENT))
+		write_frames(w->broken ? FRAMES_BROKEN : 0);
+}
+
+/* The bytes as ever, and where the next frame should begin. */
+static __always_inline void write_whole(struct scratch *s, struct frames_work *w,
+					const struct user_buffer *buffer, __u64 want)
+{
+	int got = 0;
+
+	if (!want)
+		got = 0;
+	else if (buffer->iov_cnt)
+		got = copy_vector(buffer->iov, buffer->iov_cnt, want);
+	else if (want <= COPY_MAX &&
+		 bpf_probe_read_user(s->payload, want, (void *)buffer->base) == 0)
+		got = want;
+	if (want && got <= 0)
+		s->counts.unreadable++;
+	w->pos = w->len;
+	w->record_pos = 0;
+	w->out = got > 0 ? got & COPY_MASK : 0;
+	write_frames(FRAMES_WHOLE);
+}
+
+/*
+ * An operation of a connection whose frames have a shape; the scratch holds its record's head. What is
+ * not kept, and is not the beginning of a turn, makes no record: it moves the silent tail.
+ */
+static __noinline int walk_op(struct scratch *s, struct connection_state *conn,
+			      const struct user_buffer *buffer, __u64 want, __u32 bits)
+{
+	struct frame_walk *walk = &conn->walks[bits & WALK_SEND];
+	struct frames_work *w = &s->work;
+
+	begin_walk(walk, s->op.off);
+	w->walk = *walk;
+	rewind_buffer(w, buffer);
+	w->off = s->op.off;
+	w->seq = s->op.seq;
+	w->len = s->op.len;
+	w->pos = w->record_pos = w->out = 0;
+	w->serial = conn->frames_serial;
+	w->shape = conn->shape - 1;
+	w->dry = walk->mode == WALK_TENTATIVE;
+	w->first = !!(bits & WALK_NEW_TURN);
+	w->broken = 0;
+	if (!buffer->base_len &&
+	    !buffer->iov_cnt) { /* nobody can look, nor need to inside a frame */
+		w->broken = w->off + w->len > walk->next;
+		w->walk.keep_left = 0;
+	} else {
+		walk_frames();
+	}
+	end_walk(w, walk);
+	if (!w->dry)
+		write_pieces(w, bits);
+	else
+		write_whole(s, w, buffer, want);
+	conn->frames_serial = w->serial;
+	conn->tail_off = s->op.tail_off;
+	if (w->record_pos < w->len) {
+		conn->tail_off = w->off + w->len;
+		conn->tail_ns = s->op.time_ns;
+		conn->tail_direction = bits & WALK_SEND;
+	}
+	return 0;
+}
+
+#endif

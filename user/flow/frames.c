@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Operations whose frames the kernel walks. First it copies as ever and says where it expects the next
+ * frame; once that is where the parser expects it too, it is told so, and from then on gives pieces: the
+ * heads of the frames that matter. What lies between pieces is known to hold nothing else.
+ */
+#include "user/flow/internal.h"
+
+#define GOOD_ENOUGH 4 /* messages in a row that make the parser's own framing certain */
+#define MALFORMED_MAX 8
+
+struct frames_end frames_end_of(const struct record_op *op)
+{
+	struct frames_end end;
+
+	memcpy(&end, (const char *)op + op->head.size - sizeof(end), sizeof(end));
+	return end;
+}
+
+static void tell(struct flow *flow, struct conn *conn)
+{
+	flow->options.verdict(flow->options.ctx, conn->about.cookie, &conn->verdict);
+}
+
+/* The walk, or the parser, takes for frames what is none. */
+static void drop_shape(struct flow *flow, struct conn *conn)
+{
+	conn->verdict.shape = 0;
+	conn->shape_refused = true;
+	conn->streams[FROM_CLIENT].walked = conn->streams[FROM_SERVER].walked = false;
+	tell(flow, conn);
+}
+
+/* Is the next frame where the parser expects it? */
+static void judge(struct flow *flow, struct conn *conn, enum sender sender,
+		  const struct record_op *op)
+{
+	bool send = op->head.flags & OP_SEND;
+	const struct stream *stream = &conn->streams[sender];
+	uint64_t own = stream->head_len ? stream->head_off : stream->next_off + stream->skip;
+	const struct frames_end end = frames_end_of(op);
+	uint8_t *answer;
+
+	if (!conn->verdict.shape || stream->lost || stream->until_turn || stream->until_close ||
+	    end.next_frame == ~0ull)
+		return;
+	if (own == end.next_frame && stream->good_cnt < GOOD_ENOUGH && !stream->from_start)
+		return;
+	answer = own == end.next_frame ? conn->verdict.agreed : conn->verdict.again;
+	if (answer[send] == end.generation)
+		return;
+	answer[send] = end.generation;
+	tell(flow, conn);
+}
+
+static void take_piece(struct flow *flow, struct conn *conn, enum sender sender,
+		       const struct frame_piece *piece, const struct origin *origin)
+{
+	struct stream *stream = &conn->streams[sender];
+
+	if (piece->flags & PIECE_START) {
+		if (!stream->lost && (stream->skip || stream->head_len)) {
+			account_add(ACCOUNT_GAPS, 1);
+			conn->malformed_cnt++;
+			pair_broken(flow, conn, ACCOUNT_LOST_GAP);
+			stream_lose(flow, conn, sender);
+		}
+		stream->lost = false;
+	}
+	if (stream->lost)
+		return;
+	stream_bytes(flow, conn, sender, slice_of(origin->p, piece->len), origin);
+	if (piece->flags & PIECE_CUT)
+		stream_cut(flow, conn, sender);
+}
+
+static void take_pieces(struct flow *flow, struct conn *conn, enum sender sender,
+			struct slice bytes, const struct record_op *op)
+{
+	struct origin origin = origin_of(op);
+	struct frame_piece piece;
+	uint32_t pos = 0;
+
+	for (; bytes.n >= sizeof(piece) && conn->protocol;
+	     bytes = slice_after(bytes, sizeof(piece) + piece.len)) {
+		memcpy(&piece, bytes.p, sizeof(piece));
+		stream_walked(flow, conn, sender, piece.at - pos, op->time_ns);
+		origin.p = bytes.p + sizeof(piece);
+		origin.off = op->off + piece.at;
+		origin.seq = op->seq ? op->seq + piece.at : 0;
+		take_piece(flow, conn, sender, &piece, &origin);
+		pos = piece.at + piece.len;
+	}
+	if (op->head.flags & FRAMES_BROKEN)
+		stream_unseen(flow, conn, sender, op->len - pos, op->time_ns);
+	else
+		stream_walked(flow, conn, sender, op->len - pos, op->time_ns);
+}
+
+bool frames_missed(struct conn *conn, const struct record_op *op)
+{
+	const struct frames_end end = frames_end_of(op);
+	bool missed = end.serial != conn->frames_serial + 1;
+
+	conn->frames_serial = end.serial;
+	return missed && conn->protocol;
+}
+
+void frames_take(struct flow *flow, struct conn *conn, enum sender sender, struct slice bytes,
+		 const struct record_op *op)
+{
+	struct origin origin = origin_of(op);
+
+	if (op->head.flags & FRAMES_WHOLE) {
+		stream_bytes(flow, conn, sender, bytes, &origin);
+		stream_unseen(flow, conn, sender, op->len - bytes.n, op->time_ns);
+		judge(flow, conn, sender, op);
+	} else {
+		take_pieces(flow, conn, sender, bytes, op);
+	}
+	if (conn->malformed_cnt >= MALFORMED_MAX && conn->verdict.shape)
+		drop_shape(flow, conn);
+}
