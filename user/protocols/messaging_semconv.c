@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Attributes of messaging spans, after the semantic conventions for messaging, 1.44.
+ *
+ * Kinds. The conventions know the clients: who sends is PRODUCER, who asks for messages or settles
+ * them is CLIENT, who is handed one is CONSUMER. The sender stays PRODUCER where the message brings
+ * another span's context: what matters to those who read the trace is which end made messages. Of
+ * brokers the conventions say nothing. A broker answers requests, so its end of them is SERVER, as in
+ * any other call. Where it pushes, it begins something that it does not wait for: that is the
+ * PRODUCER of OpenTelemetry's pairs of kinds, and its operation is "send".
+ */
+#include "user/protocols/messaging_semconv.h"
+
+#define KEY_SYSTEM SLICE("messaging.system")
+#define KEY_OPERATION SLICE("messaging.operation.name")
+#define KEY_TYPE SLICE("messaging.operation.type")
+#define KEY_DESTINATION SLICE("messaging.destination.name")
+#define KEY_ERROR SLICE("error.type")
+#define DIGITS_MAX 20
+
+static const struct slice client_types[] = {
+	[MESSAGING_OTHER] = SLICE(""),		[MESSAGING_SEND] = SLICE("send"),
+	[MESSAGING_RECEIVE] = SLICE("receive"), [MESSAGING_DELIVER] = SLICE("process"),
+	[MESSAGING_SETTLE] = SLICE("settle"),
+};
+
+static void add(struct attrs *attrs, struct slice key, struct slice value)
+{
+	if (value.n)
+		attrs_add_str(attrs, key, value);
+}
+
+void messaging_add_operation(struct attrs *attrs, struct slice system, enum messaging_type type,
+			     struct slice operation)
+{
+	add(attrs, KEY_SYSTEM, system);
+	add(attrs, KEY_OPERATION, operation);
+	add(attrs, KEY_TYPE, client_types[type]);
+}
+
+void messaging_add_destination(struct attrs *attrs, struct slice name)
+{
+	add(attrs, KEY_DESTINATION, name);
+}
+
+void messaging_add_consumer_group(struct attrs *attrs, struct slice name)
+{
+	add(attrs, SLICE("messaging.consumer.group.name"), name);
+}
+
+void messaging_add_message_id(struct attrs *attrs, struct slice id)
+{
+	add(attrs, SLICE("messaging.message.id"), id);
+}
+
+void messaging_add_partition(struct msg *msg, uint64_t partition)
+{
+	char digits[DIGITS_MAX], *text;
+	size_t at = sizeof(digits);
+
+	do
+		digits[--at] = (char)('0' + partition % 10);
+	while (partition /= 10);
+	text = msg_room(msg, sizeof(digits) - at);
+	if (!text)
+		return;
+	memcpy(text, digits + at, sizeof(digits) - at);
+	add(&msg->attrs, SLICE("messaging.destination.partition.id"),
+	    slice_of(text, sizeof(digits) - at));
+}
+
+void messaging_add_batch_count(struct attrs *attrs, uint64_t messages_cnt)
+{
+	attrs_add_int(attrs, SLICE("messaging.batch.message_count"), (int64_t)messages_cnt);
+}
+
+void messaging_add_body_size(struct attrs *attrs, uint64_t sz)
+{
+	attrs_add_int(attrs, SLICE("messaging.message.body.size"), (int64_t)sz);
+}
+
+void messaging_add_error(struct attrs *attrs, struct slice error)
+{
+	add(attrs, KEY_ERROR, error);
+}
+
+/* The response's, for it comes later, else the request's, else the empty slice. */
+static struct slice str_of(const struct exchange_view *x, struct slice key)
+{
+	const struct attr *attr = attrs_get(x->response, key) ?: attrs_get(x->request, key);
+
+	return attr && attr->type == ATTR_STRING ? attr->str : SLICE("");
+}
+
+/* "{operation} {destination}", in the composed text if there is a destination. */
+static struct slice name_of(const struct exchange_view *x, struct description *out)
+{
+	struct slice operation = str_of(x, KEY_OPERATION), system = str_of(x, KEY_SYSTEM);
+	struct slice destination = str_of(x, KEY_DESTINATION);
+	char *text = out->text + out->text_len;
+
+	if (!operation.n)
+		return system;
+	if (!destination.n || operation.n + 1 >= sizeof(out->text) - out->text_len)
+		return operation;
+	destination = slice_first(destination, sizeof(out->text) - out->text_len - operation.n - 1);
+	memcpy(text, operation.p, operation.n);
+	text[operation.n] = ' ';
+	memcpy(text + operation.n + 1, destination.p, destination.n);
+	out->text_len += operation.n + 1 + destination.n;
+	return slice_of(text, operation.n + 1 + destination.n);
+}
+
+static enum described_kind kind_of(const struct exchange_view *x, struct slice type)
+{
+	bool client = x->side == SIDE_CLIENT;
+
+	if (slice_eq(type, client_types[MESSAGING_DELIVER]))
+		return client ? KIND_CONSUMER : KIND_PRODUCER;
+	if (slice_eq(type, client_types[MESSAGING_SEND]) && client)
+		return KIND_PRODUCER;
+	return client ? KIND_CLIENT : KIND_SERVER;
+}
+
+/* What the request said, but what the response knows better. */
+static void add_told(const struct exchange_view *x, struct attrs *attrs)
+{
+	for (uint16_t i = 0; i < x->request->cnt; i++) {
+		struct slice key = x->request->v[i].key;
+
+		if (attrs->cnt < attrs->cap && !slice_eq(key, KEY_ERROR) &&
+		    !slice_eq(key, KEY_TYPE) && !attrs_get(x->response, key))
+			attrs->v[attrs->cnt++] = x->request->v[i];
+	}
+	for (uint16_t i = 0; i < x->response->cnt; i++)
+		if (attrs->cnt < attrs->cap && !slice_eq(x->response->v[i].key, KEY_ERROR))
+			attrs->v[attrs->cnt++] = x->response->v[i];
+}
+
+static void add_address(struct attrs *attrs, struct slice address, struct slice address_key,
+			uint16_t port, struct slice port_key)
+{
+	add(attrs, address_key, address);
+	if (port)
+		attrs_add_int(attrs, port_key, port);
+}
+
+void messaging_describe(const struct exchange_view *x, struct description *out)
+{
+	struct slice error = x->failure.n ? x->failure : str_of(x, KEY_ERROR);
+	struct slice type = str_of(x, KEY_TYPE);
+	bool client = x->side == SIDE_CLIENT;
+	struct attrs *attrs = &out->attrs;
+
+	out->operation = name_of(x, out);
+	out->kind = kind_of(x, type);
+	out->error = error.n > 0;
+	add_told(x, attrs);
+	add(attrs, KEY_TYPE, out->kind == KIND_PRODUCER ? client_types[MESSAGING_SEND] : type);
+	add_address(attrs, x->server_address, SLICE("server.address"), x->server_port,
+		    SLICE("server.port"));
+	if (client)
+		add_address(attrs, x->server_address, SLICE("network.peer.address"), x->server_port,
+			    SLICE("network.peer.port"));
+	else
+		add_address(attrs, x->client_address, SLICE("network.peer.address"), x->client_port,
+			    SLICE("network.peer.port"));
+	add(attrs, SLICE("network.transport"), x->unix_socket ? SLICE("unix") : SLICE("tcp"));
+	add(attrs, KEY_ERROR, error);
+}
