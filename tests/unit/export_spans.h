@@ -66,6 +66,19 @@ static inline void add_all_types(struct attrs *attrs, const struct slice *items)
 	attrs_add_strs(attrs, SLICE("no strings"), NULL, 0);
 }
 
+/* One that knows its flags, and one of which nothing but the ids is known. */
+static inline void add_links(struct span_batch *b, struct span *span)
+{
+	static const struct span_link links[] = {
+		{.trace_id = {"\x01\x23"},
+		 .span_id = {"\xFF\xFE"},
+		 .flags = SPAN_FLAG_SAMPLED | SPAN_FLAG_HAS_IS_REMOTE | SPAN_FLAG_IS_REMOTE},
+		{.trace_id = {"\x45\x67"}, .span_id = {"\xFD\xFC"}},
+	};
+
+	assert_true(span__set_links(span, &b->arena, links, LEN(links)));
+}
+
 /* A span with all there is; text is name and tracestate. */
 static inline void add_full_span(struct span_batch *b, struct resource *r, struct slice text)
 {
@@ -89,6 +102,7 @@ static inline void add_full_span(struct span_batch *b, struct resource *r, struc
 	span->name = span->trace_state = text;
 	add_all_types(&span->attrs, items);
 	span->attrs.dropped_cnt = 300;
+	add_links(b, span);
 }
 
 /* A span whose text and numbers every JSON writer puts the same way. */
@@ -118,6 +132,7 @@ static inline void add_plain_span(struct span_batch *b, struct resource *r)
 	attrs_add_strs(&span->attrs, SLICE("list"), items, LEN(items));
 	attrs_add_strs(&span->attrs, SLICE("none"), NULL, 0);
 	span->attrs.dropped_cnt = 3;
+	add_links(b, span);
 }
 
 /* An empty span and one for each text, over two resources in turn. */

@@ -89,6 +89,17 @@ static void check_attrs(KeyValue *const *got, size_t got_cnt, const struct attrs
 	}
 }
 
+static void check_link(const Opentelemetry__Proto__Trace__V1__Span__Link *got,
+		       const struct span_link *want)
+{
+	assert_int_equal(got->trace_id.len, 16);
+	assert_memory_equal(got->trace_id.data, want->trace_id.bytes, 16);
+	assert_int_equal(got->span_id.len, 8);
+	assert_memory_equal(got->span_id.data, want->span_id.bytes, 8);
+	assert_int_equal(got->flags, want->flags);
+	assert_int_equal(got->n_attributes + got->dropped_attributes_count, 0);
+}
+
 static void check_span(const Span *got, const struct span *want)
 {
 	bool root = memcmp(want->parent_id.bytes, &(struct span_id){0}, 8) == 0;
@@ -109,7 +120,10 @@ static void check_span(const Span *got, const struct span *want)
 	assert_int_equal(got->dropped_attributes_count, want->attrs.dropped_cnt);
 	assert_int_equal(got->status ? got->status->code : 0, want->status);
 	check_attrs(got->attributes, got->n_attributes, &want->attrs);
-	assert_int_equal(got->n_events + got->n_links, 0);
+	assert_int_equal(got->n_events, 0);
+	assert_int_equal(got->n_links, want->links_cnt);
+	for (uint32_t i = 0; i < want->links_cnt; i++)
+		check_link(got->links[i], &want->links[i]);
 }
 
 static void check_group(const ResourceSpans *got, const struct span_group *want)

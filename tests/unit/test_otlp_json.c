@@ -131,6 +131,18 @@ static void check_attrs(const json_t *object, const struct attrs *want)
 	check_number(json_object_get(object, "droppedAttributesCount"), want->dropped_cnt);
 }
 
+static void check_links(const json_t *got, const struct span *want)
+{
+	assert_int_equal(json_array_size(got), want->links_cnt);
+	for (uint32_t i = 0; i < want->links_cnt; i++) {
+		const json_t *link = json_array_get(got, i);
+
+		check_hex(json_object_get(link, "traceId"), want->links[i].trace_id.bytes, 16);
+		check_hex(json_object_get(link, "spanId"), want->links[i].span_id.bytes, 8);
+		check_number(json_object_get(link, "flags"), want->links[i].flags);
+	}
+}
+
 static void check_span(const json_t *got, const struct span *want)
 {
 	bool root = memcmp(want->parent_id.bytes, &(struct span_id){0}, 8) == 0;
@@ -148,6 +160,7 @@ static void check_span(const json_t *got, const struct span *want)
 	check_u64(json_object_get(got, "startTimeUnixNano"), want->start_ns);
 	check_u64(json_object_get(got, "endTimeUnixNano"), want->end_ns);
 	check_attrs(got, &want->attrs);
+	check_links(json_object_get(got, "links"), want);
 	assert_true(json_is_object(json_object_get(got, "status")));
 	check_number(json_object_get(json_object_get(got, "status"), "code"), want->status);
 }
@@ -224,6 +237,10 @@ static void test_as_the_collector(void **state)
 		"\"value\":{\"arrayValue\":{\"values\":[{\"stringValue\":\"x\"},"
 		"{\"stringValue\":\"\"}]}}},{\"key\":\"none\","
 		"\"value\":{\"arrayValue\":{}}}],\"droppedAttributesCount\":3,"
+		"\"links\":[{\"traceId\":\"01230000000000000000000000000000\","
+		"\"spanId\":\"fffe000000000000\",\"flags\":769},"
+		"{\"traceId\":\"45670000000000000000000000000000\","
+		"\"spanId\":\"fdfc000000000000\"}],"
 		"\"status\":{\"code\":2}}],"
 		"\"schemaUrl\":\"https://opentelemetry.io/schemas/1.44.0\"}],"
 		"\"schemaUrl\":\"https://opentelemetry.io/schemas/1.44.0\"}]}" "\n";

@@ -28,6 +28,7 @@ static struct resource *new_resource(const char *service)
 static void add_span(struct span_batch *batch, struct resource *resource)
 {
 	static const struct slice items[] = {SLICE("a"), SLICE("\"")};
+	static const struct span_link links[] = {{{"\xcd"}, {"\x02"}, 0}, {{"\xef"}, {"\x03"}, 1}};
 	struct span *span = span_batch__add(batch, 10, resource);
 
 	memset(span->trace_id.bytes, 0xab, 16);
@@ -47,6 +48,7 @@ static void add_span(struct span_batch *batch, struct resource *resource)
 	attrs_add_int(&span->attrs, SLICE("least"), INT64_MIN);
 	attrs_add_strs(&span->attrs, SLICE("items"), items, 2);
 	attrs_add_strs(&span->attrs, SLICE("none"), items, 0);
+	assert_true(span__set_links(span, &batch->arena, links, batch->cnt == 2 ? 2 : 0));
 }
 
 static void spans(void **state)
@@ -59,8 +61,12 @@ static void spans(void **state)
 		"\"attributes\":{\"url.full\":\"http://a/" FFFD "\","
 		"\"http.response.status_code\":404,\"yes\":true,\"no\":false,\"real\":0.5,"
 		"\"nan\":\"NaN\",\"inf\":\"-Infinity\",\"least\":-9223372036854775808,"
-		"\"items\":[\"a\",\"\\\"\"],\"none\":[]},"
+		"\"items\":[\"a\",\"\\\"\"],\"none\":[]},%s"
 		"\"resource\":{\"service.name\":\"shop\",\"process.pid\":42}}\n";
+	static const char links[] = "\"links\":[{\"traceId\":\"cd000000000000000000000000000000\","
+				    "\"spanId\":\"0200000000000000\"},"
+				    "{\"traceId\":\"ef000000000000000000000000000000\","
+				    "\"spanId\":\"0300000000000000\"}],";
 	struct resource *resource = new_resource("shop");
 	struct span_batch *batch = span_batch__new();
 	char want[2048], *text;
@@ -73,8 +79,8 @@ static void spans(void **state)
 	add_span(batch, resource);
 	add_span(batch, resource);
 	batch->spans[1].parent_id.bytes[7] = 2;
-	n = snprintf(want, sizeof(want), common, "");
-	snprintf(want + n, sizeof(want) - (size_t)n, common, "0000000000000002");
+	n = snprintf(want, sizeof(want), common, "", "");
+	snprintf(want + n, sizeof(want) - (size_t)n, common, "0000000000000002", links);
 	out = open_memstream(&text, &text_sz);
 	view = trace_view__new(out, VIEW_JSON, true, 80);
 	assert_int_equal(trace_view__add(view, batch), 0);

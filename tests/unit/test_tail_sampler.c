@@ -59,6 +59,8 @@ static struct span_batch *emit(void *ctx, struct span_batch *b)
 		assert_int_equal(span->attrs.cnt, 2);
 		assert_true(slice_eq(span->attrs.v[0].str, SLICE("value")));
 		assert_true(slice_eq(span->attrs.v[1].items[1], SLICE("two")));
+		assert_int_equal(span->links_cnt, 1);
+		assert_int_equal(span->links[0].span_id.bytes[7], 7);
 	}
 	span_batch__reset(b);
 	return b;
@@ -115,6 +117,7 @@ static void push(struct rig *r)
 static struct span *add(struct rig *r, uint64_t number)
 {
 	static const struct slice items[] = {SLICE("one"), SLICE("two")};
+	static const struct span_link link = {.span_id = {"\0\0\0\0\0\0\0\x07"}};
 	uint64_t id[2] = {number, scramble(number)};
 	struct span *span;
 
@@ -128,6 +131,7 @@ static struct span *add(struct rig *r, uint64_t number)
 	span->name = SLICE("name");
 	attrs_add_str(&span->attrs, SLICE("key"), SLICE("value"));
 	attrs_add_strs(&span->attrs, SLICE("list"), items, 2);
+	assert_true(span__set_links(span, &r->in->arena, &link, 1));
 	r->sent_cnt++;
 	return span;
 }

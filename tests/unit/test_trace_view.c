@@ -40,6 +40,7 @@ struct plan {
 	const char *error;
 	uint64_t at_us, took_us;
 	int64_t request_sz, response_sz;
+	uint32_t links_cnt;
 };
 
 static void add_span(struct span_batch *batch, const struct plan *plan)
@@ -47,6 +48,7 @@ static void add_span(struct span_batch *batch, const struct plan *plan)
 	struct resource *resource = new_resource(plan->service);
 	struct span *span = span_batch__add(batch, 8, resource);
 	bool client = plan->kind == SPAN_CLIENT;
+	struct span_link links[2] = {0};
 
 	resource__release(resource);
 	span->trace_id.bytes[0] = plan->trace;
@@ -69,6 +71,7 @@ static void add_span(struct span_batch *batch, const struct plan *plan)
 		attrs_add_int(&span->attrs, SLICE("http.request.body.size"), plan->request_sz);
 	if (plan->response_sz >= 0)
 		attrs_add_int(&span->attrs, SLICE("http.response.body.size"), plan->response_sz);
+	assert_true(span__set_links(span, &batch->arena, links, plan->links_cnt));
 }
 
 struct screen {
@@ -261,6 +264,7 @@ static void strange_values(void **state)
 		{.trace = 2,
 		 .id = 2,
 		 .kind = SPAN_PRODUCER,
+		 .links_cnt = 1,
 		 .service = "a-service-with-quite-a-name",
 		 .name = "send",
 		 .peer = "10.0.0.1",
@@ -270,6 +274,7 @@ static void strange_values(void **state)
 		{.trace = 3,
 		 .id = 3,
 		 .kind = SPAN_CONSUMER,
+		 .links_cnt = 2,
 		 .service = "",
 		 .name = "",
 		 .peer = "::1",
@@ -294,8 +299,8 @@ static void strange_values(void **state)
 	expect(plans, CNT(plans), 0,
 	       "TIME          STATUS   DURATION  REQUEST RESPONSE  SERVICE           EXCHANGE                                  PEER\n"
 	       "22:00:00.123  -          999 ms      -        -    a                 • work\n"
-	       "22:00:00.123  -         1.00 s    999 B    999 kB  a-service-with-…  » send\n"
-	       "22:00:00.123  connect… 100000 s  9223372 TB 10.0 kB                  «                                         ::1  connection_reset\n"
+	       "22:00:00.123  -         1.00 s    999 B    999 kB  a-service-with-…  » send  1 link\n"
+	       "22:00:00.123  connect… 100000 s  9223372 TB 10.0 kB                  «                                         ::1  2 links  connection_reset\n"
 	       "22:00:00.123  1000000…  0.00 us      -        -    self              ← own parent                              @socket\n");
 }
 

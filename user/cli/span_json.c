@@ -79,6 +79,17 @@ static void put_resource(struct span_json *s, const struct resource *resource)
 	jw_raw(&s->out, json_writer__text(&text->json));
 }
 
+static void put_links(struct json_writer *j, const struct span *span)
+{
+	for (uint32_t i = 0; i < span->links_cnt; i++) {
+		jw_raw(j, i ? SLICE(",{\"traceId\":") : SLICE("{\"traceId\":"));
+		jw_hex(j, span->links[i].trace_id.bytes, sizeof(span->links[i].trace_id.bytes));
+		jw_lit(j, ",\"spanId\":");
+		jw_hex(j, span->links[i].span_id.bytes, sizeof(span->links[i].span_id.bytes));
+		jw_lit(j, "}");
+	}
+}
+
 void span_json__put(struct span_json *s, const struct span *span)
 {
 	static const struct slice kinds[] = {
@@ -111,6 +122,11 @@ void span_json__put(struct span_json *s, const struct span *span)
 	jw_raw(j, statuses[span->status]);
 	jw_lit(j, "\",\"attributes\":");
 	put_attrs(j, &span->attrs);
+	if (span->links_cnt) {
+		jw_lit(j, ",\"links\":[");
+		put_links(j, span);
+		jw_lit(j, "]");
+	}
 	jw_lit(j, ",\"resource\":");
 	put_resource(s, span->resource);
 	jw_lit(j, "}\n");

@@ -120,6 +120,7 @@ void span_row__fill(struct span_row *row, const struct span *span)
 	row->kind = (uint8_t)span->kind;
 	row->error = span->status == SPAN_STATUS_ERROR;
 	row->url = peer.n > 0;
+	row->links_cnt = (uint8_t)(span->links_cnt < UINT8_MAX ? span->links_cnt : UINT8_MAX);
 	if (!peer.n)
 		peer = get_peer(span, buf, sizeof(buf));
 	row->service_len = keep(row, &used, span->resource->service_name, 48);
@@ -272,6 +273,14 @@ void span_row__show(const struct span_row *row, struct slice tree, struct line *
 		line_text(line, SLICE("  "), 0);
 		line_text(line, peer, row->url ? URL_COLUMNS : 0);
 		line_style(line, STYLE_NONE);
+	}
+	if (row->links_cnt) {
+		char text[32];
+
+		line_styled(line, STYLE_DIM,
+			    slice_of(text, (size_t)snprintf(text, sizeof(text), "  %u link%s",
+							    row->links_cnt,
+							    row->links_cnt == 1 ? "" : "s")));
 	}
 	if (!row->http_status && row->code_len > CODE_COLUMNS) {
 		line_text(line, SLICE("  "), 0);

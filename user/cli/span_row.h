@@ -13,6 +13,7 @@ struct span_row {
 	int64_t request_sz, response_sz; /* bytes; negative: not known */
 	int64_t http_status;		 /* 0: none */
 	uint8_t kind;			 /* enum span_kind */
+	uint8_t links_cnt;
 	bool error;
 	bool url; /* peer is a URL */
 	/* Copies, cut to bounds, in this order in text. */

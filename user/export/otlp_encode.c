@@ -7,6 +7,17 @@
 
 #include <errno.h>
 
+static void put_link(struct pb_writer *w, const struct span_link *link)
+{
+	size_t end = pb_len(w);
+
+	if (link->flags)
+		pb_fixed32(w, 6, link->flags);
+	pb_bytes(w, 2, &link->span_id, sizeof(link->span_id));
+	pb_bytes(w, 1, &link->trace_id, sizeof(link->trace_id));
+	pb_message(w, 13, end); /* Span.links */
+}
+
 static void put_span(struct pb_writer *w, const struct span *span)
 {
 	size_t end = pb_len(w);
@@ -19,6 +30,8 @@ static void put_span(struct pb_writer *w, const struct span *span)
 		pb_varint(w, 3, span->status); /* Status.code */
 		pb_message(w, 15, status_end);
 	}
+	for (uint32_t i = span->links_cnt; i-- > 0;)
+		put_link(w, &span->links[i]);
 	if (span->attrs.dropped_cnt)
 		pb_varint(w, 10, span->attrs.dropped_cnt);
 	otlp_put_attrs(w, 9, &span->attrs);

@@ -85,6 +85,24 @@ static void put_time(struct json_writer *j, struct slice member, uint64_t ns)
 	jw_quoted_u64(j, ns);
 }
 
+static void put_links(struct json_writer *j, const struct span *span)
+{
+	if (!span->links_cnt)
+		return;
+	jw_lit(j, ",\"links\":[");
+	for (uint32_t i = 0; i < span->links_cnt; i++) {
+		const struct span_link *link = &span->links[i];
+
+		jw_raw(j, i ? SLICE(",{\"traceId\":") : SLICE("{\"traceId\":"));
+		jw_hex(j, link->trace_id.bytes, sizeof(link->trace_id.bytes));
+		jw_lit(j, ",\"spanId\":");
+		jw_hex(j, link->span_id.bytes, sizeof(link->span_id.bytes));
+		put_number(j, SLICE(",\"flags\":"), link->flags);
+		jw_lit(j, "}");
+	}
+	jw_lit(j, "]");
+}
+
 static void put_span(struct json_writer *j, const struct span *span)
 {
 	jw_lit(j, "{\"traceId\":");
@@ -106,6 +124,7 @@ static void put_span(struct json_writer *j, const struct span *span)
 		put_attrs(j, &span->attrs);
 	}
 	put_number(j, SLICE(",\"droppedAttributesCount\":"), span->attrs.dropped_cnt);
+	put_links(j, span);
 	jw_lit(j, ",\"status\":{");
 	put_number(j, SLICE("\"code\":"), span->status);
 	jw_lit(j, "}}");

@@ -56,6 +56,19 @@ struct span *span_batch__add(struct span_batch *b, uint16_t attrs_cap, struct re
 	return span;
 }
 
+bool span__set_links(struct span *span, struct arena *arena, const struct span_link *links,
+		     uint32_t links_cnt)
+{
+	if (!links_cnt)
+		return true;
+	span->links = arena__alloc(arena, links_cnt * sizeof(*links));
+	if (!span->links)
+		return false;
+	memcpy(span->links, links, links_cnt * sizeof(*links));
+	span->links_cnt = links_cnt;
+	return true;
+}
+
 static void copy_value(struct span_batch *b, struct attr *attr, bool *failed)
 {
 	struct slice *items;
@@ -89,6 +102,9 @@ struct span *span_batch__copy(struct span_batch *b, const struct span *span)
 	}
 	copy->name = arena__copy(&b->arena, span->name, &failed);
 	copy->trace_state = arena__copy(&b->arena, span->trace_state, &failed);
+	copy->links = NULL;
+	copy->links_cnt = 0;
+	failed |= !span__set_links(copy, &b->arena, span->links, span->links_cnt);
 	if (!failed)
 		return copy;
 	resource__release(copy->resource);

@@ -41,6 +41,13 @@ struct span_id {
 #define SPAN_FLAG_HAS_IS_REMOTE 0x100u
 #define SPAN_FLAG_IS_REMOTE 0x200u
 
+/* Another span that this one has to do with, such as the sender of a message that it received. */
+struct span_link {
+	struct trace_id trace_id;
+	struct span_id span_id;
+	uint32_t flags; /* as a span's, about the one that is linked */
+};
+
 struct span {
 	struct trace_id trace_id;
 	struct span_id span_id;
@@ -51,8 +58,10 @@ struct span {
 	uint64_t start_ns, end_ns; /* since the Unix epoch */
 	struct slice name;
 	struct slice trace_state;
-	struct slice scope;	   /* protocol that was parsed, e.g. "http"; static */
-	struct attrs attrs;	   /* their keys are static */
+	struct slice scope; /* protocol that was parsed, e.g. "http"; static */
+	struct attrs attrs; /* their keys are static */
+	struct span_link *links;
+	uint32_t links_cnt;
 	struct resource *resource; /* one reference, held by the batch; never NULL */
 };
 
@@ -82,6 +91,9 @@ void span_batch__reset(struct span_batch *b);
  * NULL when the batch is full.
  */
 struct span *span_batch__add(struct span_batch *b, uint16_t attrs_cap, struct resource *resource);
+/* Gives a span without links copies of these. False if there is no memory. */
+bool span__set_links(struct span *span, struct arena *arena, const struct span_link *links,
+		     uint32_t links_cnt);
 /* Adds a copy of a span of any batch. NULL when the batch is full, or has no room for its texts. */
 struct span *span_batch__copy(struct span_batch *b, const struct span *span);
 
