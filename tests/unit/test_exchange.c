@@ -220,6 +220,42 @@ static void test_keep_many(void **state)
 	exchange_pool__free(&pool);
 }
 
+/* Links of both messages, each once, bad ones not at all, and no more than there is room for. */
+static void test_links(void **state)
+{
+	char texts[MSG_LINKS_MAX][sizeof(PARENT)];
+	struct msg msg = {.attrs = {0}};
+	struct exchange_pool pool;
+	struct exchange *x;
+
+	(void)state;
+	exchange_pool__init(&pool, 1);
+	x = exchange_pool__take(&pool);
+	for (unsigned int i = 0; i < MSG_LINKS_MAX; i++) {
+		memcpy(texts[i], PARENT, sizeof(PARENT));
+		texts[i][51] = (char)('0' + i);
+		msg.links[i] = slice_of(texts[i], sizeof(PARENT) - 1);
+	}
+	texts[1][0] = 'x';
+	msg.links_cnt = 2;
+	exchange__keep_request(x, &msg);
+	assert_int_equal(x->links_cnt, 1);
+	assert_int_equal(x->links[0].span_id.bytes[7], 0x30);
+	assert_int_equal(x->links[0].flags,
+			 SPAN_FLAG_SAMPLED | SPAN_FLAG_HAS_IS_REMOTE | SPAN_FLAG_IS_REMOTE);
+	assert_int_equal(x->parent_method, PARENT_NONE);
+	msg.links_cnt = MSG_LINKS_MAX;
+	exchange__keep_response(x, &msg);
+	assert_int_equal(x->links_cnt, MSG_LINKS_MAX - 1);
+	texts[1][0] = '0';
+	texts[0][50] = 'a';
+	exchange__keep_response(x, &msg);
+	assert_int_equal(x->links_cnt, MSG_LINKS_MAX);
+	exchange_pool__put(&pool, x);
+	assert_int_equal(exchange_pool__take(&pool)->links_cnt, 0);
+	exchange_pool__free(&pool);
+}
+
 /* --- the table of connections ----------------------------------------------------------------- */
 
 static struct record_connection about(uint64_t cookie)
@@ -332,6 +368,7 @@ static void test_addresses(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_links),
 		cmocka_unit_test(test_pool_bound),
 		cmocka_unit_test(test_pool_round),
 		cmocka_unit_test(test_keep),

@@ -163,6 +163,28 @@ static void keep_attrs(struct exchange *x, struct attrs *to, const struct attrs 
 	}
 }
 
+static bool is_linked(const struct exchange *x, const struct traceparent *to)
+{
+	for (uint32_t i = 0; i < x->links_cnt; i++)
+		if (memcmp(&x->links[i].trace_id, &to->trace_id, sizeof(to->trace_id)) == 0 &&
+		    memcmp(&x->links[i].span_id, &to->parent_id, sizeof(to->parent_id)) == 0)
+			return true;
+	return false;
+}
+
+static void keep_links(struct exchange *x, const struct msg *msg)
+{
+	struct traceparent to;
+
+	for (unsigned int i = 0; i < msg->links_cnt && x->links_cnt < MSG_LINKS_MAX; i++)
+		if (traceparent_parse(msg->links[i], &to) && !is_linked(x, &to))
+			x->links[x->links_cnt++] = (struct span_link){
+				.trace_id = to.trace_id,
+				.span_id = to.parent_id,
+				.flags = to.flags | SPAN_FLAG_HAS_IS_REMOTE | SPAN_FLAG_IS_REMOTE,
+			};
+}
+
 void exchange__keep_request(struct exchange *x, const struct msg *msg)
 {
 	struct traceparent parent;
@@ -171,6 +193,7 @@ void exchange__keep_request(struct exchange *x, const struct msg *msg)
 	x->id = msg->id;
 	x->tag = msg->tag;
 	keep_attrs(x, &x->request, &msg->attrs);
+	keep_links(x, msg);
 	if (msg->traceparent.n && traceparent_parse(msg->traceparent, &parent)) {
 		x->parent_method = PARENT_HEADER;
 		x->trace_id = parent.trace_id;
@@ -187,6 +210,7 @@ void exchange__keep_response(struct exchange *x, const struct msg *msg)
 {
 	x->responded = true;
 	keep_attrs(x, &x->response, &msg->attrs);
+	keep_links(x, msg);
 }
 
 void exchange__keep_part(struct exchange *x, bool of_request, const struct msg *msg)

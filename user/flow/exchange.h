@@ -58,12 +58,14 @@ struct exchange {
 	uint8_t trace_flags;
 	enum parent_method parent_method;
 	struct slice trace_state;
+	uint32_t links_cnt;
 
 	struct attrs request, response;
 	/* Where those lie, or else in memory of their own. */
 	struct attr request_attrs[EXCHANGE_REQUEST_ATTRS];
 	struct attr response_attrs[EXCHANGE_RESPONSE_ATTRS];
-	char *more_text; /* when text was too small */
+	struct span_link links[MSG_LINKS_MAX]; /* of its messages, each once */
+	char *more_text;		       /* when text was too small */
 	uint32_t text_len, more_len;
 	char text[EXCHANGE_TEXT_SZ];
 };

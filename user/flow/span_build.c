@@ -191,6 +191,7 @@ void span_build(struct flow *flow, struct exchange *x)
 	set_identity(flow, x, span, &failed);
 	span->name = name_span(flow, &about, span, &failed);
 	copy_attrs(span, &about.attrs, &flow->batch->arena, &failed);
+	failed |= !span__set_links(span, &flow->batch->arena, x->links, x->links_cnt);
 	span->attrs.dropped_cnt += about.attrs.dropped_cnt;
 	attrs_add_str(&span->attrs, SLICE("sonde.parent.method"), method_name(x->parent_method));
 	account_add(ACCOUNT_SPANS, 1);
