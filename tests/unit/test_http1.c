@@ -70,6 +70,8 @@ static void say_msg(struct feed *f, const struct msg *msg)
 		say_slice(f, "traceparent", msg->traceparent);
 	if (msg->tracestate.n)
 		say_slice(f, "tracestate", msg->tracestate);
+	if (msg->upgrade.n)
+		say_slice(f, "to", msg->upgrade);
 	for (uint16_t i = 0; i < msg->attrs.cnt; i++) {
 		const struct attr *attr = &msg->attrs.v[i];
 		char key[64];
@@ -483,7 +485,13 @@ static const struct parse_case responses[] = {
 	{.name = "101",
 	 .bytes = SLICE("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
 			"Content-Length: x\r\n\r\n\x81\x05hello"),
+	 .transcript = "response upgrade to=websocket" STATUS(101)},
+	{.name = "101 to what is not known here",
+	 .bytes = SLICE("HTTP/1.1 101 Switching Protocols\r\nUpgrade: tcp\r\n\r\n"),
 	 .transcript = "response upgrade" STATUS(101)},
+	{.name = "an upgrade that is only offered",
+	 .bytes = SLICE("HTTP/1.1 204 No\r\nUpgrade: WebSocket\r\n\r\n"),
+	 .transcript = "response" STATUS(204)},
 	{.name = "2xx to CONNECT",
 	 .tags = {HTTP_TAG_CONNECT},
 	 .bytes = SLICE("HTTP/1.1 200 Established\r\nContent-Length: 7\r\n\r\n\x16\x03"),

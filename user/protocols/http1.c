@@ -32,7 +32,7 @@ struct http1_state {
 
 /* What the header lines said, as far as it matters here. */
 struct headers {
-	struct slice host, user_agent, traceparent, tracestate;
+	struct slice host, user_agent, upgrade, traceparent, tracestate;
 	uint64_t body_len;
 	bool has_length, bad_length;
 	bool coded, chunked; /* has Transfer-Encoding; and its last coding is chunked */
@@ -217,6 +217,8 @@ static void read_header(struct headers *h, struct slice line)
 	case 'u':
 		if (is_header(line, SLICE("user-agent"), &value))
 			keep_first(&h->user_agent, value);
+		else if (is_header(line, SLICE("upgrade"), &value))
+			keep_first(&h->upgrade, value);
 		break;
 	case 'c':
 		if (is_header(line, SLICE("content-length"), &value))
@@ -449,6 +451,8 @@ static int frame_response(struct http1_state *state, unsigned int status, const 
 		return 0;
 	if (status == 101 || (status < 300 && (msg->tag & HTTP_TAG_CONNECT))) {
 		msg->flags |= MESSAGE_UPGRADE;
+		if (status == 101 && slice_eq_nocase(h->upgrade, SLICE("websocket")))
+			msg->upgrade = SLICE("websocket");
 		return 0;
 	}
 	if (!h->coded && h->bad_length)
