@@ -176,6 +176,30 @@ static void test_attributes(void **state)
 	close_rig(&r);
 }
 
+static void test_databases(void **state)
+{
+	struct span *span;
+	struct rig r;
+
+	(void)state;
+	open_rig(&r, 10, 0);
+	span = add_span(&r, SPAN_CLIENT, MS);
+	span->scope = SLICE("mongodb");
+	attrs_add_str(&span->attrs, SLICE("db.system.name"), SLICE("mongodb"));
+	attrs_add_str(&span->attrs, SLICE("db.operation.name"), SLICE("find"));
+	attrs_add_str(&span->attrs, SLICE("db.query.text"), SLICE("{}"));
+	attrs_add_str(&span->attrs, SLICE("db.response.status_code"), SLICE("59"));
+	attrs_add_int(&span->attrs, SLICE("server.port"), 7);
+	add_span(&r, SPAN_SERVER, MS)->scope = SLICE("mongodb"); /* not measured */
+	assert_int_equal(observe(&r), 1);
+	assert_true(
+		slice_eq(r.snapshot.v[0].instrument->name, SLICE("db.client.operation.duration")));
+	assert_true(r.snapshot.v[0].buckets[0] == 1);
+	check_attrs(&r.snapshot.v[0].attrs, "db.system.name=mongodb db.operation.name=find "
+					    "db.response.status_code=59 server.port=7 ");
+	close_rig(&r);
+}
+
 /* What differs in one attribute, or is another's, is a series of its own; the rest adds up. */
 static void test_series(void **state)
 {
@@ -327,9 +351,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_buckets),	  cmocka_unit_test(test_attributes),
-		cmocka_unit_test(test_series),	  cmocka_unit_test(test_overflow),
-		cmocka_unit_test(test_long_text), cmocka_unit_test(test_end),
-		cmocka_unit_test(test_many),
+		cmocka_unit_test(test_databases), cmocka_unit_test(test_series),
+		cmocka_unit_test(test_overflow),  cmocka_unit_test(test_long_text),
+		cmocka_unit_test(test_end),	  cmocka_unit_test(test_many),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -15,7 +15,7 @@
 #include "user/base/hash.h"
 #include "user/base/utf8.h"
 
-#define KEYS_MAX 8
+#define KEYS_MAX 9
 #define VALUE_MAX 255 /* bytes of a text; what is longer is cut */
 #define PACKED_MAX (KEYS_MAX * (2 + VALUE_MAX))
 #define IDLE_INTERVALS 5
@@ -36,6 +36,32 @@ static const uint64_t http_bounds_ns[] = {
 	5 * MS,	  10 * MS,  25 * MS,   50 * MS,	  75 * MS,   100 * MS,	250 * MS,
 	500 * MS, 750 * MS, 1000 * MS, 2500 * MS, 5000 * MS, 7500 * MS, 10000 * MS,
 };
+
+static const uint64_t db_bounds_ns[] = {
+	1 * MS, 5 * MS, 10 * MS, 50 * MS, 100 * MS, 500 * MS, 1000 * MS, 5000 * MS, 10000 * MS,
+};
+
+/* Operations of databases, as their clients see them. */
+#define DB_ROW(protocol)                                                                         \
+	{                                                                                        \
+		.scope = SLICE(protocol), .kind = SPAN_CLIENT,                                   \
+		.instrument =                                                                    \
+			{                                                                        \
+				.name = SLICE("db.client.operation.duration"),                   \
+				.description = SLICE("Duration of database client operations."), \
+				.bounds_ns = db_bounds_ns,                                       \
+				.bounds_cnt = LEN(db_bounds_ns),                                 \
+			},                                                                       \
+		.keys =                                                                          \
+			{                                                                        \
+				SLICE("db.system.name"),    SLICE("db.namespace"),               \
+				SLICE("db.operation.name"), SLICE("db.collection.name"),         \
+				SLICE("db.query.summary"),  SLICE("db.response.status_code"),    \
+				SLICE("error.type"),	    SLICE("server.address"),             \
+				SLICE("server.port"),                                            \
+			},                                                                       \
+		.keys_cnt = 9,                                                                   \
+	}
 
 static const struct row rows[] = {
 	{
@@ -80,6 +106,7 @@ static const struct row rows[] = {
 			},
 		.keys_cnt = 6,
 	},
+	DB_ROW("mongodb"),
 };
 
 struct series {
