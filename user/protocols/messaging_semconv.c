@@ -15,8 +15,13 @@
 #define KEY_OPERATION SLICE("messaging.operation.name")
 #define KEY_TYPE SLICE("messaging.operation.type")
 #define KEY_DESTINATION SLICE("messaging.destination.name")
+#define KEY_TEMPLATE SLICE("messaging.destination.template")
+#define KEY_TEMPORARY SLICE("messaging.destination.temporary")
 #define KEY_ERROR SLICE("error.type")
 #define DIGITS_MAX 20
+#define HEX_ID_MIN 8
+#define ID_MIN 16
+#define LEVEL_MAX 32
 
 static const struct slice client_types[] = {
 	[MESSAGING_OTHER] = SLICE(""),		[MESSAGING_SEND] = SLICE("send"),
@@ -41,6 +46,62 @@ void messaging_add_operation(struct attrs *attrs, struct slice system, enum mess
 void messaging_add_destination(struct attrs *attrs, struct slice name)
 {
 	add(attrs, KEY_DESTINATION, name);
+}
+
+void messaging_add_temporary(struct attrs *attrs)
+{
+	struct attr *attr = attrs_add(attrs, KEY_TEMPORARY, ATTR_BOOL);
+
+	if (attr)
+		attr->num = true;
+}
+
+void messaging_add_template(struct attrs *attrs, struct slice template)
+{
+	add(attrs, KEY_TEMPLATE, template);
+}
+
+/* Does a level of a topic tell one thing from its like: a number, a UUID, a token? */
+static bool is_id(struct slice level)
+{
+	size_t digits = 0, hexes = 0;
+
+	for (size_t i = 0; i < level.n; i++) {
+		char c = level.p[i], lower = c | 0x20;
+		bool digit = c >= '0' && c <= '9';
+
+		digits += digit;
+		hexes += digit || (lower >= 'a' && lower <= 'f') || c == '-' || c == ':';
+	}
+	return level.n > LEVEL_MAX || (digits && (digits == level.n || level.n >= ID_MIN ||
+						  (hexes == level.n && level.n >= HEX_ID_MIN)));
+}
+
+void messaging_add_topic(struct msg *msg, struct slice name, char separator, char wildcard)
+{
+	char *text = msg_room(msg, name.n);
+	struct slice rest = name;
+	size_t n = 0;
+	bool any = false;
+
+	messaging_add_destination(&msg->attrs, name);
+	while (text && rest.n) {
+		ptrdiff_t end = slice_find(rest, separator);
+		struct slice level = slice_first(rest, end < 0 ? rest.n : (size_t)end);
+		bool id = is_id(level);
+
+		any |= id;
+		if (id)
+			text[n++] = wildcard;
+		else if (level.n)
+			memcpy(text + n, level.p, level.n);
+		n += id ? 0 : level.n;
+		if (end >= 0)
+			text[n++] = separator;
+		rest = slice_after(rest, level.n + 1);
+	}
+	if (any)
+		messaging_add_template(&msg->attrs, slice_of(text, n));
 }
 
 void messaging_add_consumer_group(struct attrs *attrs, struct slice name)
@@ -96,11 +157,13 @@ static struct slice str_of(const struct exchange_view *x, struct slice key)
 static struct slice name_of(const struct exchange_view *x, struct description *out)
 {
 	struct slice operation = str_of(x, KEY_OPERATION), system = str_of(x, KEY_SYSTEM);
-	struct slice destination = str_of(x, KEY_DESTINATION);
+	struct slice destination = str_of(x, KEY_TEMPLATE);
 	char *text = out->text + out->text_len;
 
 	if (!operation.n)
 		return system;
+	if (!destination.n && !attrs_get(x->request, KEY_TEMPORARY))
+		destination = str_of(x, KEY_DESTINATION);
 	if (!destination.n || operation.n + 1 >= sizeof(out->text) - out->text_len)
 		return operation;
 	destination = slice_first(destination, sizeof(out->text) - out->text_len - operation.n - 1);
@@ -119,7 +182,7 @@ static enum described_kind kind_of(const struct exchange_view *x, struct slice t
 		return client ? KIND_CONSUMER : KIND_PRODUCER;
 	if (slice_eq(type, client_types[MESSAGING_SEND]) && client)
 		return KIND_PRODUCER;
-	return client ? KIND_CLIENT : KIND_SERVER;
+	return KIND_OF_SIDE;
 }
 
 /* What the request said, but what the response knows better. */

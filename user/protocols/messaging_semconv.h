@@ -26,6 +26,15 @@ void messaging_add_operation(struct attrs *attrs, struct slice system, enum mess
 			     struct slice operation);
 /* Topic, queue, exchange or subject. None of these adds an empty text. */
 void messaging_add_destination(struct attrs *attrs, struct slice name);
+/* Made for one client or conversation: it does not go into the span's name. */
+void messaging_add_temporary(struct attrs *attrs);
+/* What stands for all names of its kind; the span is named by it. */
+void messaging_add_template(struct attrs *attrs, struct slice template);
+/*
+ * A destination of levels, as topics and subjects are. Where some of them look like ids it gets a
+ * template too, composed in the message's room, with wildcard in their places.
+ */
+void messaging_add_topic(struct msg *msg, struct slice name, char separator, char wildcard);
 void messaging_add_consumer_group(struct attrs *attrs, struct slice name);
 void messaging_add_message_id(struct attrs *attrs, struct slice id);
 /* As text, in the message's room. */
