@@ -21,7 +21,7 @@
 #define DIGITS_MAX 20
 #define HEX_ID_MIN 8
 #define ID_MIN 16
-#define LEVEL_MAX 32
+#define LEVEL_MAX 64
 
 static const struct slice client_types[] = {
 	[MESSAGING_OTHER] = SLICE(""),		[MESSAGING_SEND] = SLICE("send"),
