@@ -134,7 +134,7 @@ struct exchange_view {
 	uint16_t server_port;
 	struct slice client_address;
 	uint16_t client_port;
-	bool unix_socket;
+	bool unix_socket, datagram; /* else TCP */
 	/* Body bytes that passed: the sum of the skips. */
 	uint64_t request_body_sz, response_body_sz;
 	/* Why there is no (whole) response, as error.type, e.g. "timeout"; empty if there is one. */
@@ -177,7 +177,6 @@ struct protocol {
 	 */
 	bool by_id;
 	bool counts_missed; /* parse sets msg.missed_cnt: unseen requests are known from the ids */
-	bool datagrams;	    /* over UDP: each datagram is one message */
 	const struct frame_shape *shape; /* NULL: its frames have none that the kernel could walk */
 	/* Would parse accept head as the first bytes of a message by sender? */
 	enum detect (*detect)(enum sender sender, struct slice head);
@@ -192,6 +191,12 @@ struct protocol {
 	 */
 	ssize_t (*parse)(void *state, enum sender sender, struct slice bytes, bool last,
 			 struct msg *msg);
+	/*
+	 * Over UDP, where it is spoken there, else NULL: one datagram, of which cut tells that not all
+	 * was copied. Yields a request or a response, whoever sent it, or MSG_NONE; -EPROTO if it is
+	 * none of this protocol's. There is no detection but this: it must be hard to please.
+	 */
+	ssize_t (*parse_datagram)(struct slice bytes, bool cut, struct msg *msg);
 	/*
 	 * Bytes of that sender were missed: forget any message in progress, and what else depended on
 	 * having seen all (a header table). The next bytes are the beginning of a message. May be NULL.
