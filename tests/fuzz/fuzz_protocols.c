@@ -189,6 +189,28 @@ static void drop(struct stream *stream, size_t n)
 	free(old);
 }
 
+/* A run of bytes as one datagram. */
+static void send_datagram(struct connection *c, const void *p, size_t n)
+{
+	struct attr *v = malloc(MSG_ATTRS_MAX * sizeof(*v));
+	char *room = malloc(MSG_ROOM_SZ), *bytes = exact_copy(p, n);
+	struct msg msg = {
+		.attrs = {.v = v, .cap = MSG_ATTRS_MAX}, .room = room, .room_sz = MSG_ROOM_SZ};
+	ssize_t used;
+
+	CHECK(v && room);
+	used = c->protocol->parse_datagram(slice_of(bytes, n), c->flags & FLAG_LAST, &msg);
+	CHECK(used == -EPROTO || (used >= 0 && (size_t)used == n));
+	if (used >= 0) {
+		CHECK(msg.kind == MSG_NONE || msg.kind == MSG_REQUEST || msg.kind == MSG_RESPONSE);
+		CHECK(msg.kind == MSG_NONE || msg.id);
+		check_attrs(&msg.attrs, v, MSG_ATTRS_MAX);
+	}
+	free(bytes);
+	free(room);
+	free(v);
+}
+
 static const struct wanted_headers *wanted(enum sender sender)
 {
 	static const char *const names[] = {"Host", "x", "content-length", "transfer-encoding"};
@@ -273,6 +295,11 @@ static void send_bytes(struct connection *c, enum sender sender, const void *p, 
 	stream->n += n;
 	free(joined);
 	CHECK(c->protocol->detect(sender, slice_of(stream->p, stream->n)) <= DETECT_YES);
+	if (c->protocol->parse_datagram) {
+		send_datagram(c, p, n);
+		if (n > 2) /* where the other framing has a length */
+			send_datagram(c, (const char *)p + 2, n - 2);
+	}
 	do {
 		size_t skipped = stream->skip < stream->n ? (size_t)stream->skip : stream->n;
 

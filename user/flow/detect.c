@@ -33,8 +33,7 @@ static struct opinion ask_all(enum sender sender, struct slice bytes)
 	uint64_t bit = 1;
 
 	FOR_EACH_PROTOCOL (protocol) {
-		enum detect answer =
-			protocol->datagrams ? DETECT_NO : protocol->detect(sender, bytes);
+		enum detect answer = protocol->detect(sender, bytes);
 
 		all.certain |= answer == DETECT_YES ? bit : 0;
 		all.likely |= answer >= DETECT_LIKELY ? bit : 0;
