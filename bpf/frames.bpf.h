@@ -3,10 +3,9 @@
  * Frame mode: of protocols whose messages are frames with a length in front, the kernel walks the frames
  * of each operation by the shape that user space gave, and copies only the heads of those that matter.
  *
- * Where does the first frame begin? A walk begins tentatively with an operation: its bytes are still
- * copied as ever, and the record says where the walk expects the next frame. User space, which has
- * parsed all bytes before, agrees or has it begin anew; once it agreed, only pieces are copied. Nothing
- * is missed meanwhile. From then on offsets keep the walk right: frames split over operations, and gaps
+ * Where does the first frame begin? A walk begins tentatively with a turn: what can be copied whole still
+ * is, and the record says where the walk expects the next frame. User space, which has parsed all bytes
+ * before, agrees or has it begin anew; once it agreed, only pieces are copied. Nothing is missed meanwhile. From then on offsets keep the walk right: frames split over operations, and gaps
  * inside a frame, do not disturb it. Where it cannot go on (bytes that cannot be read, a length that no
  * frame has) it is broken, and begins anew.
  *
@@ -19,6 +18,7 @@
 
 #define WALK_STEPS_MAX 65536 /* per operation */
 #define WALK_STEPS_SHORT 48  /* where there is no bpf_loop */
+#define WALK_WAITS_MAX 16    /* operations of a turn after which a walk begins in its middle */
 #define PIECE_MAX 8192u	     /* bytes copied at once */
 #define PIECE_AT (COPY_MAX - 1)
 
@@ -382,10 +382,12 @@ static __always_inline void end_walk(struct frames_work *w, struct frame_walk *w
 	walk->keep_left = walk->header_len = 0;
 }
 
-static __always_inline void begin_walk(struct frame_walk *walk, __u64 off)
+/* A turn that never ends is joined at some operation of it. */
+static __always_inline void begin_walk(struct frame_walk *walk, __u64 off, bool new_turn)
 {
-	if (walk->mode != WALK_NONE)
+	if (walk->mode != WALK_NONE || (!new_turn && ++walk->waited < WALK_WAITS_MAX))
 		return;
+	walk->waited = 0;
 	walk->next = off;
 	walk->keep_left = walk->header_len = 0;
 	walk->mode = WALK_TENTATIVE;
@@ -393,11 +395,13 @@ static __always_inline void begin_walk(struct frame_walk *walk, __u64 off)
 		walk->generation = 1;
 }
 
-/* Walks what user space has agreed upon: records of pieces. */
+/* Pieces; what is not kept, and is not the beginning of a turn, makes no record. */
 static __always_inline void write_pieces(struct frames_work *w, __u32 bits)
 {
+	bool silent = w->walk.mode == WALK_AGREED && (bits & WALK_MAY_BE_SILENT);
+
 	w->pos = w->len;
-	if (w->out || w->broken || !(bits & WALK_MAY_BE_SILENT))
+	if (w->out || w->broken || !silent)
 		write_frames(w->broken ? FRAMES_BROKEN : 0);
 }
 
@@ -423,8 +427,8 @@ static __always_inline void write_whole(struct scratch *s, struct frames_work *w
 }
 
 /*
- * An operation of a connection whose frames have a shape; the scratch holds its record's head. What is
- * not kept, and is not the beginning of a turn, makes no record: it moves the silent tail.
+ * An operation of a connection whose frames have a shape; the scratch holds its record's head, and want
+ * bytes of it may be copied.
  */
 static __noinline int walk_op(struct scratch *s, struct connection_state *conn,
 			      const struct user_buffer *buffer, __u64 want, __u32 bits)
@@ -432,7 +436,7 @@ static __noinline int walk_op(struct scratch *s, struct connection_state *conn,
 	struct frame_walk *walk = &conn->walks[bits & WALK_SEND];
 	struct frames_work *w = &s->work;
 
-	begin_walk(walk, s->op.off);
+	begin_walk(walk, s->op.off, bits & WALK_NEW_TURN);
 	w->walk = *walk;
 	rewind_buffer(w, buffer);
 	w->off = s->op.off;
@@ -441,11 +445,13 @@ static __noinline int walk_op(struct scratch *s, struct connection_state *conn,
 	w->pos = w->record_pos = w->out = 0;
 	w->serial = conn->frames_serial;
 	w->shape = conn->shape - 1;
-	w->dry = walk->mode == WALK_TENTATIVE;
+	w->dry = walk->mode == WALK_NONE || (walk->mode == WALK_TENTATIVE && want == w->len);
 	w->first = !!(bits & WALK_NEW_TURN);
-	w->broken = 0;
-	if (!buffer->base_len &&
-	    !buffer->iov_cnt) { /* nobody can look, nor need to inside a frame */
+	w->broken = walk->mode == WALK_NONE;
+	if (w->broken)
+		;
+	else if (!buffer->base_len &&
+		 !buffer->iov_cnt) { /* nobody can look, nor need to inside a frame */
 		w->broken = w->off + w->len > walk->next;
 		w->walk.keep_left = 0;
 	} else {

@@ -45,6 +45,7 @@ struct frame_walk {
 	__u8 header_len; /* of a header that is not whole yet */
 	__u8 mode;	 /* enum walk_mode */
 	__u8 generation;
+	__u8 waited; /* operations since it should begin */
 };
 
 struct connection_state {

@@ -71,9 +71,10 @@ struct record_op {
 #define FRAMES_BROKEN 0x0020 /* the walk ended before the operation did */
 
 /*
- * RECORD_FRAMES is a record_op, its payload, and at the end a frames_end. With FRAMES_WHOLE user space
- * has yet to agree that frames are where the kernel takes them to be. Without it, the payload is pieces,
- * each a frame_piece and len bytes; what lies between the pieces was walked over and left out.
+ * RECORD_FRAMES is a record_op, its payload, and at the end a frames_end. With FRAMES_WHOLE the payload
+ * is the beginning of the operation: user space has yet to agree that frames are where the kernel takes
+ * them to be. Without it, the payload is pieces, each a frame_piece and len bytes; what lies between the
+ * pieces was walked over and left out.
  */
 struct frame_piece {
 	__u32 at; /* offset in the operation */

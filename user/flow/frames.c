@@ -31,26 +31,53 @@ static void drop_shape(struct flow *flow, struct conn *conn)
 	tell(flow, conn);
 }
 
+/* Where the parser expects the next frame, when it has seen all bytes before off. */
+static uint64_t expected(const struct stream *stream, uint64_t off)
+{
+	return stream->head_len ? stream->head_off : off + stream->skip;
+}
+
+static bool expects(const struct stream *stream)
+{
+	return !stream->lost && !stream->until_turn && !stream->until_close;
+}
+
+static void answer(struct flow *flow, struct conn *conn, bool send, uint8_t generation, bool right)
+{
+	uint8_t *answers = right ? conn->verdict.agreed : conn->verdict.again;
+
+	if (answers[send] == generation)
+		return;
+	answers[send] = generation;
+	tell(flow, conn);
+}
+
 /* Is the next frame where the parser expects it? */
 static void judge(struct flow *flow, struct conn *conn, enum sender sender,
 		  const struct record_op *op)
 {
-	bool send = op->head.flags & OP_SEND;
 	const struct stream *stream = &conn->streams[sender];
-	uint64_t own = stream->head_len ? stream->head_off : stream->next_off + stream->skip;
 	const struct frames_end end = frames_end_of(op);
-	uint8_t *answer;
+	bool right = expected(stream, op->off + op->len) == end.next_frame;
 
-	if (!conn->verdict.shape || stream->lost || stream->until_turn || stream->until_close ||
-	    end.next_frame == ~0ull)
+	if (!conn->verdict.shape || !expects(stream) || end.next_frame == ~0ull)
 		return;
-	if (own == end.next_frame && stream->good_cnt < GOOD_ENOUGH && !stream->from_start)
-		return;
-	answer = own == end.next_frame ? conn->verdict.agreed : conn->verdict.again;
-	if (answer[send] == end.generation)
-		return;
-	answer[send] = end.generation;
-	tell(flow, conn);
+	if (!right || stream->good_cnt >= GOOD_ENOUGH || stream->from_start)
+		answer(flow, conn, op->head.flags & OP_SEND, end.generation, right);
+}
+
+/* Pieces of a walk that was not agreed on: does it begin where the parser expects a frame? */
+static bool begins_right(const struct stream *stream, struct slice bytes,
+			 const struct record_op *op)
+{
+	struct frame_piece piece;
+
+	for (; bytes.n >= sizeof(piece); bytes = slice_after(bytes, sizeof(piece) + piece.len)) {
+		memcpy(&piece, bytes.p, sizeof(piece));
+		if (piece.flags & PIECE_START)
+			return !expects(stream) || expected(stream, op->off) == op->off + piece.at;
+	}
+	return true;
 }
 
 static void take_piece(struct flow *flow, struct conn *conn, enum sender sender,
@@ -114,10 +141,15 @@ void frames_take(struct flow *flow, struct conn *conn, enum sender sender, struc
 	if (op->head.flags & FRAMES_WHOLE) {
 		stream_bytes(flow, conn, sender, bytes, &origin);
 		stream_unseen(flow, conn, sender, op->len - bytes.n, op->time_ns);
-		judge(flow, conn, sender, op);
+	} else if (conn->verdict.agreed[!!(op->head.flags & OP_SEND)] !=
+			   frames_end_of(op).generation &&
+		   !begins_right(&conn->streams[sender], bytes, op)) {
+		stream_unseen(flow, conn, sender, op->len, op->time_ns);
 	} else {
 		take_pieces(flow, conn, sender, bytes, op);
 	}
+	if (conn->protocol && !(op->head.flags & FRAMES_BROKEN))
+		judge(flow, conn, sender, op);
 	if (conn->malformed_cnt >= MALFORMED_MAX && conn->verdict.shape)
 		drop_shape(flow, conn);
 }
