@@ -18,7 +18,7 @@
 
 #define WALK_STEPS_MAX 65536 /* per operation */
 #define WALK_STEPS_SHORT 48  /* where there is no bpf_loop */
-#define WALK_WAITS_MAX 16    /* operations of a turn after which a walk begins in its middle */
+#define WALK_WAITS_MAX 4     /* operations of a turn after which a walk begins in its middle */
 #define PIECE_MAX 8192u	     /* bytes copied at once */
 #define PIECE_AT (COPY_MAX - 1)
 

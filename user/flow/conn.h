@@ -26,6 +26,8 @@ struct stream {
 	uint32_t head_tid;
 	uint32_t turn;		  /* of the last operation */
 	uint32_t good_cnt;	  /* messages parsed since framing was last found */
+	uint64_t claim;		  /* where the kernel expects the next frame; ~0: it does not say */
+	uint8_t claim_generation; /* 0: it walks none */
 	struct exchange *current; /* whose message is in progress; NULL between messages */
 	char *head;
 	uint32_t head_len, head_cap;
@@ -73,7 +75,7 @@ struct conn {
 	uint64_t likely[2][2],
 		possible[2][2]; /* parsers, see detect.c; by assumed role, direction */
 	uint16_t detect_tries;
-	uint16_t malformed_cnt;
+	uint16_t malformed_cnt, misframed_cnt;
 	bool sampled;
 	bool peer_absent;   /* the other end is not on this host, or not traced */
 	bool pipelined;	    /* more than one request was outstanding */

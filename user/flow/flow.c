@@ -279,6 +279,12 @@ static void place_other(struct conn *conn, enum sender sender, const struct reco
 	other->start_seq = op->peer_seq;
 }
 
+/* A walk says where the next frame begins: better than that a turn begins. */
+static bool is_claimed(const struct stream *stream)
+{
+	return stream->claim_generation && stream->claim != ~0ull;
+}
+
 static void begin_turn(struct flow *flow, struct conn *conn, enum sender sender, uint32_t turn)
 {
 	enum sender other = sender == FROM_CLIENT ? FROM_SERVER : FROM_CLIENT;
@@ -292,7 +298,7 @@ static void begin_turn(struct flow *flow, struct conn *conn, enum sender sender,
 	} else if (!conn->first) { /* else it may be the rest of an earlier response */
 		end_client_turn(flow, conn);
 	}
-	if (!conn->streams[sender].until_turn && !conn->streams[sender].walked)
+	if (!conn->streams[sender].until_turn && !is_claimed(&conn->streams[sender]))
 		conn->streams[sender].lost = false;
 }
 

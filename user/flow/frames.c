@@ -7,7 +7,7 @@
 #include "user/flow/internal.h"
 
 #define GOOD_ENOUGH 4 /* messages in a row that make the parser's own framing certain */
-#define MALFORMED_MAX 8
+#define MISFRAMED_MAX 8
 
 struct frames_end frames_end_of(const struct record_op *op)
 {
@@ -52,18 +52,40 @@ static void answer(struct flow *flow, struct conn *conn, bool send, uint8_t gene
 	tell(flow, conn);
 }
 
+static bool is_agreed(const struct conn *conn, const struct record_op *op)
+{
+	return conn->verdict.agreed[!!(op->head.flags & OP_SEND)] == frames_end_of(op).generation;
+}
+
 /* Is the next frame where the parser expects it? */
 static void judge(struct flow *flow, struct conn *conn, enum sender sender,
-		  const struct record_op *op)
+		  const struct record_op *op, bool malformed)
 {
 	const struct stream *stream = &conn->streams[sender];
 	const struct frames_end end = frames_end_of(op);
 	bool right = expected(stream, op->off + op->len) == end.next_frame;
 
-	if (!conn->verdict.shape || !expects(stream) || end.next_frame == ~0ull)
+	if (!conn->verdict.shape || end.next_frame == ~0ull)
 		return;
-	if (!right || stream->good_cnt >= GOOD_ENOUGH || stream->from_start)
+	if (malformed && is_agreed(conn, op) && ++conn->misframed_cnt >= MISFRAMED_MAX)
+		drop_shape(flow, conn);
+	else if (malformed)
+		answer(flow, conn, op->head.flags & OP_SEND, end.generation, false);
+	else if (expects(stream) &&
+		 (!right || stream->good_cnt >= GOOD_ENOUGH || stream->from_start))
 		answer(flow, conn, op->head.flags & OP_SEND, end.generation, right);
+}
+
+/* The parser has lost its place, and the walk that goes on here may know one. */
+static struct slice join_walk(struct stream *stream, struct slice bytes, const struct record_op *op)
+{
+	uint64_t before = stream->claim - op->off;
+
+	if (!stream->lost || stream->claim_generation != frames_end_of(op).generation ||
+	    stream->claim < op->off || before >= bytes.n)
+		return bytes;
+	stream->lost = false;
+	return slice_after(bytes, before);
 }
 
 /* Pieces of a walk that was not agreed on: does it begin where the parser expects a frame? */
@@ -136,20 +158,20 @@ bool frames_missed(struct conn *conn, const struct record_op *op)
 void frames_take(struct flow *flow, struct conn *conn, enum sender sender, struct slice bytes,
 		 const struct record_op *op)
 {
+	struct stream *stream = &conn->streams[sender];
 	struct origin origin = origin_of(op);
+	uint16_t malformed_cnt = conn->malformed_cnt;
 
 	if (op->head.flags & FRAMES_WHOLE) {
-		stream_bytes(flow, conn, sender, bytes, &origin);
+		stream_bytes(flow, conn, sender, join_walk(stream, bytes, op), &origin);
 		stream_unseen(flow, conn, sender, op->len - bytes.n, op->time_ns);
-	} else if (conn->verdict.agreed[!!(op->head.flags & OP_SEND)] !=
-			   frames_end_of(op).generation &&
-		   !begins_right(&conn->streams[sender], bytes, op)) {
+	} else if (!is_agreed(conn, op) && !begins_right(stream, bytes, op)) {
 		stream_unseen(flow, conn, sender, op->len, op->time_ns);
 	} else {
 		take_pieces(flow, conn, sender, bytes, op);
 	}
-	if (conn->protocol && !(op->head.flags & FRAMES_BROKEN))
-		judge(flow, conn, sender, op);
-	if (conn->malformed_cnt >= MALFORMED_MAX && conn->verdict.shape)
-		drop_shape(flow, conn);
+	stream->claim = frames_end_of(op).next_frame;
+	stream->claim_generation = frames_end_of(op).generation;
+	if (conn->protocol)
+		judge(flow, conn, sender, op, conn->malformed_cnt != malformed_cnt);
 }
