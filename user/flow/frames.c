@@ -31,15 +31,10 @@ static void drop_shape(struct flow *flow, struct conn *conn)
 	tell(flow, conn);
 }
 
-/* Where the parser expects the next frame, when it has seen all bytes before off. */
-static uint64_t expected(const struct stream *stream, uint64_t off)
-{
-	return stream->head_len ? stream->head_off : off + stream->skip;
-}
-
+/* The parser knows how far it is to the next frame. */
 static bool expects(const struct stream *stream)
 {
-	return !stream->lost && !stream->until_turn && !stream->until_close;
+	return !stream->lost && !stream->head_len && !stream->until_turn && !stream->until_close;
 }
 
 static void answer(struct flow *flow, struct conn *conn, bool send, uint8_t generation, bool right)
@@ -63,7 +58,7 @@ static void judge(struct flow *flow, struct conn *conn, enum sender sender,
 {
 	const struct stream *stream = &conn->streams[sender];
 	const struct frames_end end = frames_end_of(op);
-	bool right = expected(stream, op->off + op->len) == end.next_frame;
+	bool right = op->off + op->len + stream->skip == end.next_frame;
 
 	if (!conn->verdict.shape || end.next_frame == ~0ull)
 		return;
@@ -89,15 +84,14 @@ static struct slice join_walk(struct stream *stream, struct slice bytes, const s
 }
 
 /* Pieces of a walk that was not agreed on: does it begin where the parser expects a frame? */
-static bool begins_right(const struct stream *stream, struct slice bytes,
-			 const struct record_op *op)
+static bool begins_right(const struct stream *stream, struct slice bytes)
 {
 	struct frame_piece piece;
 
 	for (; bytes.n >= sizeof(piece); bytes = slice_after(bytes, sizeof(piece) + piece.len)) {
 		memcpy(&piece, bytes.p, sizeof(piece));
 		if (piece.flags & PIECE_START)
-			return !expects(stream) || expected(stream, op->off) == op->off + piece.at;
+			return !expects(stream) || stream->skip == piece.at;
 	}
 	return true;
 }
@@ -165,7 +159,7 @@ void frames_take(struct flow *flow, struct conn *conn, enum sender sender, struc
 	if (op->head.flags & FRAMES_WHOLE) {
 		stream_bytes(flow, conn, sender, join_walk(stream, bytes, op), &origin);
 		stream_unseen(flow, conn, sender, op->len - bytes.n, op->time_ns);
-	} else if (!is_agreed(conn, op) && !begins_right(stream, bytes, op)) {
+	} else if (!is_agreed(conn, op) && !begins_right(stream, bytes)) {
 		stream_unseen(flow, conn, sender, op->len, op->time_ns);
 	} else {
 		take_pieces(flow, conn, sender, bytes, op);
