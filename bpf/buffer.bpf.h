@@ -27,6 +27,7 @@
 #define SYSCALL_NR(regs) ((regs)->cs == USER32_CS ? -1 : (long)(regs)->orig_ax)
 #define ARG2(regs) ((regs)->si)
 #define ARG3(regs) ((regs)->dx)
+#define ARG5(regs) ((regs)->r8)
 #elif defined(__TARGET_ARCH_arm64)
 #define NR_READ 63
 #define NR_WRITE 64
@@ -44,6 +45,7 @@
 #define SYSCALL_NR(regs) ((regs)->pstate & COMPAT_MODE ? -1 : (long)(regs)->syscallno)
 #define ARG2(regs) ((regs)->regs[1])
 #define ARG3(regs) ((regs)->regs[2])
+#define ARG5(regs) ((regs)->regs[4])
 #else
 #error "system call numbers of this architecture are not known"
 #endif
@@ -69,6 +71,7 @@ struct mmsghdr_arg {
 struct user_buffer {
 	__u64 base, base_len;
 	__u64 iov, iov_cnt;
+	__u64 name; /* of the other end: an address in user memory, or 0 */
 };
 
 /*
@@ -124,12 +127,14 @@ static __always_inline void find_buffer(struct user_buffer *buffer)
 	__u64 header = ARG2(regs);
 
 	switch (nr) {
-	case NR_READ:
-	case NR_WRITE:
 	case NR_SENDTO:
 	case NR_RECVFROM:
+		buffer->name = ARG5(regs);
+		__attribute__((fallthrough));
+	case NR_READ:
+	case NR_WRITE:
 		buffer->base = header;
-		buffer->base_len = ~0ull;
+		buffer->base_len = ARG3(regs);
 		return;
 	case NR_READV:
 	case NR_WRITEV:
@@ -147,8 +152,10 @@ static __always_inline void find_buffer(struct user_buffer *buffer)
 	default:
 		return;
 	}
-	if (bpf_probe_read_user(&msg, sizeof(msg), (void *)header) == 0)
-		take_vector(buffer, msg.iov, msg.iov_cnt);
+	if (bpf_probe_read_user(&msg, sizeof(msg), (void *)header))
+		return;
+	buffer->name = msg.name;
+	take_vector(buffer, msg.iov, msg.iov_cnt);
 }
 
 /*

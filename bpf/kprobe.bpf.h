@@ -55,6 +55,22 @@ int BPF_KPROBE(unix_recv_entry, struct socket *socket, void *msg, size_t len, in
 	return note_entry(BPF_CORE_READ(socket, sk), flags, false);
 }
 
+/* What udpv6_sendmsg calls for an IPv4 address is still its operation. */
+SEC("kprobe")
+int BPF_KPROBE(udp_send_entry, struct sock *sk)
+{
+	if (BPF_CORE_READ(sk, __sk_common.skc_family) == FAMILY_INET6)
+		return 0;
+	return note_entry(sk, 0, true);
+}
+
+SEC("kprobe")
+int BPF_KPROBE(udp_destroy_entry, struct sock *sk)
+{
+	forget_address(sk);
+	return 0;
+}
+
 /* The socket goes, and its address will be another's. TCP tells that by its states. */
 SEC("kprobe")
 int BPF_KPROBE(unix_release_entry, struct socket *socket)

@@ -471,6 +471,8 @@ static __always_inline bool is_traced(struct scratch *s, struct sock *sk,
 	return state;
 }
 
+#include "bpf/datagram.bpf.h"
+
 static __always_inline int socket_op(struct sock *sk, int ret, int flags, bool send, bool typed)
 {
 	struct connection_state *conn;
@@ -479,8 +481,10 @@ static __always_inline int socket_op(struct sock *sk, int ret, int flags, bool s
 
 	if (ret == -EAGAIN)
 		return forget_mmsg();
-	if (!sk || (flags & (MSG_PEEK | MSG_ERRQUEUE)) || !is_traced_kind(sk, typed))
+	if (!sk || (flags & (MSG_PEEK | MSG_ERRQUEUE)))
 		return 0;
+	if (!is_traced_kind(sk, typed))
+		return is_udp(sk, typed) ? datagram_op(sk, ret, flags, send, typed) : 0;
 	s = scratch_get();
 	if (!s)
 		return 0;

@@ -595,6 +595,8 @@ static uint64_t record_time(const struct record_head *record)
 		return ((const struct record_op *)record)->time_ns;
 	case RECORD_END:
 		return ((const struct record_end *)record)->time_ns;
+	case RECORD_DATAGRAM:
+		return ((const struct record_datagram *)record)->time_ns;
 	}
 	return 0;
 }

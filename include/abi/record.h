@@ -22,8 +22,9 @@ enum record_kind {
 	RECORD_TAIL = 4, /* a silent tail made known (see record_op.tail_*), nothing new happened */
 	RECORD_END = 5,	 /* a connection, or one direction of it, ended */
 	RECORD_EXIT = 6, /* a process ended */
-	RECORD_SAMPLE = 7, /* a thread was found on a CPU */
-	RECORD_FRAMES = 8, /* bytes were sent or received, and frames walked */
+	RECORD_SAMPLE = 7,   /* a thread was found on a CPU */
+	RECORD_FRAMES = 8,   /* bytes were sent or received, and frames walked */
+	RECORD_DATAGRAM = 9, /* a datagram was sent or received */
 };
 
 /* Every record begins with this. */
@@ -41,7 +42,6 @@ enum record_direction {
 /* record_op.head.flags */
 #define OP_SEND 0x0001	    /* else a receive */
 #define OP_NO_BUFFER 0x0002 /* splice, sendfile, io_uring: bytes passed that nobody can copy */
-#define OP_DATAGRAM 0x0004
 
 /*
  * One send or receive of len bytes at stream offset off, of which the payload (size minus this
@@ -90,6 +90,26 @@ struct frames_end {
 	__u32 serial;	  /* of such records on this connection, from 1, those that were lost too */
 	__u8 generation;  /* of the walk: counts its beginnings, from 1 */
 	__u8 reserved[3];
+};
+
+/*
+ * One datagram (UDP), sent or received (OP_SEND), or an operation that failed. Tells all that is known of
+ * its socket: there is no RECORD_CONNECTION of it, and nobody tells of its end. It has the size of
+ * record_op.
+ */
+struct record_datagram {
+	struct record_head head;
+	__u64 cookie; /* the socket's */
+	__u64 time_ns;
+	__u32 len;
+	__u32 process_id;
+	__u32 tid;
+	__u16 family;
+	__u16 local_port, remote_port; /* host byte order; 0: not known */
+	__u16 error;		       /* positive errno of an operation that failed, else 0 */
+	__u8 local_addr[16], remote_addr[16]; /* network order; zero: not known */
+	__u8 reserved[4];
+	/* payload follows */
 };
 
 /* record_end.reason */

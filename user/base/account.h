@@ -24,8 +24,11 @@
 	X(CONNECTIONS, "connections", "", "Connections seen")                                      \
 	X(CONNECTIONS_UNKNOWN, "connections_unknown", "", "Connections of no recognised protocol") \
 	X(UNPARSED_BYTES, "unparsed_bytes", "", "Bytes on connections of no recognised protocol")  \
+	X(DATAGRAMS, "datagrams", "", "Datagrams seen")                                            \
+	X(DATAGRAMS_UNKNOWN, "datagrams_unknown", "", "Datagrams of no recognised protocol")       \
 	X(GAPS, "gaps", "", "Gaps that broke a stream's framing")                                  \
 	X(REQUESTS, "requests", "", "Requests parsed")                                             \
+	X(REQUESTS_REPEATED, "requests_repeated", "", "Requests over UDP that were sent again")    \
 	X(RESPONSES, "responses", "", "Responses parsed")                                          \
 	X(RESPONSES_EARLY, "responses_early", "", "Responses to requests from before the start")   \
 	X(RECORDS_STRAY, "records_stray", "", "Records of connections that were let go")           \

@@ -29,7 +29,7 @@
 static const struct {
 	const char *function, *entry;
 	bool no_return;
-	bool optional; /* gone since 6.5 */
+	bool optional; /* gone since 6.5, or not built */
 } points[] = {
 	{.function = "tcp_sendmsg", .entry = "tcp_send_entry"},
 	{.function = "tcp_recvmsg", .entry = "tcp_recv_entry"},
@@ -37,6 +37,15 @@ static const struct {
 	{.function = "unix_stream_sendmsg", .entry = "unix_send_entry"},
 	{.function = "unix_stream_recvmsg", .entry = "unix_recv_entry"},
 	{.function = "unix_stream_sendpage", .entry = "unix_send_entry", .optional = true},
+	{.function = "udp_sendmsg", .entry = "udp_send_entry"},
+	{.function = "udp_recvmsg", .entry = "tcp_recv_entry"},
+	{.function = "udpv6_sendmsg", .entry = "tcp_send_entry", .optional = true},
+	{.function = "udpv6_recvmsg", .entry = "tcp_recv_entry", .optional = true},
+	{.function = "udp_destroy_sock", .entry = "udp_destroy_entry", .no_return = true},
+	{.function = "udpv6_destroy_sock",
+	 .entry = "udp_destroy_entry",
+	 .no_return = true,
+	 .optional = true},
 	{.function = "unix_release", .entry = "unix_release_entry", .no_return = true},
 };
 

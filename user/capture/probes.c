@@ -15,7 +15,7 @@
 #include "user/capture/kprobes.h"
 #include "user/capture/sampler.h"
 
-#define TRY_LINKS_MAX 16
+#define TRY_LINKS_MAX 32
 
 const struct probe probes[] = {
 	{
@@ -32,18 +32,21 @@ const struct probe probes[] = {
 					.kinds = KIND_TP_BTF,
 				},
 				{
-					.name = "fexit/{tcp,unix_stream}_{send,recv}msg",
+					.name = "fexit/{tcp,unix_stream,udp}_{send,recv}msg",
 					.programs = {"tcp_send_exit", "tcp_recv_exit",
-						     "unix_send_exit", "unix_recv_exit"},
-					.optional = {"tcp_sendpage_exit", "unix_sendpage_exit"},
+						     "unix_send_exit", "unix_recv_exit",
+						     "udp_send_exit", "udp_recv_exit"},
+					.optional = {"tcp_sendpage_exit", "unix_sendpage_exit",
+						     "udp6_send_exit", "udp6_recv_exit"},
 					.kinds = KIND_FEXIT,
 					.unsafe = trampolines_unsafe,
 				},
 				{
-					.name = "kprobe/{tcp,unix_stream}_{send,recv}msg",
+					.name = "kprobe/{tcp,unix_stream,udp}_{send,recv}msg",
 					.programs = {"tcp_send_entry", "tcp_recv_entry",
 						     "unix_send_entry", "unix_recv_entry",
-						     "socket_return", "unix_release_entry"},
+						     "socket_return", "unix_release_entry",
+						     "udp_send_entry", "udp_destroy_entry"},
 					.kinds = KIND_KPROBE,
 					.less = "costs more per operation, and the least recently used "
 						"connections are forgotten when there are too many",

@@ -71,6 +71,10 @@ bool record_valid(const void *bytes, size_t len)
 	case RECORD_FRAMES:
 		return head->size >= sizeof(struct record_op) + sizeof(struct frames_end) &&
 		       frames_valid(bytes);
+	case RECORD_DATAGRAM:
+		return head->size >= sizeof(struct record_datagram) &&
+		       head->size - sizeof(struct record_datagram) <=
+			       ((const struct record_datagram *)bytes)->len;
 	case RECORD_TAIL:
 		return head->size == sizeof(struct record_op) &&
 		       ((const struct record_op *)bytes)->tail_direction <= DIRECTION_SEND;
