@@ -89,8 +89,7 @@ struct conn *conn_table__get(struct conn_table *table, uint64_t cookie)
 	return conn;
 }
 
-/* IPv4 addresses in IPv6 sockets are IPv4: the other end may well be an IPv4 socket. */
-static void unmap_ipv4(struct record_connection *about)
+void connection_unmap_ipv4(struct record_connection *about)
 {
 	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
 	uint8_t *addrs[] = {about->local_addr, about->remote_addr};
@@ -130,7 +129,7 @@ struct conn *conn_table__add(struct conn_table *table, const struct record_conne
 	conn->about = *about;
 	conn->role = about->role;
 	conn->last_ns = about->time_ns;
-	unmap_ipv4(&conn->about);
+	connection_unmap_ipv4(&conn->about);
 	write_addresses(conn);
 	conn->bucket_next = *bucket;
 	*bucket = conn;

@@ -76,6 +76,7 @@ struct conn {
 		possible[2][2]; /* parsers, see detect.c; by assumed role, direction */
 	uint16_t detect_tries;
 	uint16_t malformed_cnt, misframed_cnt;
+	bool datagrams; /* a UDP socket: no streams, and its other end may change */
 	bool sampled;
 	bool peer_absent;   /* the other end is not on this host, or not traced */
 	bool pipelined;	    /* more than one request was outstanding */
@@ -108,6 +109,9 @@ struct conn *conn_table__add(struct conn_table *table, const struct record_conne
 /* Unlinks and frees; its exchanges must be gone. */
 void conn_table__remove(struct conn_table *table, struct conn *conn);
 
+/* IPv4 addresses in IPv6 sockets become IPv4: the other end may well be an IPv4 socket. */
+void connection_unmap_ipv4(struct record_connection *about);
+
 /* From here on it speaks that protocol (NULL: none yet), whose state is cleared. 0 or -ENOMEM. */
 int conn_table__set_protocol(struct conn_table *table, struct conn *conn,
 			     const struct protocol *protocol);
@@ -116,6 +120,13 @@ int conn_table__set_protocol(struct conn_table *table, struct conn *conn,
 static inline bool conn_began(const struct exchange *x)
 {
 	return (x->conn->role == ROLE_CLIENT) == (x->initiator == FROM_CLIENT);
+}
+
+static inline void conn_note_remote(struct exchange *x, const struct record_connection *about)
+{
+	x->remote_family = about->family;
+	x->remote_port = about->remote_port;
+	memcpy(x->remote_addr, about->remote_addr, sizeof(x->remote_addr));
 }
 
 static inline bool conn_is_unix(const struct conn *conn)

@@ -45,7 +45,11 @@ struct exchange {
 	uint32_t tid, answer_tid; /* threads of the first bytes of the request, and the response */
 	uint32_t tag;
 	enum sender initiator;
-	bool oneway;	/* nobody answers it */
+	/* Of datagrams, where one socket speaks with many: the other end, as far as it is known. */
+	uint8_t remote_addr[16];
+	uint16_t remote_family, remote_port;
+	uint16_t peer_port; /* the client's own, where that was found */
+	bool oneway;	    /* nobody answers it */
 	bool uncertain; /* bytes were missed since it began: its answer may have been among them */
 	bool session;	/* it is the connection itself, see protocol.conclude */
 	bool request_done, responded, abandoned, held;

@@ -34,6 +34,7 @@ struct flow *flow__new(const struct flow_options *options, struct span_batch *fi
 	flow->routes = routes__new(options->routes, options->routes_cnt, options->max_routes);
 	if (err || !flow->memo || !flow->routes ||
 	    conn_table__init(&flow->conns, options->max_connections) ||
+	    conn_table__init(&flow->sockets, FLOW_SOCKETS_MAX) ||
 	    id_source__init(&flow->ids_source)) {
 		flow__free(flow);
 		errno = ENOMEM;
@@ -67,7 +68,7 @@ static void let_go(struct flow *flow, struct conn *conn)
 	remove_conn(flow, conn);
 }
 
-static void release_held(struct flow *flow, uint64_t now_ns)
+void flow_release_held(struct flow *flow, uint64_t now_ns)
 {
 	struct exchange *x;
 
@@ -87,10 +88,12 @@ void flow__free(struct flow *flow)
 	if (!flow)
 		return;
 	if (flow->conns.buckets) {
-		release_held(flow, JOIN_RELEASE_ALL);
+		flow_release_held(flow, JOIN_RELEASE_ALL);
 		for (struct conn *conn = flow->conns.lru_first; conn; conn = conn->lru_next)
 			pair_dropped(flow, conn, ACCOUNT_LOST_OPEN);
+		datagram_close_all(flow);
 		conn_table__free(&flow->conns);
+		conn_table__free(&flow->sockets);
 	}
 	exchange_pool__free(&flow->exchanges);
 	if (flow->batch)
@@ -115,7 +118,7 @@ static void take_connection(struct flow *flow, const struct record_connection *r
 		conn = flow->conns.lru_first;
 		pair_dropped(flow, conn, ACCOUNT_LOST_EVICTED);
 		if (conn->held_cnt)
-			release_held(flow, JOIN_RELEASE_ALL);
+			flow_release_held(flow, JOIN_RELEASE_ALL);
 		if (flow->conns.lru_first == conn)
 			let_go(flow, conn);
 	}
@@ -502,6 +505,9 @@ void flow__record(struct flow *flow, const struct record_head *record)
 	case RECORD_FRAMES:
 		take_op(flow, (const struct record_op *)record);
 		break;
+	case RECORD_DATAGRAM:
+		datagram_take(flow, (const struct record_datagram *)record);
+		break;
 	case RECORD_TAIL:
 		note_tail(flow, (const struct record_op *)record);
 		break;
@@ -520,6 +526,10 @@ static void end_overdue_exchanges(struct flow *flow, uint64_t now_ns)
 		uint64_t idle_ns = now_ns > x->conn->last_ns ? now_ns - x->conn->last_ns : 0;
 		const struct stream *from_server = &x->conn->streams[FROM_SERVER];
 
+		if (x->conn->datagrams) {
+			datagram_overdue(flow, x, now_ns);
+			continue;
+		}
 		if (x->uncertain && now_ns > x->last_ns)
 			idle_ns = now_ns - x->last_ns;
 		if (!x->held && !x->abandoned && !x->session) {
@@ -553,11 +563,12 @@ void flow__tick(struct flow *flow, uint64_t now_ns, uint64_t unix_offset_ns)
 {
 	flow->now_ns = now_ns;
 	flow->unix_offset_ns = unix_offset_ns;
-	release_held(flow, now_ns);
+	flow_release_held(flow, now_ns);
 	if (now_ns - flow->sweep_ns > SWEEP_NS) {
 		flow->sweep_ns = now_ns;
 		end_overdue_exchanges(flow, now_ns);
 		let_idle_connections_go(flow, now_ns);
+		datagram_let_idle_go(flow, now_ns);
 	}
 	if (flow->batch && flow->batch->cnt)
 		flow->batch = flow->options.emit(flow->options.ctx, flow->batch);

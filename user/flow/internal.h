@@ -15,16 +15,19 @@
 #define SONDE_FLOW_INTERNAL_H
 
 #include "user/base/account.h"
+#include "user/base/address.h"
 #include "user/flow/conn.h"
 #include "user/flow/flow.h"
 #include "user/flow/join.h"
 #include "user/flow/route.h"
 
+#define FLOW_SOCKETS_MAX 16384u
 #define FLOW_IDS_BUCKETS 4096u
 
 struct flow {
 	struct flow_options options;
 	struct conn_table conns;
+	struct conn_table sockets; /* UDP */
 	struct exchange_pool exchanges;
 	struct exchange *ids[FLOW_IDS_BUCKETS]; /* those whose protocol pairs by id */
 	struct join join;
@@ -34,8 +37,9 @@ struct flow {
 	struct span_batch *batch;
 	struct id_source ids_source;
 	uint64_t now_ns, unix_offset_ns;
-	uint64_t sweep_ns;    /* when time-outs were last looked for */
-	uint32_t in_body_cnt; /* messages whose end has not passed yet */
+	uint64_t sweep_ns;		      /* when time-outs were last looked for */
+	uint64_t ring_full_cnt, ring_full_ns; /* as it was, and when it was seen to grow */
+	uint32_t in_body_cnt;		      /* messages whose end has not passed yet */
 	char room[MSG_ROOM_SZ];
 };
 
@@ -89,6 +93,9 @@ void stream_lose(struct flow *flow, struct conn *conn, enum sender sender);
 /* Begins or continues an exchange; its stream's current one is then the message's. */
 void pair_message(struct flow *flow, struct conn *conn, enum sender sender, const struct msg *msg,
 		  uint64_t time_ns);
+/* The exchange that waits for an answer of that id; where ids do not pair, the oldest. Or NULL. */
+struct exchange *pair_find(struct flow *flow, struct conn *conn, enum sender initiator,
+			   uint64_t id);
 /* Exchanges end without a (whole) answer. */
 void pair_abort(struct flow *flow, struct conn *conn, const struct msg *msg, uint64_t time_ns);
 /* The message in progress of that sender is whole. */
@@ -123,6 +130,20 @@ struct frames_end frames_end_of(const struct record_op *op);
 bool frames_missed(struct conn *conn, const struct record_op *op);
 void frames_take(struct flow *flow, struct conn *conn, enum sender sender, struct slice bytes,
 		 const struct record_op *op);
+
+/* flow.c: makes the spans that wait for the other end, all of them or those that have waited long. */
+void flow_release_held(struct flow *flow, uint64_t now_ns);
+
+/* datagram.c: UDP sockets. */
+void datagram_take(struct flow *flow, const struct record_datagram *d);
+/* Time has passed: an exchange may have no answer, or a socket no more to say. */
+void datagram_overdue(struct flow *flow, struct exchange *x, uint64_t now_ns);
+void datagram_let_idle_go(struct flow *flow, uint64_t now_ns);
+/* Drops everything, counted as unfinished. */
+void datagram_close_all(struct flow *flow);
+/* The two ends as a span tells them; remote is written to text. */
+void datagram_ends(const struct exchange *x, char text[ADDRESS_TEXT_SZ], struct slice *local,
+		   struct slice *remote);
 
 /* span_build.c: an exchange to a span. */
 void span_build(struct flow *flow, struct exchange *x);

@@ -9,6 +9,8 @@
 /* The same value at both ends. */
 static uint64_t key_of(const struct exchange *x)
 {
+	if (x->conn->datagrams)
+		return x->id;
 	if (!conn_is_unix(x->conn))
 		return x->seq;
 	return conn_began(x) ? x->conn->about.cookie : x->conn->about.peer_cookie;
@@ -38,12 +40,26 @@ static bool same_unix_request(const struct exchange *client, const struct exchan
 	       client->off == server->off && (!server->end_ns || client->start_ns < server->end_ns);
 }
 
+/*
+ * Nothing numbers datagrams, but their ids hold the question, and ports must agree as far as they are
+ * known: the server's end knows the client's when it answers.
+ */
+static bool same_datagram(const struct exchange *client, const struct exchange *server)
+{
+	return client->conn->datagrams && server->conn->datagrams && client->id == server->id &&
+	       client->protocol == server->protocol &&
+	       client->remote_port == server->conn->about.local_port &&
+	       (!server->remote_port || server->remote_port == client->conn->about.local_port);
+}
+
 static bool are_two_ends(const struct exchange *client, const struct exchange *server)
 {
 	const struct conn *c = client->conn, *s = server->conn;
 	uint64_t apart = client->start_ns > server->start_ns ? client->start_ns - server->start_ns
 							     : server->start_ns - client->start_ns;
 
+	if (c->datagrams || s->datagrams)
+		return apart <= NEAR_NS && same_datagram(client, server);
 	if (c->about.family != s->about.family && (conn_is_unix(c) || conn_is_unix(s)))
 		return false;
 	if (c->peer_cookie || s->peer_cookie) {
@@ -64,8 +80,11 @@ static void link_ends(struct exchange *client, struct exchange *server)
 {
 	client->peer = server;
 	server->peer = client;
-	client->conn->peer_cookie = server->conn->about.cookie;
-	server->conn->peer_cookie = client->conn->about.cookie;
+	server->peer_port = client->conn->about.local_port;
+	if (!client->conn->datagrams) {
+		client->conn->peer_cookie = server->conn->about.cookie;
+		server->conn->peer_cookie = client->conn->about.cookie;
+	}
 	server->conn->peer_absent = false;
 	/* What the server has read must have left the client by then. */
 	if (client->start_ns > server->start_ns)
@@ -158,7 +177,8 @@ struct exchange *join__release(struct join *join, uint64_t now_ns)
 	join->held_cnt--;
 	x->held = false;
 	/* Nobody came for a first request: later ones need not wait. */
-	if (x->parent_method == PARENT_NONE && !x->conn->peer_cookie && now_ns != JOIN_RELEASE_ALL)
+	if (x->parent_method == PARENT_NONE && !x->conn->peer_cookie && !x->conn->datagrams &&
+	    now_ns != JOIN_RELEASE_ALL)
 		x->conn->peer_absent = true;
 	return x;
 }

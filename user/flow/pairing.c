@@ -17,7 +17,7 @@
 
 static void tell_copy(struct flow *flow, struct conn *conn, uint32_t copy_op, uint32_t copy_turn)
 {
-	if (conn->verdict.copy_op == copy_op)
+	if (conn->datagrams || conn->verdict.copy_op == copy_op)
 		return;
 	conn->verdict.copy_op = copy_op;
 	conn->verdict.copy_turn = copy_turn;
@@ -165,8 +165,7 @@ static void end_exchange(struct flow *flow, struct exchange *x, struct slice fai
 	pair_complete(flow, x);
 }
 
-static struct exchange *find(struct flow *flow, struct conn *conn, enum sender initiator,
-			     uint64_t id)
+struct exchange *pair_find(struct flow *flow, struct conn *conn, enum sender initiator, uint64_t id)
 {
 	struct exchange *x = conn->first;
 
@@ -206,6 +205,7 @@ static struct exchange *new_exchange(struct flow *flow, struct conn *conn,
 	x->peer_seq = stream->head_peer_seq;
 	x->tid = stream->head_tid;
 	x->sampled = conn->sampled && conn->sampled_off == x->off;
+	conn_note_remote(x, &conn->about);
 	x->span_id = id_source__span_id(&flow->ids_source);
 	return x;
 }
@@ -252,7 +252,8 @@ static void begin_request(struct flow *flow, struct conn *conn, enum sender send
 static void begin_response(struct flow *flow, struct conn *conn, enum sender sender,
 			   const struct msg *msg)
 {
-	struct exchange *x = conn->quarantined ? NULL : find(flow, conn, msg->initiator, msg->id);
+	struct exchange *x =
+		conn->quarantined ? NULL : pair_find(flow, conn, msg->initiator, msg->id);
 
 	conn->streams[sender].current = x;
 	account_add(ACCOUNT_RESPONSES, 1);
@@ -273,7 +274,7 @@ static void add_part(struct flow *flow, struct conn *conn, enum sender sender,
 	struct exchange *x = stream->current;
 
 	if (conn->protocol->by_id) {
-		x = find(flow, conn, msg->initiator, msg->id);
+		x = pair_find(flow, conn, msg->initiator, msg->id);
 		if (x && sender != x->initiator && !x->responded)
 			x = NULL; /* its beginning was missed */
 		stream->current = x;
@@ -300,7 +301,7 @@ static struct exchange *aborted(struct flow *flow, struct conn *conn, const stru
 
 	if (!conn->protocol->by_id && x && x->initiator == msg->initiator)
 		return x;
-	return find(flow, conn, msg->initiator, msg->id);
+	return pair_find(flow, conn, msg->initiator, msg->id);
 }
 
 void pair_abort(struct flow *flow, struct conn *conn, const struct msg *msg, uint64_t time_ns)

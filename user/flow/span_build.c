@@ -35,23 +35,30 @@ static enum span_kind kind_of(const struct exchange *x, enum described_kind kind
 	return conn_began(x) ? SPAN_CLIENT : SPAN_SERVER;
 }
 
-static struct exchange_view view_of(const struct exchange *x)
+static struct exchange_view view_of(const struct exchange *x, char text[ADDRESS_TEXT_SZ])
 {
 	const struct conn *conn = x->conn;
 	struct slice local = slice_str(conn->local_text), remote = slice_str(conn->remote_text);
 	bool client = conn->role == ROLE_CLIENT;
+	uint16_t remote_port = conn->about.remote_port;
 
+	if (conn->datagrams) {
+		client = conn_began(x);
+		remote_port = x->remote_port;
+		datagram_ends(x, text, &local, &remote);
+	}
 	return (struct exchange_view){
 		.side = client ? SIDE_CLIENT : SIDE_SERVER,
-		.initiator = x->initiator,
+		.initiator = conn->datagrams ? FROM_CLIENT : x->initiator,
 		.oneway = x->oneway,
 		.request = &x->request,
 		.response = &x->response,
 		.server_address = client ? remote : local,
-		.server_port = client ? conn->about.remote_port : conn->about.local_port,
+		.server_port = client ? remote_port : conn->about.local_port,
 		.client_address = client ? local : remote,
-		.client_port = client ? conn->about.local_port : conn->about.remote_port,
+		.client_port = client ? conn->about.local_port : remote_port,
 		.unix_socket = conn_is_unix(conn),
+		.datagram = conn->datagrams,
 		.request_body_sz = x->request_body_sz,
 		.response_body_sz = x->response_body_sz,
 		.failure = x->failure,
@@ -168,7 +175,8 @@ static void tell_served(struct flow *flow, const struct exchange *x)
 void span_build(struct flow *flow, struct exchange *x)
 {
 	struct resource *resource = flow->options.resource(flow->options.ctx, x->process_id);
-	struct exchange_view view = view_of(x);
+	char text[ADDRESS_TEXT_SZ];
+	struct exchange_view view = view_of(x, text);
 	struct attr storage[SPAN_ATTRS_MAX];
 	struct description about;
 	bool failed = x->text_cut;
