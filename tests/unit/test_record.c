@@ -101,6 +101,24 @@ static void test_sizes(void **state)
 	}
 }
 
+/* No more payload than the datagram had. */
+static void test_datagrams(void **state)
+{
+	const uint32_t sz = sizeof(struct record_datagram);
+	union any_record r = {.head = {.kind = RECORD_DATAGRAM, .size = sz + 8}};
+
+	(void)state;
+	((struct record_datagram *)&r)->len = 8;
+	assert_true(valid_of(&r, sz + 8));
+	assert_false(valid_of(&r, sz + 7));
+	r.head.size = sz;
+	assert_true(valid_of(&r, sz));
+	r.head.size = sz - 1;
+	assert_false(valid_of(&r, sz));
+	r.head.size = sz + 9;
+	assert_false(valid_of(&r, sz + 9));
+}
+
 static void test_kinds(void **state)
 {
 	static const uint16_t unknown[] = {0, 9, 255, UINT16_MAX};
@@ -462,6 +480,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_sizes),
+		cmocka_unit_test(test_datagrams),
 		cmocka_unit_test(test_kinds),
 		cmocka_unit_test(test_contents),
 		cmocka_unit_test_setup_teardown(test_write_and_read, new_path, remove_path),

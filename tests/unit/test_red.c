@@ -200,6 +200,44 @@ static void test_databases(void **state)
 	close_rig(&r);
 }
 
+static void add_lookup(struct rig *r, const char *name)
+{
+	struct span *span = add_span(r, SPAN_CLIENT, MS);
+
+	span->scope = SLICE("dns");
+	attrs_add_str(&span->attrs, SLICE("dns.question.name"), slice_str(name));
+	attrs_add_str(&span->attrs, SLICE("dns.answers"), SLICE("192.0.2.1"));
+}
+
+/* Names without end leave room for others. */
+static void test_lookups(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	open_rig(&r, 8, 0);
+	for (int i = 0; i < 20; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "%d.example", i % 10);
+		add_lookup(&r, name);
+		assert_int_equal(observe(&r), i < 2 ? i + 1 : 3);
+	}
+	for (uint32_t i = 0; i < 3; i++)
+		assert_true(
+			slice_eq(r.snapshot.v[i].instrument->name, SLICE("dns.lookup.duration")));
+	assert_true(account_get(ACCOUNT_SERIES_OVERFLOW) == 16);
+	for (int i = 0; i < 6; i++) {
+		char route[16];
+
+		snprintf(route, sizeof(route), "/%d", i);
+		add_request(&r, "GET", 200, route);
+		assert_int_equal(observe(&r), 4 + i);
+	}
+	assert_true(account_get(ACCOUNT_SERIES_OVERFLOW) == 16);
+	close_rig(&r);
+}
+
 /* What differs in one attribute, or is another's, is a series of its own; the rest adds up. */
 static void test_series(void **state)
 {
@@ -352,8 +390,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_buckets),	  cmocka_unit_test(test_attributes),
 		cmocka_unit_test(test_databases), cmocka_unit_test(test_series),
-		cmocka_unit_test(test_overflow),  cmocka_unit_test(test_long_text),
-		cmocka_unit_test(test_end),	  cmocka_unit_test(test_many),
+		cmocka_unit_test(test_lookups),	  cmocka_unit_test(test_overflow),
+		cmocka_unit_test(test_long_text), cmocka_unit_test(test_end),
+		cmocka_unit_test(test_many),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -19,6 +19,7 @@
 #define VALUE_MAX 255 /* bytes of a text; what is longer is cut */
 #define PACKED_MAX (KEYS_MAX * (2 + VALUE_MAX))
 #define IDLE_INTERVALS 5
+#define OPEN_SHARE 4 /* of all series, one in so many */
 #define SNAPSHOT_BYTES_MAX (64u * 1024 * 1024)
 #define LEN(array) (sizeof(array) / sizeof((array)[0]))
 #define MS 1000000ull
@@ -30,6 +31,7 @@ struct row {
 	struct instrument instrument;
 	struct slice keys[KEYS_MAX];
 	uint32_t keys_cnt;
+	bool open; /* a key takes any value that a program thinks of: at most a quarter of all series */
 };
 
 static const uint64_t http_bounds_ns[] = {
@@ -107,6 +109,21 @@ static const struct row rows[] = {
 		.keys_cnt = 6,
 	},
 	DB_ROW("mongodb"),
+	{
+		.scope = SLICE("dns"),
+		.kind = SPAN_CLIENT,
+		.instrument =
+			{
+				.name = SLICE("dns.lookup.duration"),
+				.description =
+					SLICE("Measures the time taken to perform a DNS lookup."),
+				.bounds_ns = http_bounds_ns,
+				.bounds_cnt = LEN(http_bounds_ns),
+			},
+		.keys = {SLICE("dns.question.name"), SLICE("error.type")},
+		.keys_cnt = 2,
+		.open = true,
+	},
 };
 
 struct series {
@@ -127,6 +144,7 @@ struct red {
 	struct series **v, **slots;
 	uint32_t cnt, max_cnt, mask;
 	struct series *overflow[LEN(rows)];
+	uint32_t cnt_of[LEN(rows)];
 	uint8_t hints[LEN(rows)][KEYS_MAX]; /* where a span's attribute was the last time */
 };
 
@@ -241,11 +259,14 @@ static struct series **look_up(struct red *red, const struct row *row,
 static struct series *add_series(struct red *red, const struct row *row, struct resource *resource,
 				 const struct packed *packed, uint64_t hash)
 {
-	struct series *s = red->cnt < red->max_cnt ? new_series(red, row, resource, packed) : NULL;
+	uint32_t *cnt = &red->cnt_of[row - rows];
+	bool room = red->cnt < red->max_cnt && !(row->open && *cnt >= red->max_cnt / OPEN_SHARE);
+	struct series *s = room ? new_series(red, row, resource, packed) : NULL;
 
 	if (s) {
 		s->hash = hash;
 		red->v[red->cnt++] = s;
+		++*cnt;
 	}
 	return s;
 }
@@ -399,10 +420,12 @@ void red__next_interval(struct red *red, uint64_t now_ns)
 	for (uint32_t i = 0; i < red->cnt; i++) {
 		struct series *s = red->v[i];
 
-		if (s->idle_intervals++ >= IDLE_INTERVALS && has_ended(s->resource))
+		if (s->idle_intervals++ >= IDLE_INTERVALS && has_ended(s->resource)) {
+			red->cnt_of[s->row - rows]--;
 			free_series(s);
-		else
+		} else {
 			red->v[kept++] = s;
+		}
 	}
 	if (kept < red->cnt) {
 		red->cnt = kept;
