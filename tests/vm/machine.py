@@ -11,7 +11,8 @@ import tarfile
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 HERE = ROOT / "tests/vm"
 SONDE = os.environ.get("SONDE", str(ROOT / "sonde"))
-PROGRAMS = ["nginx", "curl"]
+PROGRAMS = ["nginx", "curl", "dnsmasq"]
+WORKLOADS = ["ways", "lookups"]
 WATCHDOG_S = 1800  # against a hang; says nothing about how fast it should be
 
 
@@ -21,21 +22,22 @@ def libraries(program):
     return re.findall(r"(/\S+) \(0x", listed)
 
 
-def build_ways(directory):
-    """Every way to send and receive, as a program that needs no libraries."""
-    subprocess.run(["gcc", "-O1", "-static", "-o", directory / "ways",
-                    ROOT / "tests/e2e/workloads/ways.c"], check=True)
-    return directory / "ways"
+def build_workloads(directory):
+    """Every way to send and receive, as programs that need no libraries. Returns where they are."""
+    for name in WORKLOADS:
+        subprocess.run(["gcc", "-O1", "-static", "-o", directory / name,
+                        ROOT / f"tests/e2e/workloads/{name}.c"], check=True)
+    return directory
 
 
-def make_root(directory, ways):
+def make_root(directory, workloads):
     """The root as a cpio archive that the kernel unpacks."""
     root = directory / "root"
     for name in ("proc", "sys", "dev", "tmp", "out", "etc", "bin", "vm"):
         (root / name).mkdir(parents=True)
     shutil.copy(shutil.which("busybox"), root / "bin/busybox")
     shutil.copy(HERE / "init", root / "init")
-    for program in (SONDE, ways, HERE / "scenarios"):
+    for program in (SONDE, HERE / "scenarios", *(workloads / name for name in WORKLOADS)):
         shutil.copy(program, root / "vm")
     (root / "vm" / pathlib.Path(SONDE).name).rename(root / "vm/sonde")
     (root / "etc/passwd").write_text("root:x:0:0:root:/:/bin/sh\n")
@@ -62,7 +64,7 @@ def kernel(series):
 def run_vm(series, variants, directory):
     """Boots, runs the scenarios by each variant, and returns the directory that holds a directory of
     results for each."""
-    archive = make_root(directory, build_ways(directory))
+    archive = make_root(directory, build_workloads(directory))
     console, results = directory / "console", directory / "results.tar.gz"
     append = f"console=ttyS0 loglevel=5 panic=-1 oops=panic mitigations=off vm_variants={variants}"
     try:
@@ -84,7 +86,7 @@ def run_vm(series, variants, directory):
 def run_here(variant, directory):
     """The same on the running kernel; returns the directory of the results."""
     out = directory / variant
-    done = subprocess.run([HERE / "scenarios", out, SONDE, build_ways(directory)],
+    done = subprocess.run([HERE / "scenarios", out, SONDE, build_workloads(directory)],
                           env={**os.environ, "SONDE_CAPTURE_VARIANT": variant},
                           stdin=subprocess.DEVNULL, timeout=WATCHDOG_S)
     (out / "status").write_text(str(done.returncode))

@@ -12,7 +12,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
 
 import machine  # noqa: E402
-from checks import check_inside, of_kind  # noqa: E402
+from checks import check_inside, of_kind, paired  # noqa: E402
 from traced import Account, read_spans  # noqa: E402
 
 # Who makes a run: (kernel, capture.variant); "running" is the kernel that the tests run on.
@@ -21,8 +21,8 @@ REFUSED = [("6.1", "tp_btf")]
 AUTO = {"6.1": "fexit"}  # what it comes to
 SOCKET_HOOK = {
     "tp_btf": "tp_btf/sock_{send,recv}_length",
-    "fexit": "fexit/{tcp,unix_stream}_{send,recv}msg",
-    "kprobe": "kprobe/{tcp,unix_stream}_{send,recv}msg",
+    "fexit": "fexit/{tcp,unix_stream,udp}_{send,recv}msg",
+    "kprobe": "kprobe/{tcp,unix_stream,udp}_{send,recv}msg",
 }
 # Requests that a client sent from no buffer: its end does not see them, and they count as lost.
 BUFFERLESS = re.compile("/(sendfile|splice)-read/")
@@ -50,7 +50,11 @@ class Run:
         return lines[lines.index(("GET", "/before", "404")) + 1:]
 
     def spans(self, kind):
-        return of_kind(self.all_spans, kind)
+        return [s for s in of_kind(self.all_spans, kind) if "http.request.method" in s["attributes"]]
+
+    @property
+    def lookups(self):
+        return [s for s in self.all_spans if "dns.question.name" in s["attributes"]]
 
 
 def path_of(span):
@@ -120,10 +124,27 @@ def test_every_request_is_a_span_or_lost(run):
         collections.Counter(map(at_server, served))
     assert collections.Counter(map(exchange, run.spans("CLIENT"))) == \
         collections.Counter(at_client(line) for line in served if line not in unseen)
-    assert run.account.spans == len(run.all_spans) == 2 * len(served) - len(unseen)
+    assert run.account.spans == len(run.all_spans) == \
+        2 * len(served) - len(unseen) + len(run.lookups)
     assert run.account.lost == run.account["lost.gap"] == len(unseen), run.account
     for counter in ("ring_full", "unreadable", "no_storage", "unreturned", "records_invalid"):
         assert counter not in run.account, run.account
+
+
+def test_every_lookup_is_a_pair(run):
+    """Datagrams by every way, each seen once at each end."""
+    assert sum(map(int, run.text("answered").split())) == 18 * 10
+    pairs = paired(run.lookups)
+    assert len(pairs) == 18 * 10
+    asked = collections.Counter(c["attributes"]["dns.question.name"] for c, _ in pairs)
+    assert asked == {f"n-{i}.w.test": 18 for i in range(10)}
+    for client, server in pairs:
+        for key in ("dns.question.name", "dns.response_code", "server.port"):
+            assert client["attributes"][key] == server["attributes"][key]
+        assert client["attributes"]["server.address"] == server["attributes"]["client.address"]
+        assert client["attributes"]["dns.answers"] == ["192.0.2.7"]
+        assert "error.type" not in client["attributes"]
+    assert "datagrams_unknown" not in run.account, run.account
 
 
 def test_sizes(run):
