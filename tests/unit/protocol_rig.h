@@ -260,6 +260,14 @@ static inline void rig_abort(struct rig *rig, const struct msg *msg, struct rig_
 		for (from = 0; from < to && rig->exchanges[from].id <= msg->id;)
 			from++;
 	}
+	if (!rig->protocol->by_id && msg->id) { /* a group */
+		for (from = 0; from < rig->exchanges_cnt;)
+			if (rig->exchanges[from].id == msg->id)
+				rig_end_exchange(rig, &rig->exchanges[from], msg->failure);
+			else
+				from++;
+		return;
+	}
 	for (; from < to; to--)
 		rig_end_exchange(rig, &rig->exchanges[from], msg->failure);
 }
@@ -291,7 +299,7 @@ static inline void rig_pair(struct rig *rig, enum sender sender, const struct ms
 	}
 	if (!x)
 		return;
-	if (sender == x->initiator || msg->kind == MSG_REQUEST) {
+	if (sender == x->initiator || msg->kind == MSG_REQUEST || msg->kind == MSG_ONEWAY) {
 		rig_keep(rig, &x->request, &msg->attrs);
 		x->request_done |= msg->kind == MSG_END;
 		if (x->oneway && !more && msg->kind != MSG_PART)

@@ -304,11 +304,26 @@ static struct exchange *aborted(struct flow *flow, struct conn *conn, const stru
 	return pair_find(flow, conn, msg->initiator, msg->id);
 }
 
+/* The group of exchanges that share an id, where ids do not pair. */
+static void abort_group(struct flow *flow, struct conn *conn, const struct msg *msg,
+			uint64_t time_ns)
+{
+	for (struct exchange *x = conn->first, *next; x; x = next) {
+		next = x->next;
+		if (x->id == msg->id && x->initiator == msg->initiator && !x->session)
+			end_exchange(flow, x, msg->failure, time_ns);
+	}
+}
+
 void pair_abort(struct flow *flow, struct conn *conn, const struct msg *msg, uint64_t time_ns)
 {
 	bool before = msg->flags & MESSAGE_ALL_BEFORE, after = msg->flags & MESSAGE_ALL_AFTER;
 	struct exchange *last = after ? NULL : aborted(flow, conn, msg), *next;
 
+	if (!conn->protocol->by_id && msg->id) {
+		abort_group(flow, conn, msg, time_ns);
+		return;
+	}
 	if (!after && !before) {
 		if (last)
 			end_exchange(flow, last, msg->failure, time_ns);

@@ -83,7 +83,8 @@ struct msg {
 	/*
 	 * Pairs a response with its request: unique among the outstanding ones of an initiator. 0 pairs
 	 * in order: a response answers the oldest unanswered, a PART, END or ABORT is of the one that
-	 * is in progress, else of the oldest unanswered.
+	 * is in progress, else of the oldest unanswered. Where all are paired in order (not by_id), an id
+	 * names a group, such as the batch of a pipeline: an ABORT with it is of all of that group.
 	 */
 	uint64_t id;
 	uint64_t skip; /* bytes that follow the consumed ones and need not be seen: the body */
