@@ -1,0 +1,366 @@
+# SPDX-License-Identifier: Apache-2.0
+"""PostgreSQL: every statement a client makes, at both ends, and never a literal of it."""
+import glob
+import os
+import pwd
+import re
+import signal
+import subprocess
+import threading
+
+import psycopg
+import pytest
+
+from checks import check_inside, check_socket_parents, of_kind
+from net import free_port
+from servers import open_up
+from traced import Agent, environment, lost, wait_for
+
+SECRET = "sEcReT4711"
+HBA = """
+host  all  guarded  127.0.0.1/32  scram-sha-256
+host  all  all      127.0.0.1/32  trust
+local all  all                    trust
+"""
+
+
+def program(name):
+    found = sorted(glob.glob(f"/usr/lib/postgresql/*/bin/{name}"))
+    return found[-1] if found else name
+
+
+def as_postgres(*command):
+    return ["setpriv", "--reuid", "postgres", "--regid", "postgres", "--clear-groups", *command]
+
+
+class Postgres:
+    """An instance of its own in a temporary directory, on a free port and a Unix socket."""
+
+    def __init__(self, tmp_path):
+        self.directory = tmp_path / "postgresql"
+        self.directory.mkdir()
+        open_up(self.directory)
+        user = pwd.getpwnam("postgres")
+        os.chown(self.directory, user.pw_uid, user.pw_gid)
+        self.cluster, self.log = self.directory / "cluster", self.directory / "log"
+        self.port = free_port()
+
+    def __enter__(self):
+        subprocess.run(as_postgres(program("initdb"), "-D", self.cluster, "-A", "trust", "-N",
+                                   "--no-locale", "-E", "UTF8"),
+                       check=True, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL,
+                       cwd=self.directory, env=environment())
+        (self.cluster / "pg_hba.conf").write_text(HBA)
+        with open(self.log, "wb") as log:
+            self.process = subprocess.Popen(
+                as_postgres(program("postgres"), "-D", self.cluster, "-p", str(self.port),
+                            "-k", self.directory, "-c", "fsync=off", "-c", "autovacuum=off",
+                            "-c", "listen_addresses=127.0.0.1"),
+                stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=self.directory,
+                env=environment())
+        wait_for(lambda: self.is_ready() or self.process.poll() is not None, "PostgreSQL")
+        assert self.process.poll() is None, self.log.read_text()
+        with self.connect(autocommit=True) as connection:
+            connection.execute("CREATE TABLE items (id int PRIMARY KEY, name text)")
+            connection.execute("INSERT INTO items SELECT i, 'item' || i "
+                               "FROM generate_series(1, 100) i")
+            connection.execute("CREATE TABLE copied (id int, name text)")
+            connection.execute("CREATE USER guarded PASSWORD 'right'")
+        return self
+
+    def __exit__(self, *exc):
+        self.process.send_signal(signal.SIGINT)  # "fast": ends sessions
+        self.process.wait(timeout=20)
+
+    def is_ready(self):
+        return subprocess.run(["pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port)],
+                              stdin=subprocess.DEVNULL, check=False).returncode == 0
+
+    def connect(self, host="127.0.0.1", **more):
+        return psycopg.connect(host=str(host), port=self.port, user="postgres",
+                               dbname="postgres", sslmode="disable", **more)
+
+    def psql(self, *statements):
+        commands = [word for s in statements for word in ("-c", s)]
+        return subprocess.run(
+            ["psql", "-X", "-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres", *commands],
+            capture_output=True, text=True, stdin=subprocess.DEVNULL,
+            env=environment(PGSSLMODE="disable"), check=False)
+
+
+@pytest.fixture
+def postgres(tmp_path, start):
+    return start(Postgres(tmp_path))
+
+
+def summaries(spans, kind="CLIENT"):
+    return [s["attributes"].get("db.query.summary") for s in of_kind(spans, kind)]
+
+
+def column(spans, key, kind="CLIENT"):
+    return [s["attributes"].get(key) for s in of_kind(spans, kind)]
+
+
+def finish(trace):
+    """Stops the trace: nothing is lost, and of no literal a word was said."""
+    trace.stop()
+    assert trace.account.lost == 0, trace.account
+    assert SECRET not in trace.stdout and SECRET not in trace.stderr
+    return trace.spans
+
+
+def check_pairs(spans):
+    """Both ends tell the same of each statement, in one trace."""
+    pairs = check_socket_parents(spans)
+    check_inside(pairs)
+    for client, server in pairs:
+        assert client["name"] == server["name"]
+        for key in ("db.query.text", "db.query.summary", "db.namespace", "error.type",
+                    "db.response.status_code", "db.response.returned_rows"):
+            assert client["attributes"].get(key) == server["attributes"].get(key), (client, server)
+    return pairs
+
+
+def test_simple(tracing, postgres):
+    """psql: its statements are Query messages."""
+    trace = tracing("--port", postgres.port)
+    postgres.psql(f"SELECT * FROM items WHERE name = '{SECRET}' AND id IN (1, 2, 3)",
+                  "BEGIN; UPDATE items SET name = 'x' WHERE id = 7; COMMIT",
+                  f"SELECT * FROM {SECRET.lower()}_missing",
+                  "VACUUM items")
+    spans = finish(trace)
+    check_pairs(spans)
+    select, update, failed, vacuum = of_kind(spans, "CLIENT")
+    attributes = select["attributes"]
+    assert select["name"] == "SELECT items"
+    assert attributes["db.query.text"] == "SELECT * FROM items WHERE name = ? AND id IN (?)"
+    assert attributes["db.system.name"] == "postgresql"
+    assert attributes["db.namespace"] == "postgres"
+    assert attributes["db.response.returned_rows"] == 0
+    assert (attributes["server.address"], attributes["server.port"]) == ("127.0.0.1", postgres.port)
+    assert select["status"] == "UNSET"
+    assert update["name"] == "BEGIN; UPDATE items; COMMIT"
+    assert failed["status"] == "ERROR"
+    assert failed["attributes"]["db.response.status_code"] == "42P01"
+    assert failed["attributes"]["error.type"] == "42P01"
+    assert vacuum["name"] == "VACUUM items"
+    client, server = (of_kind(spans, kind)[0] for kind in ("CLIENT", "SERVER"))
+    assert client["resource"]["service.name"] == "psql"
+    assert server["resource"]["service.name"] == "postgres"
+
+
+def test_one_resource_for_all_back_ends(tracing, postgres):
+    """Back ends are forked for each connection: to the outside they are one service."""
+    trace = tracing("--port", postgres.port)
+    for _ in range(3):
+        postgres.psql("SELECT 1")
+    spans = of_kind(finish(trace), "SERVER")
+    assert len(spans) == 3
+    assert {s["resource"]["service.name"] for s in spans} == {"postgres"}
+
+
+def test_unix_socket(tracing, postgres):
+    trace = tracing("-p", postgres.process.pid)
+    with postgres.connect(host=postgres.directory) as connection:
+        connection.execute("SELECT name FROM items WHERE id = %s", (5,))
+    spans = finish(trace)
+    assert summaries(spans, "SERVER")[:2] == ["BEGIN", "SELECT items"]
+    assert all(s["attributes"]["network.transport"] == "unix" for s in spans)
+
+
+def test_parameters(tracing, postgres):
+    """psycopg: with parameters it is the extended protocol; what is a parameter stays as it is."""
+    trace = tracing("--port", postgres.port)
+    with postgres.connect(autocommit=True) as connection:
+        for i in range(10):  # from the sixth on, psycopg prepares it
+            connection.execute("SELECT name FROM items WHERE id = %s AND name <> %s", (i, SECRET))
+        connection.execute("DELETE FROM items WHERE name = 'none'", prepare=True)
+        with pytest.raises(psycopg.errors.UniqueViolation):
+            connection.execute("INSERT INTO items VALUES (%s, %s)", (1, SECRET))
+    spans = finish(trace)
+    check_pairs(spans)
+    assert column(spans, "db.query.text") == \
+        ["SELECT name FROM items WHERE id = $1 AND name <> $2"] * 10 + \
+        ["DELETE FROM items WHERE name = ?", "INSERT INTO items VALUES ($1, $2)"]
+    assert column(spans, "db.response.returned_rows")[:3] == [0, 1, 1]
+    assert column(spans, "db.response.status_code")[-1] == "23505"
+
+
+def test_prepared_before(tracing, postgres):
+    """What was prepared before there was a tracer is told by its answer."""
+    with postgres.connect(autocommit=True) as connection:
+        select = "SELECT name FROM items WHERE id = %s"
+        for i in range(2):
+            connection.execute(select, (i,), prepare=True)
+        trace = tracing("--port", postgres.port)
+        for i in range(5):
+            connection.execute(select, (i,), prepare=True)
+        connection.execute("SELECT count(*) FROM items", prepare=True)
+        spans = finish(trace)
+    names = [s["name"] for s in of_kind(spans, "CLIENT")]
+    assert names == ["SELECT"] * 5 + ["SELECT items"]
+    assert column(spans, "db.operation.name") == ["SELECT"] * 5 + [None]
+    check_pairs(spans)
+
+
+def test_pipeline(tracing, postgres):
+    """After an error the rest of the pipeline has no answers, up to its Sync."""
+    trace = tracing("--port", postgres.port)
+    with postgres.connect(autocommit=True) as connection:
+        with connection.pipeline() as pipeline:
+            for i in range(100):
+                connection.execute("SELECT name FROM items WHERE id = %s", (i,))
+            pipeline.sync()
+            for i in range(10):
+                connection.execute("SELECT 1 / %s", (5 - i,))
+            with pytest.raises(psycopg.errors.DivisionByZero):
+                pipeline.sync()
+            for i in range(3):
+                connection.execute("SELECT id FROM items WHERE id = %s", (i,))
+            pipeline.sync()
+        connection.execute("SELECT 'after'")
+    spans = finish(trace)
+    assert len(of_kind(spans, "CLIENT")) == 114
+    errors = column(spans, "error.type")
+    assert errors == [None] * 105 + ["22012"] + ["pipeline_aborted"] * 4 + [None] * 4
+    check_pairs(spans)
+
+
+@pytest.mark.parametrize("prepare", [False, True], ids=["simple", "extended"])
+def test_copy(tracing, postgres, prepare):
+    parameters = (1,) if prepare else None  # with them, it is the extended protocol
+    trace = tracing("--port", postgres.port)
+    with postgres.connect(autocommit=True) as connection:
+        with connection.cursor() as cursor:
+            with cursor.copy("COPY copied FROM STDIN") as copy:
+                for i in range(20000):
+                    copy.write_row((i, SECRET * 10))
+            select = "SELECT * FROM copied WHERE id < 1000000000"
+            if prepare:
+                select = select.replace("1000000000", "1000000000 / %s")
+            with cursor.copy(f"COPY ({select}) TO STDOUT", parameters) as copy:
+                assert sum(len(block) for block in copy) > 2_000_000
+            with pytest.raises(psycopg.errors.BadCopyFileFormat):
+                with cursor.copy("COPY copied FROM STDIN") as copy:
+                    copy.write(b"1\t2\t3\n")
+            cursor.execute("SELECT count(*) FROM copied", prepare=True)
+            assert cursor.fetchone() == (20000,)
+    spans = finish(trace)
+    assert summaries(spans) == ["COPY copied", "COPY SELECT copied", "COPY copied",
+                                "SELECT copied"]
+    assert column(spans, "error.type") == [None, None, "22P04", None]
+    check_pairs(spans)
+
+
+def test_big_result(tracing, postgres):
+    """Rows are not looked at, and what is after them is found."""
+    trace = tracing("--port", postgres.port)
+    with postgres.connect(autocommit=True) as connection:
+        for i in range(5):
+            rows = connection.execute("SELECT i, repeat('x', 1000) FROM "
+                                      "generate_series(1, 10000) i").fetchall()
+            assert len(rows) == 10000
+            connection.execute("SELECT %s::int", (i,))
+    spans = finish(trace)
+    assert column(spans, "db.response.returned_rows") == [10000, 1] * 5
+    check_pairs(spans)
+
+
+def test_cancel(tracing, postgres):
+    trace = tracing("--port", postgres.port)
+    with postgres.connect(autocommit=True) as connection:
+        threading.Timer(0.5, connection.cancel).start()
+        with pytest.raises(psycopg.errors.QueryCanceled):
+            connection.execute("SELECT pg_sleep(20)")
+        connection.execute("SELECT 1")
+    spans = finish(trace)
+    assert sorted((s["name"], s["attributes"].get("error.type"))
+                  for s in of_kind(spans, "CLIENT")) == \
+        [("CANCEL", None), ("SELECT", None), ("SELECT", "57014")]
+
+
+def test_refused(tracing, postgres):
+    """Connecting is no operation, but a connection that is refused is told of."""
+    trace = tracing("--port", postgres.port)
+    for password, database in ((SECRET, "postgres"), ("right", "nowhere")):
+        with pytest.raises(psycopg.OperationalError):
+            psycopg.connect(host="127.0.0.1", port=postgres.port, user="guarded",
+                            password=password, dbname=database, sslmode="disable")
+    spans = finish(trace)
+    assert [(s["name"], s["status"], s["attributes"]["error.type"])
+            for s in of_kind(spans, "CLIENT")] == \
+        [("CONNECT postgres", "ERROR", "28P01"), ("CONNECT nowhere", "ERROR", "3D000")]
+
+
+SCRIPT = {
+    "simple": """
+\\set id random(1, 100)
+BEGIN;
+UPDATE items SET name = 'x' WHERE id = :id;
+SELECT name FROM items WHERE id = :id;
+INSERT INTO copied VALUES (:id, 'y');
+END;
+""",
+    "pipeline": """
+\\set id random(1, 100)
+\\startpipeline
+SELECT name FROM items WHERE id = :id;
+SELECT id FROM items WHERE id = :id;
+SELECT count(*) FROM items WHERE id < :id;
+SELECT 1;
+SELECT :id;
+\\endpipeline
+""",
+}
+
+
+def pgbench(postgres, tmp_path, script, mode, transactions, clients=4):
+    """Runs it at full speed; how many transactions there were, and how many a second."""
+    path = tmp_path / "script.sql"
+    path.write_text(script)
+    result = subprocess.run(
+        [program("pgbench"), "-n", "-M", mode, "-f", path, "-c", str(clients), "-j", "2",
+         "-t", str(transactions), "-h", "127.0.0.1", "-p", str(postgres.port), "-U", "postgres",
+         "postgres"], capture_output=True, text=True, stdin=subprocess.DEVNULL, check=True,
+        env=environment(PGSSLMODE="disable"))
+    done = int(re.search(r"actually processed: (\d+)", result.stdout).group(1))
+    assert done == clients * transactions, result.stdout
+    return done, float(re.search(r"tps = ([0-9.]+)", result.stdout).group(1))
+
+
+@pytest.mark.parametrize("mode, script, transactions", [
+    ("simple", "simple", 2500), ("extended", "simple", 2500), ("prepared", "simple", 2500),
+    ("extended", "pipeline", 5000), ("prepared", "pipeline", 5000),
+])
+def test_full_speed(tmp_path, postgres, mode, script, transactions):
+    """Spans + lost by cause = statements, at both ends."""
+    config = {"targets": {"ports": [postgres.port]}, "export": {"discard": True}}
+    with Agent(tmp_path, config) as agent:
+        done, _ = pgbench(postgres, tmp_path, SCRIPT[script], mode, transactions)
+        metrics = agent.settled_metrics()
+        agent.stop()
+    truth = 2 * 5 * done
+    spans, gone = int(metrics["sonde_spans_total"]), lost(metrics)
+    told = {k: int(v) for k, v in metrics.items() if v and k.startswith("sonde_")}
+    print(f"{mode} {script}: {truth} statements, {spans} spans, {gone} lost")
+    assert abs(spans + gone - truth) <= truth // 1000, told
+
+
+@pytest.mark.parametrize("mode", ["simple", "prepared"])
+def test_old_connections(tmp_path, tracing, postgres, mode):
+    """Attached in the middle of a benchmark: from then on no statement is missing."""
+    script = SCRIPT["simple"]
+    runner = threading.Thread(target=pgbench, args=(postgres, tmp_path, script, mode, 4000, 2))
+    runner.start()
+    wait_for(lambda: postgres.psql("SELECT 1 FROM copied LIMIT 1").stdout.count("(1 row)"), "rows")
+    trace = tracing("--port", postgres.port)
+    runner.join()
+    trace.stop()
+    spans = trace.spans
+    for kind in ("CLIENT", "SERVER"):
+        told = [s["attributes"].get("db.query.summary") or s["attributes"].get("db.operation.name")
+                for s in of_kind(spans, kind)]
+        updates, ends = (sum(t.split()[0] == word for t in told if t)
+                         for word in ("UPDATE", "END" if mode == "simple" else "COMMIT"))
+        assert updates > 100, told[:20]
+        assert abs(updates - ends) <= 4 + trace.account.lost, (updates, ends, trace.account)
