@@ -88,9 +88,10 @@ class Postgres:
             env=environment(PGSSLMODE="disable"), check=False)
 
 
-@pytest.fixture
-def postgres(tmp_path, start):
-    return start(Postgres(tmp_path))
+@pytest.fixture(scope="module")
+def postgres(tmp_path_factory):
+    with Postgres(tmp_path_factory.mktemp("postgresql")) as running:
+        yield running
 
 
 def summaries(spans, kind="CLIENT"):
@@ -232,6 +233,7 @@ def test_copy(tracing, postgres, prepare):
     trace = tracing("--port", postgres.port)
     with postgres.connect(autocommit=True) as connection:
         with connection.cursor() as cursor:
+            cursor.execute("TRUNCATE copied")
             with cursor.copy("COPY copied FROM STDIN") as copy:
                 for i in range(20000):
                     copy.write_row((i, SECRET * 10))
@@ -246,9 +248,9 @@ def test_copy(tracing, postgres, prepare):
             cursor.execute("SELECT count(*) FROM copied", prepare=True)
             assert cursor.fetchone() == (20000,)
     spans = finish(trace)
-    assert summaries(spans) == ["COPY copied", "COPY SELECT copied", "COPY copied",
+    assert summaries(spans) == ["TRUNCATE copied", "COPY copied", "COPY SELECT copied", "COPY copied",
                                 "SELECT copied"]
-    assert column(spans, "error.type") == [None, None, "22P04", None]
+    assert column(spans, "error.type") == [None, None, None, "22P04", None]
     check_pairs(spans)
 
 
@@ -274,9 +276,9 @@ def test_cancel(tracing, postgres):
             connection.execute("SELECT pg_sleep(20)")
         connection.execute("SELECT 1")
     spans = finish(trace)
-    assert sorted((s["name"], s["attributes"].get("error.type"))
-                  for s in of_kind(spans, "CLIENT")) == \
-        [("CANCEL", None), ("SELECT", None), ("SELECT", "57014")]
+    assert {(s["name"], s["attributes"].get("error.type", ""))
+            for s in of_kind(spans, "CLIENT")} == \
+        {("CANCEL", ""), ("SELECT", ""), ("SELECT", "57014")}
 
 
 def test_refused(tracing, postgres):
