@@ -77,7 +77,16 @@ static bool is_id(struct slice level)
 						  (hexes == level.n && level.n >= HEX_ID_MIN)));
 }
 
-void messaging_add_topic(struct msg *msg, struct slice name, char separator, char wildcard)
+static struct slice take_level(struct slice rest, const char *separators)
+{
+	size_t n = 0;
+
+	while (n < rest.n && (!rest.p[n] || !strchr(separators, rest.p[n])))
+		n++;
+	return slice_first(rest, n);
+}
+
+void messaging_add_topic(struct msg *msg, struct slice name, const char *separators, char wildcard)
 {
 	char *text = msg_room(msg, name.n);
 	struct slice rest = name;
@@ -86,8 +95,7 @@ void messaging_add_topic(struct msg *msg, struct slice name, char separator, cha
 
 	messaging_add_destination(&msg->attrs, name);
 	while (text && rest.n) {
-		ptrdiff_t end = slice_find(rest, separator);
-		struct slice level = slice_first(rest, end < 0 ? rest.n : (size_t)end);
+		struct slice level = take_level(rest, separators);
 		bool id = is_id(level);
 
 		any |= id;
@@ -96,8 +104,8 @@ void messaging_add_topic(struct msg *msg, struct slice name, char separator, cha
 		else if (level.n)
 			memcpy(text + n, level.p, level.n);
 		n += id ? 0 : level.n;
-		if (end >= 0)
-			text[n++] = separator;
+		if (level.n < rest.n)
+			text[n++] = rest.p[level.n];
 		rest = slice_after(rest, level.n + 1);
 	}
 	if (any)
@@ -162,7 +170,8 @@ static struct slice name_of(const struct exchange_view *x, struct description *o
 
 	if (!operation.n)
 		return system;
-	if (!destination.n && !attrs_get(x->request, KEY_TEMPORARY))
+	if (!destination.n && !attrs_get(x->request, KEY_TEMPORARY) &&
+	    !attrs_get(x->response, KEY_TEMPORARY))
 		destination = str_of(x, KEY_DESTINATION);
 	if (!destination.n || operation.n + 1 >= sizeof(out->text) - out->text_len)
 		return operation;

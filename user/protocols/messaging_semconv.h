@@ -34,7 +34,7 @@ void messaging_add_template(struct attrs *attrs, struct slice template);
  * A destination of levels, as topics and subjects are. Where some of them look like ids it gets a
  * template too, composed in the message's room, with wildcard in their places.
  */
-void messaging_add_topic(struct msg *msg, struct slice name, char separator, char wildcard);
+void messaging_add_topic(struct msg *msg, struct slice name, const char *separators, char wildcard);
 void messaging_add_consumer_group(struct attrs *attrs, struct slice name);
 void messaging_add_message_id(struct attrs *attrs, struct slice id);
 /* As text, in the message's room. */

@@ -397,7 +397,7 @@ static void fill_publish(struct mqtt_state *state, const struct packet *p, enum 
 			msg->links[msg->links_cnt++] = properties.traceparent;
 		add_operation(msg, MESSAGING_DELIVER, SLICE("deliver"));
 	}
-	messaging_add_topic(msg, topic, '/', '+');
+	messaging_add_topic(msg, topic, "/", '+');
 	if (!c->failed)
 		messaging_add_body_size(&msg->attrs, p->len - (p->seen.n - c->rest.n));
 }
@@ -516,7 +516,7 @@ static void add_filter(struct msg *msg, struct slice filter)
 			filter = slice_after(shared, (size_t)slash + 1);
 		}
 	}
-	messaging_add_topic(msg, filter, '/', '+');
+	messaging_add_topic(msg, filter, "/", '+');
 }
 
 static void fill_subscribe(struct mqtt_state *state, const struct packet *p, struct msg *msg)

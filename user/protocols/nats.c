@@ -340,7 +340,7 @@ static void add_subject(struct msg *msg, struct slice subject, struct slice patt
 		messaging_add_destination(&msg->attrs, subject);
 		messaging_add_template(&msg->attrs, pattern);
 	} else {
-		messaging_add_topic(msg, subject, '.', '*');
+		messaging_add_topic(msg, subject, ".", '*');
 	}
 }
 

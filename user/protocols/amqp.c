@@ -1,0 +1,957 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * AMQP 0-9-1, as RabbitMQ speaks it with its extensions (confirms, nack, bindings between exchanges).
+ * Frames of a type, a channel and a length; a method may be followed by a content header and bodies.
+ *
+ * A method that is answered pairs with its answer by channel and name. A message (publish, deliver,
+ * return, get-ok) begins, for the span, with its content header, which comes with the method and knows
+ * the message's properties, and ends with the last byte of its body. Publishes and deliveries are
+ * one-way: the broker's confirms, which may speak of many messages, make no spans, its nacks do. A
+ * channel or connection that is closed for an error answers the method that was at fault, if that
+ * was waiting for an answer, else it is an exchange that the server began.
+ */
+#include <errno.h>
+
+#include "user/protocols/messaging_semconv.h"
+
+#define FRAME_METHOD 1
+#define FRAME_HEADER 2
+#define FRAME_BODY 3
+#define FRAME_HEARTBEAT 8
+#define FRAME_HEAD_LEN 7
+#define FRAME_END 0xce
+#define FRAME_LEN_MAX (16u * 1024 * 1024)
+
+#define HEAD_MAX 4096 /* bytes of a method or content header that are looked at */
+#define CALLS_MAX 48
+#define CONTENTS_MAX 16
+#define NO_SUCH_CALL UINT32_MAX
+#define FIRST_ERROR 300 /* of the reply codes */
+
+#define CONNECTION 10
+#define CHANNEL 20
+#define EXCHANGE 40
+#define QUEUE 50
+#define BASIC 60
+#define CONFIRM 85
+#define TX 90
+
+#define CLOSE_OF_CONNECTION 50
+#define CLOSE_OF_CHANNEL 40
+#define CONSUME 20
+#define CONSUME_OK 21
+#define PUBLISH 40
+#define RETURN 50
+#define DELIVER 60
+#define GET 70
+#define GET_OK 71
+
+#define SYSTEM SLICE("rabbitmq")
+
+#define BY_CLIENT 0x01
+#define BY_SERVER 0x02
+#define BY_BOTH (BY_CLIENT | BY_SERVER)
+
+enum role {
+	SAYS,	 /* nothing that would be a span */
+	ASKS,	 /* is answered, unless it says otherwise */
+	ANSWERS, /* the method of its row, or, if that is 0, any of its class */
+	CLOSES,	 /* asks, or answers what was at fault */
+	TELLS,	 /* is not answered */
+	CARRIES, /* is followed by a message */
+};
+
+/*
+ * What a method is. Arguments: w, l: 2 and 4 bytes; s: a text; q, e, r, t: the texts that are queue,
+ * exchange, routing key and consumer tag; d: delivery tag; o: an octet; c: reply code; f: class and
+ * method at fault; 0 to 7: an octet in which that bit says that no answer is wanted.
+ */
+struct method {
+	uint16_t class, number;
+	uint8_t senders;
+	enum role role;
+	struct slice name;
+	const char *arguments;
+	uint16_t answers;
+	enum messaging_type type;
+};
+
+static const struct method methods[] = {
+	{CONNECTION, 10, BY_SERVER, SAYS},
+	{CONNECTION, 11, BY_CLIENT, ASKS, .name = SLICE("connection.start-ok")},
+	{CONNECTION, 20, BY_SERVER, ANSWERS, .name = SLICE("connection.secure")},
+	{CONNECTION, 21, BY_CLIENT, ASKS, .name = SLICE("connection.secure-ok")},
+	{CONNECTION, 30, BY_SERVER, ANSWERS, .name = SLICE("connection.tune")},
+	{CONNECTION, 31, BY_CLIENT, SAYS},
+	{CONNECTION, 40, BY_CLIENT, ASKS, .name = SLICE("connection.open")},
+	{CONNECTION, 41, BY_SERVER, ANSWERS, .answers = 40},
+	{CONNECTION, 50, BY_BOTH, CLOSES, .name = SLICE("connection.close"), .arguments = "csf"},
+	{CONNECTION, 51, BY_BOTH, ANSWERS, .answers = 50},
+	{CONNECTION, 60, BY_SERVER, SAYS},
+	{CONNECTION, 61, BY_SERVER, SAYS},
+	{CONNECTION, 70, BY_CLIENT, ASKS, .name = SLICE("connection.update-secret")},
+	{CONNECTION, 71, BY_SERVER, ANSWERS, .answers = 70},
+	{CHANNEL, 10, BY_CLIENT, ASKS, .name = SLICE("channel.open")},
+	{CHANNEL, 11, BY_SERVER, ANSWERS, .answers = 10},
+	{CHANNEL, 20, BY_BOTH, ASKS, .name = SLICE("channel.flow")},
+	{CHANNEL, 21, BY_BOTH, ANSWERS, .answers = 20},
+	{CHANNEL, 40, BY_BOTH, CLOSES, .name = SLICE("channel.close"), .arguments = "csf"},
+	{CHANNEL, 41, BY_BOTH, ANSWERS, .answers = 40},
+	{EXCHANGE, 10, BY_CLIENT, ASKS, .name = SLICE("exchange.declare"), .arguments = "wes4"},
+	{EXCHANGE, 11, BY_SERVER, ANSWERS, .answers = 10},
+	{EXCHANGE, 20, BY_CLIENT, ASKS, .name = SLICE("exchange.delete"), .arguments = "we1"},
+	{EXCHANGE, 21, BY_SERVER, ANSWERS, .answers = 20},
+	{EXCHANGE, 30, BY_CLIENT, ASKS, .name = SLICE("exchange.bind"), .arguments = "wesr0"},
+	{EXCHANGE, 31, BY_SERVER, ANSWERS, .answers = 30},
+	{EXCHANGE, 40, BY_CLIENT, ASKS, .name = SLICE("exchange.unbind"), .arguments = "wesr0"},
+	{EXCHANGE, 51, BY_SERVER, ANSWERS, .answers = 40},
+	{QUEUE, 10, BY_CLIENT, ASKS, .name = SLICE("queue.declare"), .arguments = "wq4"},
+	{QUEUE, 11, BY_SERVER, ANSWERS, .arguments = "q", .answers = 10},
+	{QUEUE, 20, BY_CLIENT, ASKS, .name = SLICE("queue.bind"), .arguments = "wqer0"},
+	{QUEUE, 21, BY_SERVER, ANSWERS, .answers = 20},
+	{QUEUE, 30, BY_CLIENT, ASKS, .name = SLICE("queue.purge"), .arguments = "wq0"},
+	{QUEUE, 31, BY_SERVER, ANSWERS, .answers = 30},
+	{QUEUE, 40, BY_CLIENT, ASKS, .name = SLICE("queue.delete"), .arguments = "wq2"},
+	{QUEUE, 41, BY_SERVER, ANSWERS, .answers = 40},
+	{QUEUE, 50, BY_CLIENT, ASKS, .name = SLICE("queue.unbind"), .arguments = "wqer"},
+	{QUEUE, 51, BY_SERVER, ANSWERS, .answers = 50},
+	{BASIC, 10, BY_CLIENT, ASKS, .name = SLICE("qos")},
+	{BASIC, 11, BY_SERVER, ANSWERS, .answers = 10},
+	{BASIC, CONSUME, BY_CLIENT, ASKS, .name = SLICE("consume"), .arguments = "wqt3"},
+	{BASIC, CONSUME_OK, BY_SERVER, ANSWERS, .arguments = "t", .answers = CONSUME},
+	{BASIC, 30, BY_BOTH, ASKS, .name = SLICE("cancel"), .arguments = "t0"},
+	{BASIC, 31, BY_BOTH, ANSWERS, .answers = 30},
+	{BASIC, PUBLISH, BY_CLIENT, CARRIES, .name = SLICE("publish"), .arguments = "wer",
+	 .type = MESSAGING_SEND},
+	{BASIC, RETURN, BY_SERVER, CARRIES, .name = SLICE("return"), .arguments = "cser"},
+	{BASIC, DELIVER, BY_SERVER, CARRIES, .name = SLICE("deliver"), .arguments = "tdoer",
+	 .type = MESSAGING_DELIVER},
+	{BASIC, GET, BY_CLIENT, ASKS, .name = SLICE("get"), .arguments = "wqo",
+	 .type = MESSAGING_RECEIVE},
+	{BASIC, GET_OK, BY_SERVER, CARRIES, .arguments = "doer", .answers = GET},
+	{BASIC, 72, BY_SERVER, ANSWERS, .answers = GET},
+	{BASIC, 80, BY_CLIENT, TELLS, .name = SLICE("ack"), .arguments = "d",
+	 .type = MESSAGING_SETTLE},
+	{BASIC, 80, BY_SERVER, SAYS},
+	{BASIC, 90, BY_CLIENT, TELLS, .name = SLICE("reject"), .arguments = "d",
+	 .type = MESSAGING_SETTLE},
+	{BASIC, 100, BY_CLIENT, TELLS, .name = SLICE("recover")},
+	{BASIC, 110, BY_CLIENT, ASKS, .name = SLICE("recover")},
+	{BASIC, 111, BY_SERVER, ANSWERS, .answers = 110},
+	{BASIC, 120, BY_CLIENT, TELLS, .name = SLICE("nack"), .arguments = "d",
+	 .type = MESSAGING_SETTLE},
+	{BASIC, 120, BY_SERVER, TELLS, .name = SLICE("nack"), .arguments = "d"},
+	{CONFIRM, 10, BY_CLIENT, ASKS, .name = SLICE("confirm.select"), .arguments = "0"},
+	{CONFIRM, 11, BY_SERVER, ANSWERS, .answers = 10},
+	{TX, 10, BY_CLIENT, ASKS, .name = SLICE("tx.select")},
+	{TX, 11, BY_SERVER, ANSWERS, .answers = 10},
+	{TX, 20, BY_CLIENT, ASKS, .name = SLICE("tx.commit")},
+	{TX, 21, BY_SERVER, ANSWERS, .answers = 20},
+	{TX, 30, BY_CLIENT, ASKS, .name = SLICE("tx.rollback")},
+	{TX, 31, BY_SERVER, ANSWERS, .answers = 30},
+};
+
+/* A method that waits for its answer. */
+struct call {
+	uint32_t id;
+	uint16_t channel, class, number;
+	uint8_t initiator;
+};
+
+/* A message whose body passes. */
+struct content {
+	uint64_t left;
+	uint32_t id;
+	uint16_t channel;
+	uint8_t initiator;
+	bool used;
+};
+
+struct amqp_state {
+	uint32_t last_id;
+	uint16_t epochs[2]; /* of the sender's methods: those from before a gap do not count */
+	uint8_t calls_cnt, evict_next;
+	struct call calls[CALLS_MAX]; /* the oldest first */
+	struct content contents[2][CONTENTS_MAX];
+};
+
+struct frame {
+	uint8_t type;
+	uint16_t channel;
+	uint32_t sz;	   /* of the payload */
+	struct slice seen; /* what there is of it, at most HEAD_MAX */
+};
+
+struct arguments {
+	struct slice queue, exchange, key, tag;
+	uint64_t delivery_tag;
+	uint16_t code, fault_class, fault_number;
+	bool no_answer;
+	bool unknown; /* the method was missed */
+};
+
+struct properties {
+	struct slice traceparent, tracestate, message_id, correlation_id;
+};
+
+/* Where a parse call is. */
+struct place {
+	struct amqp_state *state;
+	enum sender sender;
+	uint16_t channel;
+	struct msg *msg;
+};
+
+/* --- reading ------------------------------------------------------------------------------------ */
+
+/* Once it ends too early, all that follows is empty. */
+struct cursor {
+	struct slice rest;
+	bool failed;
+};
+
+static struct slice take(struct cursor *c, size_t n)
+{
+	struct slice taken = slice_first(c->rest, n);
+
+	c->failed |= taken.n < n;
+	if (c->failed)
+		return SLICE("");
+	c->rest = slice_after(c->rest, n);
+	return taken;
+}
+
+static uint64_t take_num(struct cursor *c, size_t n)
+{
+	struct slice s = take(c, n);
+	uint64_t num = 0;
+
+	for (size_t i = 0; i < s.n; i++)
+		num = num << 8 | (uint8_t)s.p[i];
+	return num;
+}
+
+static struct slice take_short(struct cursor *c)
+{
+	return take(c, (size_t)take_num(c, 1));
+}
+
+static struct slice take_long(struct cursor *c)
+{
+	return take(c, (size_t)take_num(c, 4));
+}
+
+static void take_argument(struct cursor *c, char kind, struct arguments *a)
+{
+	switch (kind) {
+	case 'w':
+		take(c, 2);
+		break;
+	case 's':
+		take_short(c);
+		break;
+	case 'q':
+		a->queue = take_short(c);
+		break;
+	case 'e':
+		a->exchange = take_short(c);
+		break;
+	case 'r':
+		a->key = take_short(c);
+		break;
+	case 't':
+		a->tag = take_short(c);
+		break;
+	case 'd':
+		a->delivery_tag = take_num(c, 8);
+		break;
+	case 'o':
+		take(c, 1);
+		break;
+	case 'c':
+		a->code = (uint16_t)take_num(c, 2);
+		break;
+	case 'f':
+		a->fault_class = (uint16_t)take_num(c, 2);
+		a->fault_number = (uint16_t)take_num(c, 2);
+		break;
+	default:
+		a->no_answer = take_num(c, 1) >> (kind - '0') & 1;
+	}
+}
+
+static void take_arguments(struct slice rest, const struct method *method, struct arguments *a)
+{
+	struct cursor c = {.rest = rest};
+
+	*a = (struct arguments){.code = 0};
+	for (const char *kind = method->arguments; kind && *kind; kind++)
+		take_argument(&c, *kind, a);
+}
+
+static const struct method *find_method(uint32_t class, uint32_t number, enum sender sender)
+{
+	uint8_t by = sender == FROM_CLIENT ? BY_CLIENT : BY_SERVER;
+
+	for (size_t i = 0; i < sizeof(methods) / sizeof(*methods); i++)
+		if (methods[i].class == class && methods[i].number == number &&
+		    methods[i].senders & by)
+			return &methods[i];
+	return NULL;
+}
+
+/* Class and number off the front; NULL if there is no such method, or not yet. */
+static const struct method *take_method(struct slice *seen, enum sender sender)
+{
+	struct cursor c = {.rest = *seen};
+	uint32_t class = (uint32_t)take_num(&c, 2), number = (uint32_t)take_num(&c, 2);
+
+	*seen = c.rest;
+	return c.failed ? NULL : find_method(class, number, sender);
+}
+
+/* A value in a table of headers, by RabbitMQ's letters. The text, if it is one. */
+static struct slice take_value(struct cursor *c)
+{
+	switch ((char)take_num(c, 1)) {
+	case 't':
+	case 'b':
+	case 'B':
+		take(c, 1);
+		break;
+	case 's':
+	case 'u':
+	case 'U':
+		take(c, 2);
+		break;
+	case 'I':
+	case 'i':
+	case 'f':
+		take(c, 4);
+		break;
+	case 'D':
+		take(c, 5);
+		break;
+	case 'l':
+	case 'L':
+	case 'd':
+	case 'T':
+		take(c, 8);
+		break;
+	case 'S':
+	case 'x':
+		return take_long(c);
+	case 'A':
+	case 'F':
+		take_long(c);
+		break;
+	case 'V':
+		break;
+	default:
+		c->failed = true;
+	}
+	return SLICE("");
+}
+
+/* What there is of them, even where the end is missing. */
+static void take_headers(struct cursor *c, struct properties *p)
+{
+	uint32_t len = (uint32_t)take_num(c, 4);
+	struct cursor table = {.rest = slice_first(c->rest, len), .failed = c->failed};
+
+	while (table.rest.n && !table.failed) {
+		struct slice name = take_short(&table), value = take_value(&table);
+
+		if (slice_eq_nocase(name, SLICE("traceparent")))
+			p->traceparent = value;
+		else if (slice_eq_nocase(name, SLICE("tracestate")))
+			p->tracestate = value;
+	}
+	take(c, len);
+}
+
+/* From the flags that say which are there. */
+static void take_properties(struct cursor *c, struct properties *p)
+{
+	uint32_t flags = (uint32_t)take_num(c, 2), more = flags;
+
+	*p = (struct properties){.traceparent = SLICE("")};
+	while (more & 1 && !c->failed) /* further flags, of which none has a meaning */
+		more = (uint32_t)take_num(c, 2);
+	if (flags & 1u << 15) /* content-type */
+		take_short(c);
+	if (flags & 1u << 14) /* content-encoding */
+		take_short(c);
+	if (flags & 1u << 13)
+		take_headers(c, p);
+	if (flags & 1u << 12) /* delivery-mode */
+		take(c, 1);
+	if (flags & 1u << 11) /* priority */
+		take(c, 1);
+	if (flags & 1u << 10)
+		p->correlation_id = take_short(c);
+	if (flags & 1u << 9) /* reply-to */
+		take_short(c);
+	if (flags & 1u << 8) /* expiration */
+		take_short(c);
+	if (flags & 1u << 7)
+		p->message_id = take_short(c);
+}
+
+/* --- what is remembered ------------------------------------------------------------------------- */
+
+static uint32_t next_id(struct amqp_state *state)
+{
+	if (++state->last_id == NO_SUCH_CALL)
+		state->last_id = 1;
+	return state->last_id;
+}
+
+static void remove_call(struct amqp_state *state, unsigned int at)
+{
+	state->calls_cnt--;
+	memmove(&state->calls[at], &state->calls[at + 1],
+		(state->calls_cnt - at) * sizeof(*state->calls));
+}
+
+static uint32_t begin_call(const struct place *at, const struct method *method)
+{
+	struct amqp_state *state = at->state;
+	uint32_t id = next_id(state);
+
+	if (state->calls_cnt == CALLS_MAX)
+		remove_call(state, 0);
+	state->calls[state->calls_cnt++] = (struct call){
+		.id = id,
+		.channel = at->channel,
+		.class = method->class,
+		.number = method->number,
+		.initiator = (uint8_t)at->sender,
+	};
+	return id;
+}
+
+/* Takes the oldest call to which this sender owes an answer; number 0: any of the class. */
+static uint32_t end_call(const struct place *at, uint16_t class, uint16_t number)
+{
+	for (unsigned int i = 0; i < at->state->calls_cnt; i++) {
+		const struct call *call = &at->state->calls[i];
+		uint32_t id = call->id;
+
+		if (call->initiator != at->sender && call->channel == at->channel &&
+		    call->class == class && (!number || call->number == number)) {
+			remove_call(at->state, i);
+			return id;
+		}
+	}
+	return 0;
+}
+
+/* The channel is over: what was asked on it gets no answer. */
+static void forget_calls(const struct place *at)
+{
+	for (unsigned int i = at->state->calls_cnt; i-- > 0;)
+		if (at->state->calls[i].channel == at->channel)
+			remove_call(at->state, i);
+}
+
+static struct content *find_content(const struct place *at)
+{
+	struct content *contents = at->state->contents[at->sender];
+
+	for (unsigned int i = 0; i < CONTENTS_MAX; i++)
+		if (contents[i].used && contents[i].channel == at->channel)
+			return &contents[i];
+	return NULL;
+}
+
+static struct content *new_content(const struct place *at)
+{
+	struct content *contents = at->state->contents[at->sender];
+
+	for (unsigned int i = 0; i < CONTENTS_MAX; i++)
+		if (!contents[i].used)
+			return &contents[i];
+	return &contents[at->state->evict_next++ % CONTENTS_MAX];
+}
+
+/* Names in the memo: of a method until its content header comes, ... */
+static uint64_t method_name(const struct place *at)
+{
+	return (uint64_t)at->state->epochs[at->sender] << 32 | (uint64_t)at->channel << 8 |
+	       (uint64_t)at->sender << 1 | 1;
+}
+
+/* ... of the queue that a call wants to consume from, ... */
+static uint64_t call_name(uint32_t id)
+{
+	return 1ull << 62 | id;
+}
+
+/* ... and of the queue that a consumer consumes from. */
+static uint64_t consumer_name(const struct place *at, struct slice tag)
+{
+	return slice_hash(tag) + at->channel * 0x9e3779b97f4a7c15ull;
+}
+
+static void keep_queue(const struct place *at, const struct arguments *a, uint32_t id)
+{
+	struct msg *msg = at->msg;
+
+	memo__put(msg->memo, msg->memo_owner, a->tag.n ? consumer_name(at, a->tag) : call_name(id),
+		  a->queue);
+}
+
+/* The server has given the consumer a tag. */
+static void move_queue(const struct place *at, const struct arguments *a, uint32_t id)
+{
+	struct msg *msg = at->msg;
+	struct slice queue;
+	char *copy;
+
+	if (!memo__get(msg->memo, msg->memo_owner, call_name(id), &queue))
+		return;
+	copy = msg_room(msg, queue.n);
+	if (!copy || !queue.n)
+		return;
+	memcpy(copy, queue.p, queue.n);
+	memo__put(msg->memo, msg->memo_owner, consumer_name(at, a->tag), slice_of(copy, queue.n));
+}
+
+/* --- attributes --------------------------------------------------------------------------------- */
+
+static void add_code(struct msg *msg, uint16_t code)
+{
+	char *text = code >= FIRST_ERROR ? msg_room(msg, 5) : NULL;
+	size_t at = 5;
+
+	if (!text)
+		return;
+	for (; code; code /= 10)
+		text[--at] = (char)('0' + code % 10);
+	messaging_add_error(&msg->attrs, slice_of(text + at, 5 - at));
+}
+
+/* Queues that the server named, and the pseudo-queue of direct replies, are somebody's own. */
+static bool is_temporary(struct slice name)
+{
+	return slice_starts_with(name, SLICE("amq.gen-")) ||
+	       slice_starts_with(name, SLICE("amq.rabbitmq.reply-to"));
+}
+
+static void add_destination(struct msg *msg, struct slice name)
+{
+	if (is_temporary(name)) {
+		messaging_add_destination(&msg->attrs, name);
+		messaging_add_temporary(&msg->attrs);
+	} else {
+		messaging_add_topic(msg, name, ".:", '*');
+	}
+}
+
+static size_t append(char *text, size_t n, struct slice part)
+{
+	if (!part.n)
+		return n;
+	if (n)
+		text[n++] = ':';
+	memcpy(text + n, part.p, part.n);
+	return n + part.n;
+}
+
+/* "exchange:routing key:queue", of which only those count that are there. */
+static void add_route(struct msg *msg, const struct arguments *a)
+{
+	struct slice queue = slice_eq(a->queue, a->key) ? SLICE("") : a->queue;
+	char *text = msg_room(msg, a->exchange.n + a->key.n + queue.n + 2);
+	size_t n = 0;
+
+	if (!text)
+		return;
+	n = append(text, n, a->exchange);
+	n = append(text, n, a->key);
+	n = append(text, n, queue);
+	add_destination(msg, n ? slice_of(text, n) : SLICE("amq.default"));
+}
+
+static void add_tag(struct msg *msg, uint64_t tag)
+{
+	if (tag)
+		attrs_add_int(&msg->attrs, SLICE("messaging.rabbitmq.message.delivery_tag"),
+			      (int64_t)tag);
+}
+
+static void add_key(struct msg *msg, struct slice key)
+{
+	if (key.n)
+		attrs_add_str(&msg->attrs, SLICE("messaging.rabbitmq.destination.routing_key"),
+			      key);
+}
+
+static void add_properties(struct msg *msg, const struct properties *p, uint64_t body_sz)
+{
+	messaging_add_message_id(&msg->attrs, p->message_id);
+	if (p->correlation_id.n)
+		attrs_add_str(&msg->attrs, SLICE("messaging.message.conversation_id"),
+			      p->correlation_id);
+	messaging_add_body_size(&msg->attrs, body_sz);
+}
+
+/* --- methods ------------------------------------------------------------------------------------ */
+
+static void begin(const struct place *at, enum msg_kind kind, const struct method *method)
+{
+	at->msg->kind = kind;
+	at->msg->initiator = at->sender;
+	messaging_add_operation(&at->msg->attrs, SYSTEM, method->type, method->name);
+}
+
+static void fill_request(const struct place *at, const struct method *method,
+			 const struct arguments *a)
+{
+	struct msg *msg = at->msg;
+	uint32_t id = a->no_answer ? 0 : begin_call(at, method);
+
+	begin(at, id ? MSG_REQUEST : MSG_ONEWAY, method);
+	msg->id = id;
+	if (method->class == BASIC && method->number == CONSUME)
+		keep_queue(at, a, id);
+	if (a->queue.n || a->exchange.n)
+		add_destination(msg, a->queue.n ? a->queue : a->exchange);
+	add_code(msg, a->code);
+}
+
+static void fill_answer(const struct place *at, const struct method *method,
+			const struct arguments *a)
+{
+	struct msg *msg = at->msg;
+	uint32_t id = end_call(at, method->class, method->answers);
+
+	if (!id && at->sender == FROM_CLIENT) /* of a close that was an answer itself */
+		return;
+	msg->kind = MSG_RESPONSE;
+	msg->initiator = at->sender == FROM_CLIENT ? FROM_SERVER : FROM_CLIENT;
+	msg->id = id ? id : NO_SUCH_CALL;
+	if (method->class == BASIC && method->number == CONSUME_OK)
+		move_queue(at, a, id);
+	if (a->queue.n)
+		add_destination(msg, a->queue);
+}
+
+static void fill_close(const struct place *at, const struct method *method,
+		       const struct arguments *a)
+{
+	bool connection = method->class == CONNECTION;
+	uint32_t id = 0;
+
+	if (at->sender == FROM_SERVER && a->code >= FIRST_ERROR)
+		id = connection ? end_call(at, CONNECTION, 0)
+				: end_call(at, a->fault_class, a->fault_number);
+	if (at->sender == FROM_SERVER)
+		forget_calls(at);
+	if (!id) {
+		fill_request(at, method, a);
+		return;
+	}
+	at->msg->kind = MSG_RESPONSE;
+	at->msg->id = id;
+	add_code(at->msg, a->code);
+}
+
+static void fill_told(const struct place *at, const struct method *method,
+		      const struct arguments *a)
+{
+	begin(at, MSG_ONEWAY, method);
+	add_tag(at->msg, a->delivery_tag);
+	if (at->sender == FROM_SERVER)
+		messaging_add_error(&at->msg->attrs, method->name);
+}
+
+static void parse_method(const struct place *at, const struct frame *frame)
+{
+	struct slice rest = frame->seen;
+	const struct method *method = take_method(&rest, at->sender);
+	struct arguments a;
+
+	if (!method || method->role == SAYS)
+		return;
+	take_arguments(rest, method, &a);
+	switch (method->role) {
+	case ASKS:
+		fill_request(at, method, &a);
+		break;
+	case ANSWERS:
+		fill_answer(at, method, &a);
+		break;
+	case CLOSES:
+		fill_close(at, method, &a);
+		break;
+	case TELLS:
+		fill_told(at, method, &a);
+		break;
+	case CARRIES:
+		memo__put(at->msg->memo, at->msg->memo_owner, method_name(at), frame->seen);
+		break;
+	case SAYS:
+		break;
+	}
+}
+
+/* --- content ------------------------------------------------------------------------------------ */
+
+/* The method before this content header, or the one that it must have been. */
+static const struct method *carrier(const struct place *at, struct arguments *a)
+{
+	const struct method *method = NULL;
+	struct slice kept;
+
+	*a = (struct arguments){.code = 0};
+	if (memo__get(at->msg->memo, at->msg->memo_owner, method_name(at), &kept))
+		method = take_method(&kept, at->sender);
+	if (method) {
+		take_arguments(kept, method, a);
+		return method;
+	}
+	a->unknown = true;
+	return find_method(BASIC, at->sender == FROM_CLIENT ? PUBLISH : DELIVER, at->sender);
+}
+
+static void fill_message(const struct place *at, const struct method *method, struct arguments *a,
+			 const struct properties *p)
+{
+	struct msg *msg = at->msg;
+	struct slice queue;
+
+	begin(at, MSG_ONEWAY, method);
+	msg->id = next_id(at->state);
+	if (method->number == PUBLISH) {
+		msg->traceparent = p->traceparent;
+		msg->tracestate = p->tracestate;
+	}
+	if (method->number == DELIVER &&
+	    memo__get(msg->memo, msg->memo_owner, consumer_name(at, a->tag), &queue))
+		a->queue = queue;
+	if (!a->unknown)
+		add_route(msg, a);
+	add_code(msg, a->code);
+}
+
+static void fill_got(const struct place *at, const struct method *method)
+{
+	uint32_t id = end_call(at, BASIC, method->answers);
+
+	at->msg->kind = MSG_RESPONSE;
+	at->msg->id = id ? id : NO_SUCH_CALL;
+}
+
+static void parse_header(const struct place *at, const struct frame *frame)
+{
+	struct cursor c = {.rest = slice_after(frame->seen, 4)};
+	struct msg *msg = at->msg;
+	struct properties p;
+	struct arguments a;
+	uint64_t body_sz = take_num(&c, 8);
+	const struct method *method = carrier(at, &a);
+
+	take_properties(&c, &p);
+	if (method->number == GET_OK)
+		fill_got(at, method);
+	else
+		fill_message(at, method, &a, &p);
+	if (at->sender == FROM_SERVER && p.traceparent.n)
+		msg->links[msg->links_cnt++] = p.traceparent;
+	add_key(msg, a.key);
+	add_tag(msg, a.delivery_tag);
+	add_properties(msg, &p, body_sz);
+	if (!body_sz)
+		return;
+	msg->flags |= MESSAGE_HAS_PARTS;
+	*(find_content(at) ?: new_content(at)) = (struct content){
+		.left = body_sz,
+		.id = (uint32_t)msg->id,
+		.channel = at->channel,
+		.initiator = (uint8_t)msg->initiator,
+		.used = true,
+	};
+}
+
+static void parse_body(const struct place *at, const struct frame *frame)
+{
+	struct content *content = find_content(at);
+
+	if (!content)
+		return;
+	content->left -= frame->sz < content->left ? frame->sz : content->left;
+	content->used = content->left > 0;
+	at->msg->kind = content->used ? MSG_PART : MSG_END;
+	at->msg->id = content->id;
+	at->msg->initiator = content->initiator;
+}
+
+/* --- frames ------------------------------------------------------------------------------------- */
+
+static const struct slice greeting = SLICE("AMQP\0\0\x09\x01");
+
+/* 1 if its head is there, 0 if more bytes are needed, -EPROTO if it is none. */
+static int read_frame(struct slice bytes, struct frame *frame)
+{
+	struct cursor c = {.rest = bytes};
+
+	frame->type = (uint8_t)take_num(&c, 1);
+	if (!c.failed && frame->type != FRAME_METHOD && frame->type != FRAME_HEADER &&
+	    frame->type != FRAME_BODY && frame->type != FRAME_HEARTBEAT)
+		return -EPROTO;
+	frame->channel = (uint16_t)take_num(&c, 2);
+	frame->sz = (uint32_t)take_num(&c, 4);
+	if (c.failed)
+		return 0;
+	if (frame->sz > FRAME_LEN_MAX - FRAME_HEAD_LEN - 1)
+		return -EPROTO;
+	frame->seen = slice_first(c.rest, frame->sz < HEAD_MAX ? frame->sz : HEAD_MAX);
+	if (c.rest.n > frame->sz && (uint8_t)c.rest.p[frame->sz] != FRAME_END)
+		return -EPROTO;
+	return 1;
+}
+
+static ssize_t parse_frame(const struct place *at, const struct frame *frame, struct slice bytes,
+			   bool last)
+{
+	uint64_t len = FRAME_HEAD_LEN + (uint64_t)frame->sz + 1;
+	size_t wanted = frame->type == FRAME_BODY ? FRAME_HEAD_LEN
+			: frame->sz < HEAD_MAX	  ? (size_t)len
+						  : FRAME_HEAD_LEN + HEAD_MAX;
+
+	if (bytes.n < wanted && !last)
+		return 0;
+	if (frame->type == FRAME_METHOD)
+		parse_method(at, frame);
+	else if (frame->type == FRAME_HEADER)
+		parse_header(at, frame);
+	else if (frame->type == FRAME_BODY)
+		parse_body(at, frame);
+	bytes = slice_first(bytes, wanted);
+	at->msg->skip = len - bytes.n;
+	return (ssize_t)bytes.n;
+}
+
+static ssize_t parse(void *opaque, enum sender sender, struct slice bytes, bool last,
+		     struct msg *msg)
+{
+	struct place at = {.state = opaque, .sender = sender, .msg = msg};
+	struct slice start = slice_first(bytes, greeting.n);
+	struct frame frame;
+	int read;
+
+	if (slice_starts_with(greeting, start))
+		read = start.n == greeting.n ? (int)greeting.n : 0;
+	else
+		read = read_frame(bytes, &frame);
+	if (read == 1) {
+		at.channel = frame.channel;
+		return parse_frame(&at, &frame, bytes, last);
+	}
+	if (read == 0 && last) {
+		msg->flags |= MESSAGE_TRUNCATED;
+		return (ssize_t)bytes.n;
+	}
+	return read;
+}
+
+static void resync(void *opaque, enum sender sender)
+{
+	struct amqp_state *state = opaque;
+
+	state->epochs[sender]++;
+	memset(state->contents[sender], 0, sizeof(state->contents[sender]));
+	for (unsigned int i = state->calls_cnt; i-- > 0;)
+		if (state->calls[i].initiator != sender) /* perhaps answered */
+			remove_call(state, i);
+}
+
+/* --- detection ---------------------------------------------------------------------------------- */
+
+static enum detect detect_method(enum sender sender, const struct frame *frame)
+{
+	struct slice rest = frame->seen;
+	const struct method *method = take_method(&rest, sender);
+
+	if (frame->sz < 4)
+		return DETECT_NO;
+	if (frame->seen.n < 4)
+		return DETECT_MORE;
+	return method && (method->class == CONNECTION) == (frame->channel == 0) ? DETECT_LIKELY
+										: DETECT_NO;
+}
+
+static enum detect detect_header(const struct frame *frame)
+{
+	struct cursor c = {.rest = frame->seen};
+	uint64_t class = take_num(&c, 2), weight = take_num(&c, 2), body_sz = take_num(&c, 8);
+
+	if (c.failed)
+		return frame->sz < 14 ? DETECT_NO : DETECT_MORE;
+	return class == BASIC && !weight && body_sz >> 40 == 0 ? DETECT_LIKELY : DETECT_NO;
+}
+
+static enum detect detect_frame(enum sender sender, const struct frame *frame)
+{
+	if (frame->type == FRAME_METHOD)
+		return detect_method(sender, frame);
+	if (frame->type == FRAME_HEARTBEAT)
+		return frame->sz || frame->channel ? DETECT_NO : DETECT_LIKELY;
+	if (!frame->channel)
+		return DETECT_NO;
+	return frame->type == FRAME_HEADER ? detect_header(frame) : DETECT_LIKELY;
+}
+
+/* A whole frame that ends as it should is proof. */
+static enum detect detect(enum sender sender, struct slice head)
+{
+	struct frame frame;
+	enum detect found;
+	int read;
+
+	if (head.n && head.p[0] == greeting.p[0]) {
+		if (!slice_starts_with(greeting, slice_first(head, greeting.n)))
+			return DETECT_NO;
+		return head.n < greeting.n ? DETECT_MORE : DETECT_YES;
+	}
+	read = read_frame(head, &frame);
+	if (read <= 0)
+		return read ? DETECT_NO : DETECT_MORE;
+	found = detect_frame(sender, &frame);
+	if (found != DETECT_LIKELY)
+		return found;
+	if (head.n > FRAME_HEAD_LEN + (size_t)frame.sz)
+		return DETECT_YES;
+	return frame.type == FRAME_METHOD || frame.type == FRAME_HEADER ? found : DETECT_MORE;
+}
+
+static const uint16_t ports[] = {5672, 0};
+
+/* Of bodies only the head, which tells how long they are. */
+static const struct frame_shape shape = {
+	.header_sz = FRAME_HEAD_LEN,
+	.length_at = 3,
+	.length_sz = 4,
+	.type_at = 0,
+	.length_add = FRAME_HEAD_LEN + 1,
+	.length_max = FRAME_LEN_MAX,
+	.keep = 1024,
+	.keep_more = FRAME_HEAD_LEN,
+	.kept = {1u << FRAME_METHOD | 1u << FRAME_HEADER},
+	.kept_more = {1u << FRAME_BODY},
+};
+
+static const struct protocol amqp_protocol = {
+	.name = "amqp",
+	.ports = ports,
+	.state_size = sizeof(struct amqp_state),
+	.by_id = true,
+	.shape = &shape,
+	.detect = detect,
+	.parse = parse,
+	.resync = resync,
+	.describe = messaging_describe,
+};
+PROTOCOL(amqp_protocol);
