@@ -29,7 +29,8 @@ static void adapt_copying(struct flow *flow, struct conn *conn)
 {
 	uint32_t want = COPY_MIN;
 
-	if (conn->pipelined || conn->protocol->by_id || conn->protocol->shape) {
+	if (conn->pipelined || conn->protocol->by_id || conn->protocol->shape ||
+	    conn->protocol->conclude) {
 		tell_copy(flow, conn, COPY_MAX, PIPELINED_TURN);
 		return;
 	}
@@ -51,7 +52,7 @@ void pair_begin_copying(struct flow *flow, struct conn *conn)
 	if (conn->verdict.shape != shape) {
 		conn->verdict = (struct verdict){.shape = shape};
 		tell_copy(flow, conn, COPY_MAX, PIPELINED_TURN);
-	} else if (protocol && protocol->by_id) {
+	} else if (protocol && (protocol->by_id || protocol->conclude)) {
 		adapt_copying(flow, conn);
 	}
 }
