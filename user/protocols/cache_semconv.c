@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/* Spans of Redis and memcached. */
 #include "user/protocols/cache_semconv.h"
 
 static void add_str(struct attrs *attrs, struct slice key, struct slice value)

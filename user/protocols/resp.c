@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/* The items of RESP2 and RESP3 (redis.io, "Redis serialization protocol specification"). */
 #include "user/protocols/resp.h"
 
 #include <errno.h>
