@@ -71,6 +71,8 @@ static void add_method(struct attrs *attrs, struct slice method)
 {
 	struct slice known = http_known_method(method);
 
+	if (!method.n)
+		return;
 	add(attrs, KEY_METHOD, known.n ? known : SLICE("_OTHER"));
 	if (!known.n)
 		add(attrs, KEY_METHOD_ORIGINAL, method);
