@@ -67,6 +67,14 @@ static struct span *add_span(struct rig *r, enum span_kind kind, uint64_t durati
 	return span;
 }
 
+/* Of HTTP, with nothing but what makes it so. */
+static void add_call(struct rig *r, enum span_kind kind, uint64_t duration_ns)
+{
+	struct span *span = add_span(r, kind, duration_ns);
+
+	attrs_add_str(&span->attrs, SLICE("http.request.method"), SLICE("GET"));
+}
+
 static void add_request(struct rig *r, const char *method, int64_t status, const char *route)
 {
 	struct span *span = add_span(r, SPAN_SERVER, MS);
@@ -100,8 +108,8 @@ static void test_buckets(void **state)
 		struct rig r;
 
 		open_rig(&r, 10, 0);
-		add_span(&r, SPAN_SERVER, bounds_ms[i] * MS);
-		add_span(&r, SPAN_SERVER, bounds_ms[i] * MS + 1);
+		add_call(&r, SPAN_SERVER, bounds_ms[i] * MS);
+		add_call(&r, SPAN_SERVER, bounds_ms[i] * MS + 1);
 		assert_int_equal(observe(&r), 1);
 		point = &r.snapshot.v[0];
 		assert_int_equal(point->instrument->bounds_cnt, LEN(bounds_ms));
@@ -184,19 +192,50 @@ static void test_databases(void **state)
 	(void)state;
 	open_rig(&r, 10, 0);
 	span = add_span(&r, SPAN_CLIENT, MS);
-	span->scope = SLICE("mongodb");
 	attrs_add_str(&span->attrs, SLICE("db.system.name"), SLICE("mongodb"));
 	attrs_add_str(&span->attrs, SLICE("db.operation.name"), SLICE("find"));
 	attrs_add_str(&span->attrs, SLICE("db.query.text"), SLICE("{}"));
 	attrs_add_str(&span->attrs, SLICE("db.response.status_code"), SLICE("59"));
 	attrs_add_int(&span->attrs, SLICE("server.port"), 7);
-	add_span(&r, SPAN_SERVER, MS)->scope = SLICE("mongodb"); /* not measured */
+	span = add_span(&r, SPAN_SERVER, MS); /* not measured */
+	attrs_add_str(&span->attrs, SLICE("db.system.name"), SLICE("mongodb"));
 	assert_int_equal(observe(&r), 1);
 	assert_true(
 		slice_eq(r.snapshot.v[0].instrument->name, SLICE("db.client.operation.duration")));
 	assert_true(r.snapshot.v[0].buckets[0] == 1);
 	check_attrs(&r.snapshot.v[0].attrs, "db.system.name=mongodb db.operation.name=find "
 					    "db.response.status_code=59 server.port=7 ");
+	close_rig(&r);
+}
+
+static void add_rpc(struct rig *r, enum span_kind kind)
+{
+	struct span *span = add_span(r, kind, 6 * MS);
+
+	span->scope =
+		SLICE("http2"); /* a family has many protocols, and a protocol more than one */
+	attrs_add_str(&span->attrs, SLICE("rpc.system.name"), SLICE("grpc"));
+	attrs_add_str(&span->attrs, SLICE("rpc.method"), SLICE("a.B/C"));
+	attrs_add_str(&span->attrs, SLICE("server.address"), SLICE("b"));
+	attrs_add_str(&span->attrs, SLICE("rpc.status_code"), SLICE("OK"));
+}
+
+static void test_calls(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	open_rig(&r, 10, 0);
+	add_rpc(&r, SPAN_SERVER);
+	add_rpc(&r, SPAN_CLIENT);
+	assert_int_equal(observe(&r), 2);
+	assert_true(slice_eq(r.snapshot.v[0].instrument->name, SLICE("rpc.server.call.duration")));
+	assert_true(slice_eq(r.snapshot.v[1].instrument->name, SLICE("rpc.client.call.duration")));
+	assert_true(r.snapshot.v[0].buckets[1] == 1 && r.snapshot.v[1].buckets[1] == 1);
+	check_attrs(&r.snapshot.v[0].attrs,
+		    "rpc.system.name=grpc rpc.method=a.B/C rpc.status_code=OK ");
+	check_attrs(&r.snapshot.v[1].attrs, "rpc.system.name=grpc rpc.method=a.B/C "
+					    "server.address=b rpc.status_code=OK ");
 	close_rig(&r);
 }
 
@@ -238,6 +277,40 @@ static void test_lookups(void **state)
 	close_rig(&r);
 }
 
+/* Those who send and those who ask; a topic of too many names is counted by what stands for it. */
+static void test_messaging(void **state)
+{
+	struct span *span;
+	struct rig r;
+
+	(void)state;
+	open_rig(&r, 10, 0);
+	span = add_span(&r, SPAN_PRODUCER, MS);
+	span->scope = SLICE("kafka");
+	attrs_add_str(&span->attrs, SLICE("messaging.system"), SLICE("kafka"));
+	attrs_add_str(&span->attrs, SLICE("messaging.destination.name"), SLICE("orders"));
+	attrs_add_str(&span->attrs, SLICE("messaging.message.id"), SLICE("1"));
+	for (int i = 0; i < 2; i++) {
+		span = add_span(&r, SPAN_CLIENT, MS);
+		span->scope = SLICE("mqtt");
+		attrs_add_str(&span->attrs, SLICE("messaging.destination.name"),
+			      i ? SLICE("a/1") : SLICE("a/2"));
+		attrs_add_str(&span->attrs, SLICE("messaging.destination.template"), SLICE("a/+"));
+	}
+	add_span(&r, SPAN_SERVER, MS)->scope = SLICE("kafka"); /* not measured */
+	add_span(&r, SPAN_CONSUMER, MS)->scope = SLICE("kafka");
+	assert_int_equal(observe(&r), 2);
+	assert_true(slice_eq(r.snapshot.v[0].instrument->name,
+			     SLICE("messaging.client.operation.duration")));
+	for (int i = 0; i < 2; i++)
+		if (r.snapshot.v[i].cnt == 1)
+			check_attrs(&r.snapshot.v[i].attrs,
+				    "messaging.system=kafka messaging.destination.name=orders ");
+		else
+			check_attrs(&r.snapshot.v[i].attrs, "messaging.destination.template=a/+ ");
+	close_rig(&r);
+}
+
 /* What differs in one attribute, or is another's, is a series of its own; the rest adds up. */
 static void test_series(void **state)
 {
@@ -252,13 +325,13 @@ static void test_series(void **state)
 		add_request(&r, "GET", 404, "/a");
 		add_request(&r, "GET", 200, "/b");
 		add_request(&r, "GET", 200, "");
-		add_span(&r, SPAN_SERVER, MS); /* without any attribute */
+		add_call(&r, SPAN_SERVER, MS); /* without the others */
 		mine = r.resource;
 		r.resource = other;
 		add_request(&r, "GET", 200, "/a");
 		r.resource = mine;
-		add_span(&r, SPAN_INTERNAL, MS); /* not measured */
-		add_span(&r, SPAN_SERVER, MS)->scope = SLICE("dns");
+		add_call(&r, SPAN_INTERNAL, MS); /* not measured */
+		add_span(&r, SPAN_SERVER, MS);
 		assert_int_equal(observe(&r), 7);
 		for (uint32_t i = 0; i < 7; i++)
 			assert_true(r.snapshot.v[i].cnt == (uint64_t)round + 1);
@@ -389,8 +462,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_buckets),	  cmocka_unit_test(test_attributes),
-		cmocka_unit_test(test_databases), cmocka_unit_test(test_series),
-		cmocka_unit_test(test_lookups),	  cmocka_unit_test(test_overflow),
+		cmocka_unit_test(test_databases), cmocka_unit_test(test_calls),
+		cmocka_unit_test(test_series),	  cmocka_unit_test(test_lookups),
+		cmocka_unit_test(test_messaging), cmocka_unit_test(test_overflow),
 		cmocka_unit_test(test_long_text), cmocka_unit_test(test_end),
 		cmocka_unit_test(test_many),
 	};

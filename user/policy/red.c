@@ -2,7 +2,7 @@
 /*
  * Series in a hash table. The key of one is its attributes' values packed into bytes, so that a
  * span costs one packing, one hash and one comparison. Attributes after the semantic conventions
- * 1.44; a further protocol is a further row.
+ * 1.44; a further family of protocols is a further row.
  */
 #include "user/policy/red.h"
 
@@ -24,17 +24,21 @@
 #define LEN(array) (sizeof(array) / sizeof((array)[0]))
 #define MS 1000000ull
 
-/* Which spans an instrument measures, and the attributes that it takes over from them. */
+/*
+ * Which spans an instrument measures, and the attributes that it takes over from them. The first one
+ * is what all spans of the family have, whatever the protocol, and no others.
+ */
 struct row {
-	struct slice scope;
 	enum span_kind kind;
 	struct instrument instrument;
 	struct slice keys[KEYS_MAX];
 	uint32_t keys_cnt;
 	bool open; /* a key takes any value that a program thinks of: at most a quarter of all series */
+	/* Spans with one of the others are not told apart by the first: it has too many values. */
+	struct slice wide, narrow[2];
 };
 
-static const uint64_t http_bounds_ns[] = {
+static const uint64_t call_bounds_ns[] = {
 	5 * MS,	  10 * MS,  25 * MS,   50 * MS,	  75 * MS,   100 * MS,	250 * MS,
 	500 * MS, 750 * MS, 1000 * MS, 2500 * MS, 5000 * MS, 7500 * MS, 10000 * MS,
 };
@@ -43,38 +47,43 @@ static const uint64_t db_bounds_ns[] = {
 	1 * MS, 5 * MS, 10 * MS, 50 * MS, 100 * MS, 500 * MS, 1000 * MS, 5000 * MS, 10000 * MS,
 };
 
-/* Operations of databases, as their clients see them. */
-#define DB_ROW(protocol)                                                                         \
-	{                                                                                        \
-		.scope = SLICE(protocol), .kind = SPAN_CLIENT,                                   \
-		.instrument =                                                                    \
-			{                                                                        \
-				.name = SLICE("db.client.operation.duration"),                   \
-				.description = SLICE("Duration of database client operations."), \
-				.bounds_ns = db_bounds_ns,                                       \
-				.bounds_cnt = LEN(db_bounds_ns),                                 \
-			},                                                                       \
-		.keys =                                                                          \
-			{                                                                        \
-				SLICE("db.system.name"),    SLICE("db.namespace"),               \
-				SLICE("db.operation.name"), SLICE("db.collection.name"),         \
-				SLICE("db.query.summary"),  SLICE("db.response.status_code"),    \
-				SLICE("error.type"),	    SLICE("server.address"),             \
-				SLICE("server.port"),                                            \
-			},                                                                       \
-		.keys_cnt = 9,                                                                   \
+/* What is handed to a consumer has no duration that we know. */
+#define MESSAGING_ROW(span_kind)                                                                  \
+	{                                                                                         \
+		.kind = span_kind,                                                                \
+		.instrument =                                                                     \
+			{                                                                         \
+				.name = SLICE("messaging.client.operation.duration"),             \
+				.description = SLICE("Duration of messaging client operations."), \
+				.bounds_ns = call_bounds_ns,                                      \
+				.bounds_cnt = LEN(call_bounds_ns),                                \
+			},                                                                        \
+		.keys =                                                                           \
+			{                                                                         \
+				SLICE("messaging.system"),                                        \
+				SLICE("messaging.operation.name"),                                \
+				SLICE("messaging.operation.type"),                                \
+				SLICE("messaging.destination.name"),                              \
+				SLICE("messaging.destination.template"),                          \
+				SLICE("messaging.consumer.group.name"),                           \
+				SLICE("error.type"),                                              \
+				SLICE("server.address"),                                          \
+				SLICE("server.port"),                                             \
+			},                                                                        \
+		.keys_cnt = 9, .wide = SLICE("messaging.destination.name"),                       \
+		.narrow = {SLICE("messaging.destination.template"),                               \
+			   SLICE("messaging.destination.temporary")},                             \
 	}
 
 static const struct row rows[] = {
 	{
-		.scope = SLICE("http"),
 		.kind = SPAN_SERVER,
 		.instrument =
 			{
 				.name = SLICE("http.server.request.duration"),
 				.description = SLICE("Duration of HTTP server requests."),
-				.bounds_ns = http_bounds_ns,
-				.bounds_cnt = LEN(http_bounds_ns),
+				.bounds_ns = call_bounds_ns,
+				.bounds_cnt = LEN(call_bounds_ns),
 			},
 		.keys =
 			{
@@ -88,14 +97,13 @@ static const struct row rows[] = {
 		.keys_cnt = 6,
 	},
 	{
-		.scope = SLICE("http"),
 		.kind = SPAN_CLIENT,
 		.instrument =
 			{
 				.name = SLICE("http.client.request.duration"),
 				.description = SLICE("Duration of HTTP client requests."),
-				.bounds_ns = http_bounds_ns,
-				.bounds_cnt = LEN(http_bounds_ns),
+				.bounds_ns = call_bounds_ns,
+				.bounds_cnt = LEN(call_bounds_ns),
 			},
 		.keys =
 			{
@@ -108,22 +116,87 @@ static const struct row rows[] = {
 			},
 		.keys_cnt = 6,
 	},
-	DB_ROW("mongodb"),
 	{
-		.scope = SLICE("dns"),
+		.kind = SPAN_SERVER,
+		.instrument =
+			{
+				.name = SLICE("rpc.server.call.duration"),
+				.description = SLICE(
+					"Measures the duration of inbound remote procedure calls (RPC)."),
+				.bounds_ns = call_bounds_ns,
+				.bounds_cnt = LEN(call_bounds_ns),
+			},
+		.keys =
+			{
+				SLICE("rpc.system.name"),
+				SLICE("rpc.method"),
+				SLICE("rpc.status_code"),
+				SLICE("error.type"),
+				SLICE("network.protocol.version"),
+			},
+		.keys_cnt = 5,
+	},
+	{
+		.kind = SPAN_CLIENT,
+		.instrument =
+			{
+				.name = SLICE("rpc.client.call.duration"),
+				.description = SLICE(
+					"Measures the duration of outbound remote procedure calls (RPC)."),
+				.bounds_ns = call_bounds_ns,
+				.bounds_cnt = LEN(call_bounds_ns),
+			},
+		.keys =
+			{
+				SLICE("rpc.system.name"),
+				SLICE("rpc.method"),
+				SLICE("server.address"),
+				SLICE("server.port"),
+				SLICE("rpc.status_code"),
+				SLICE("error.type"),
+				SLICE("network.protocol.version"),
+			},
+		.keys_cnt = 7,
+	},
+	{
+		.kind = SPAN_CLIENT,
+		.instrument =
+			{
+				.name = SLICE("db.client.operation.duration"),
+				.description = SLICE("Duration of database client operations."),
+				.bounds_ns = db_bounds_ns,
+				.bounds_cnt = LEN(db_bounds_ns),
+			},
+		.keys =
+			{
+				SLICE("db.system.name"),
+				SLICE("db.namespace"),
+				SLICE("db.operation.name"),
+				SLICE("db.collection.name"),
+				SLICE("db.query.summary"),
+				SLICE("db.response.status_code"),
+				SLICE("error.type"),
+				SLICE("server.address"),
+				SLICE("server.port"),
+			},
+		.keys_cnt = 9,
+	},
+	{
 		.kind = SPAN_CLIENT,
 		.instrument =
 			{
 				.name = SLICE("dns.lookup.duration"),
 				.description =
 					SLICE("Measures the time taken to perform a DNS lookup."),
-				.bounds_ns = http_bounds_ns,
-				.bounds_cnt = LEN(http_bounds_ns),
+				.bounds_ns = call_bounds_ns,
+				.bounds_cnt = LEN(call_bounds_ns),
 			},
 		.keys = {SLICE("dns.question.name"), SLICE("error.type")},
 		.keys_cnt = 2,
 		.open = true,
 	},
+	MESSAGING_ROW(SPAN_PRODUCER),
+	MESSAGING_ROW(SPAN_CLIENT),
 };
 
 struct series {
@@ -168,6 +241,13 @@ static const struct attr *find(const struct attrs *attrs, struct slice key, uint
 	return NULL;
 }
 
+/* Is there an attribute that stands for key? */
+static bool is_narrowed(const struct row *row, struct slice key, const struct attrs *attrs)
+{
+	return row->wide.n && slice_eq(key, row->wide) &&
+	       (attrs_get(attrs, row->narrow[0]) || attrs_get(attrs, row->narrow[1]));
+}
+
 /* Of each key: its type or 0 where the span lacks it, then the number, or the length and text. */
 static void pack(const struct row *row, uint8_t *hints, const struct attrs *attrs,
 		 struct packed *out)
@@ -177,7 +257,8 @@ static void pack(const struct row *row, uint8_t *hints, const struct attrs *attr
 	for (uint32_t i = 0; i < row->keys_cnt; i++) {
 		const struct attr *attr = find(attrs, row->keys[i], &hints[i]);
 
-		if (!attr || (attr->type != ATTR_INT && attr->type != ATTR_STRING)) {
+		if (!attr || (attr->type != ATTR_INT && attr->type != ATTR_STRING) ||
+		    is_narrowed(row, row->keys[i], attrs)) {
 			*at++ = 0;
 			continue;
 		}
@@ -304,10 +385,11 @@ static void fill_slots(struct red *red)
 
 /* --- what goes in ----------------------------------------------------------------------------- */
 
-static const struct row *row_of(const struct span *span)
+static const struct row *row_of(struct red *red, const struct span *span)
 {
 	for (size_t i = 0; i < LEN(rows); i++)
-		if (rows[i].kind == span->kind && slice_eq(rows[i].scope, span->scope))
+		if (rows[i].kind == span->kind &&
+		    find(&span->attrs, rows[i].keys[0], &red->hints[i][0]))
 			return &rows[i];
 	return NULL;
 }
@@ -330,7 +412,7 @@ void red__observe(struct red *red, const struct span_batch *batch)
 	pthread_mutex_lock(&red->lock);
 	for (uint32_t i = 0; i < batch->cnt; i++) {
 		const struct span *span = &batch->spans[i];
-		const struct row *row = row_of(span);
+		const struct row *row = row_of(red, span);
 
 		if (row)
 			count(series_of(red, row, span), span->end_ns - span->start_ns);
