@@ -482,6 +482,10 @@ static const struct parse_case responses[] = {
 	 .bytes = SLICE("HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n"
 			"HTTP/1.1 304 Not Modified\r\n\r\nHTTP/1.1 200 OK\r\n\r\n"),
 	 .transcript = "response" STATUS(204) "response" STATUS(304) "response close" STATUS(200)},
+	{.name = "101 to HTTP/2",
+	 .bytes = SLICE("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n"
+			"Upgrade: h2c\r\n\r\n"),
+	 .transcript = "response upgrade to=http2" STATUS(101)},
 	{.name = "101",
 	 .bytes = SLICE("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
 			"Content-Length: x\r\n\r\n\x81\x05hello"),

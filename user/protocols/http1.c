@@ -453,6 +453,8 @@ static int frame_response(struct http1_state *state, unsigned int status, const 
 		msg->flags |= MESSAGE_UPGRADE;
 		if (status == 101 && slice_eq_nocase(h->upgrade, SLICE("websocket")))
 			msg->upgrade = SLICE("websocket");
+		else if (status == 101 && slice_eq_nocase(h->upgrade, SLICE("h2c")))
+			msg->upgrade = SLICE("http2");
 		return 0;
 	}
 	if (!h->coded && h->bad_length)
