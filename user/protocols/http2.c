@@ -770,6 +770,7 @@ static const struct protocol http2_protocol = {
 	.ports = ports,
 	.state_size = sizeof(struct http2_state),
 	.by_id = true,
+	.counts_missed = true,
 	.shape = &shape,
 	.detect = detect,
 	.parse = parse,

@@ -350,7 +350,7 @@ void http_describe(const struct exchange_view *x, struct description *out)
 	index_attrs(x->request, &known);
 	index_attrs(x->response, &known);
 	out->text_len = out->items_cnt = 0;
-	method = str_of(&known, KEY_METHOD);
+	method = known.by_key[KEY_METHOD] ? str_of(&known, KEY_METHOD) : SLICE("_OTHER");
 	error = error_type(out, x, &known);
 	out->operation = method.n && method.p[0] != '_' ? method : SLICE("HTTP");
 	out->route_path = SLICE("");
