@@ -249,7 +249,7 @@ static void test_links(void **state)
 	assert_int_equal(x->links_cnt, MSG_LINKS_MAX - 1);
 	texts[1][0] = '0';
 	texts[0][50] = 'a';
-	exchange__keep_response(x, &msg);
+	exchange__keep_part(x, false, &msg);
 	assert_int_equal(x->links_cnt, MSG_LINKS_MAX);
 	exchange_pool__put(&pool, x);
 	assert_int_equal(exchange_pool__take(&pool)->links_cnt, 0);

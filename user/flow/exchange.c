@@ -216,4 +216,5 @@ void exchange__keep_response(struct exchange *x, const struct msg *msg)
 void exchange__keep_part(struct exchange *x, bool of_request, const struct msg *msg)
 {
 	keep_attrs(x, of_request ? &x->request : &x->response, &msg->attrs);
+	keep_links(x, msg);
 }
