@@ -354,9 +354,8 @@ static void test_poll(void **state)
 	rig_run(rig_protocol("kafka"), cases, LEN(cases));
 }
 
-static void test_others(void **state)
+static void test_group(void **state)
 {
-	struct slice join = pack("siissi", "workers", 30000, 60000, "", "consumer", 0);
 	struct slice commit = pack("bcicbucuiqicbbb", 0, "workers", 4, "member", 0, 2, "orders", 2,
 				   5, 42ull, -1, "", 0, 0, 0);
 	const struct conversation cases[] = {
@@ -416,6 +415,16 @@ static void test_others(void **state)
 		 "\n"
 		 "OffsetFetch client error" OP("OffsetFetch") ID GROUP("workers")
 			 AT_CLIENT ERROR("COORDINATOR_LOAD_IN_PROGRESS") "\n"},
+	};
+
+	(void)state;
+	rig_run(rig_protocol("kafka"), cases, LEN(cases));
+}
+
+static void test_others(void **state)
+{
+	struct slice join = pack("siissi", "workers", 30000, 60000, "", "consumer", 0);
+	const struct conversation cases[] = {
 		{.name = "offsets, topics and transactions",
 		 .turns = {ask(2, 5, 1, pack("ibisiiiq", -1, 0, 1, "orders", 1, 2, -1, -1ull)),
 			   answer(1, pack("iisiihqqi", 0, 1, "orders", 1, 2, 3, -1ull, -1ull, -1)),
@@ -584,9 +593,9 @@ static void test_detection(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_send),	  cmocka_unit_test(test_poll),
-		cmocka_unit_test(test_others),	  cmocka_unit_test(test_hostile),
-		cmocka_unit_test(test_detection),
+		cmocka_unit_test(test_send),	cmocka_unit_test(test_poll),
+		cmocka_unit_test(test_others),	cmocka_unit_test(test_group),
+		cmocka_unit_test(test_hostile), cmocka_unit_test(test_detection),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
