@@ -209,11 +209,12 @@ static __always_inline void take_header(struct scratch *s, struct frame_walk *wa
 	}
 }
 
-static __always_inline __u32 keep_of_type(const struct frame_shape *shape, __u8 type, bool first)
+static __always_inline __u32 keep_of_type(const struct frame_shape *shape, __u8 type, bool first,
+					  bool more)
 {
 	__u64 bit = 1ull << (type & 63);
 
-	if (shape->kept_more[type >> 6] & bit)
+	if (more && shape->kept_more[type >> 6] & bit)
 		return shape->keep_more;
 	return (shape->kept[type >> 6] & bit) || first ? shape->keep : 0;
 }
@@ -239,7 +240,9 @@ static __always_inline __u32 keep_of_frame(struct scratch *s, struct frames_work
 		*n += more;
 		type = s->payload[(at + *n - 1) & PIECE_AT];
 	}
-	return keep_of_type(shape, type, w->first);
+	return keep_of_type(shape, type, w->first,
+			    !shape->zero_at ||
+				    !w->walk.header[shape->zero_at & (FRAME_HEADER_MAX - 1)]);
 }
 
 /*

@@ -26,7 +26,9 @@ struct frame_shape {
 	__u8 length_sz; /* its bytes, 1 to 4 */
 	__u8 type_at;	/* the byte that tells the kind; 0 to header_sz - 1 */
 	__u8 flags;	/* SHAPE_ */
-	__u8 reserved[3];
+	/* If not 0: a byte of the header that must be 0 for kept_more to hold; else keep decides. */
+	__u8 zero_at;
+	__u8 reserved[2];
 	__s32 length_add; /* length + this = bytes of the whole frame */
 	__u32 length_max; /* of a whole frame; what is longer is no frame */
 	__u16 keep, keep_more;

@@ -892,33 +892,23 @@ static void describe(const struct exchange_view *x, struct description *out)
 /* --- the protocol ----------------------------------------------------------------------------- */
 
 /*
- * The kind is the first byte of the payload. The end of an answer and every command must be seen that
- * may stand behind another one in a turn (behind CLOSE, which nobody answers, or in a pipeline). Rows
- * that begin so are copied in vain: those of prepared statements, and those whose first column is as
- * long as a command's number.
+ * The kind is the first byte of the payload, and a command's packet has the number 0. Besides commands
+ * all is seen that may end a result: OK, end of file, errors. Rows that begin as OK does are so, too,
+ * which those of prepared statements do.
  */
 static const struct frame_shape shape = {
 	.header_sz = HEADER_SZ,
 	.length_at = 0,
 	.length_sz = 3,
 	.type_at = HEADER_SZ,
+	.zero_at = 3,
 	.flags = SHAPE_LITTLE_ENDIAN,
 	.length_add = HEADER_SZ,
 	.length_max = HEADER_SZ + PAYLOAD_MAX,
-	.keep = 128,
+	.keep = 64,
 	.keep_more = HEADER_SZ + WANTED_TEXT,
-	.kept =
-		{
-			/* OK; INIT_DB, PING, CHANGE_USER, and all of prepared statements but PREPARE */
-			1ull << 0x00 | 1ull << 0x02 | 1ull << 0x0e | 1ull << 0x11 | 1ull << 0x17 |
-				1ull << 0x18 | 1ull << 0x19 | 1ull << 0x1a | 1ull << 0x1b |
-				1ull << 0x1c | 1ull << 0x1f,
-			0,
-			0,
-			/* bulk execution; end of file; error */
-			1ull << (0xfa - 192) | 1ull << (0xfe - 192) | 1ull << (0xff - 192),
-		},
-	.kept_more = {1ull << COM_QUERY | 1ull << COM_STMT_PREPARE},
+	.kept = {1ull << PACKET_OK, 0, 0, 1ull << (PACKET_EOF - 192) | 1ull << (PACKET_ERROR - 192)},
+	.kept_more = {0xffffffff, 0, 0, 1ull << (COM_STMT_BULK_EXECUTE - 192)},
 };
 
 static const uint16_t ports[] = {PORT, 3307, 6033, 0};

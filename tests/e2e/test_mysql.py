@@ -1,0 +1,308 @@
+# SPDX-License-Identifier: Apache-2.0
+"""MariaDB: every statement a client makes, at both ends, and never a literal of it."""
+import re
+import subprocess
+
+import mysql.connector
+import pymysql
+import pytest
+
+from checks import check_inside, check_socket_parents, of_kind
+from net import accepts, free_port
+from traced import environment, wait_for
+
+SECRET = "sEcReT4711"
+
+
+class MariaDb:
+    """An instance of its own in a temporary directory, on a free port and a Unix socket."""
+
+    def __init__(self, directory):
+        self.directory, self.log = directory, directory / "log"
+        self.socket = directory / "socket"
+        self.port = free_port()
+
+    def run(self, *command, check=True, timeout=60):
+        return subprocess.run(list(map(str, command)), capture_output=True, text=True, check=check,
+                              timeout=timeout, stdin=subprocess.DEVNULL, env=environment())
+
+    def __enter__(self):
+        data = self.directory / "data"
+        self.run("mariadb-install-db", "--no-defaults", "--user=root", f"--datadir={data}",
+                 "--auth-root-authentication-method=normal", "--skip-test-db")
+        with open(self.log, "wb") as log:
+            self.process = subprocess.Popen(
+                ["mariadbd", "--no-defaults", "--user=root", f"--datadir={data}",
+                 f"--socket={self.socket}", f"--port={self.port}", "--bind-address=127.0.0.1",
+                 "--skip-name-resolve", "--local-infile=1", "--max-allowed-packet=64M",
+                 "--innodb-flush-log-at-trx-commit=0"],
+                stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=environment())
+        wait_for(lambda: accepts(self.port) or self.process.poll() is not None, "MariaDB")
+        assert self.process.poll() is None, self.log.read_text()
+        self.client("-e", "CREATE DATABASE shop; CREATE USER app@'127.0.0.1' IDENTIFIED BY 'right';"
+                    "GRANT ALL ON *.* TO app@'127.0.0.1'; USE shop;"
+                    "CREATE TABLE users (id INT PRIMARY KEY, name LONGTEXT);"
+                    "INSERT INTO users SELECT seq, CONCAT('user', seq) FROM seq_1_to_1000;"
+                    "CREATE TABLE notes (id INT, text LONGTEXT)", database=None)
+        return self
+
+    def __exit__(self, *exc):
+        self.process.terminate()
+        self.process.wait(timeout=30)
+
+    def client(self, *args, database="shop", check=True):
+        """The C client, at the socket."""
+        where = [f"--socket={self.socket}"] if database is None else [
+            "--host=127.0.0.1", f"--port={self.port}", database]
+        user = ["--user=root"] if database is None else ["--user=app", "--password=right"]
+        return self.run("mariadb", "--no-defaults", *user, *where, "--batch", "--no-auto-rehash",
+                        *args, check=check)
+
+    def connect(self, **more):
+        return pymysql.connect(**{"host": "127.0.0.1", "port": self.port, "user": "app",
+                                  "password": "right", "database": "shop", "autocommit": None,
+                                  **more})
+
+    def connector(self, **more):
+        return mysql.connector.connect(**{
+            "host": "127.0.0.1", "port": self.port, "user": "app", "password": "right",
+            "database": "shop", "use_pure": True, "ssl_disabled": True, **more})
+
+    def served(self):
+        """How many SELECTs it has answered, by its own count."""
+        out = self.client("-N", "-e", "SHOW GLOBAL STATUS LIKE 'Com_select'", database=None).stdout
+        return int(out.split()[1])
+
+
+@pytest.fixture(scope="module")
+def mariadb(tmp_path_factory):
+    with MariaDb(tmp_path_factory.mktemp("mariadb")) as running:
+        yield running
+
+
+def ask(cursor, statement, *args):
+    cursor.execute(statement, *args)
+    return cursor.fetchall()
+
+
+def asked(spans, kind="CLIENT"):
+    """Without what drivers ask when they connect."""
+    return [s for s in of_kind(spans, kind) if s["name"] != "SET"]
+
+
+def column(spans, key):
+    return [s["attributes"].get(key) for s in asked(spans)]
+
+
+def names(spans, kind="CLIENT"):
+    return [s["name"] for s in asked(spans, kind)]
+
+
+def finish(trace):
+    """Stops the trace: nothing is lost, and of no literal a word was said."""
+    trace.stop()
+    assert trace.account.lost == 0, trace.account
+    assert SECRET not in trace.stdout and SECRET not in trace.stderr
+    return trace.spans
+
+
+def check_pairs(spans):
+    """Both ends tell the same of each statement, in one trace."""
+    pairs = check_socket_parents(spans)
+    check_inside(pairs)
+    for client, server in pairs:
+        assert client["name"] == server["name"]
+        for key in ("db.system.name", "db.namespace", "db.query.text", "db.query.summary",
+                    "db.operation.name", "db.response.status_code", "error.type"):
+            assert client["attributes"].get(key) == server["attributes"].get(key), (client, server)
+
+
+def test_statements(tracing, mariadb):
+    trace = tracing("--port", mariadb.port)
+    connection = mariadb.connect()
+    cursor = connection.cursor()
+    assert len(ask(cursor, "SELECT id, name FROM users")) == 1000
+    ask(cursor, f"INSERT INTO notes VALUES (1, '{SECRET}'), (2, '{SECRET}')")
+    with pytest.raises(pymysql.err.ProgrammingError):
+        ask(cursor, f"SELECT * FROM nope WHERE a = '{SECRET}'")
+    connection.ping(reconnect=False)
+    connection.select_db("mysql")
+    ask(cursor, "SELECT 1")
+    ask(cursor, "USE shop")
+    connection.commit()
+    connection.close()
+    spans = finish(trace)
+    check_pairs(spans)
+    assert names(spans) == ["SELECT users", "INSERT notes", "SELECT nope", "PING shop",
+                            "INIT_DB mysql", "SELECT", "USE shop", "COMMIT"]
+    assert column(spans, "db.namespace") == ["shop"] * 4 + ["mysql"] * 3 + ["shop"]
+    assert set(column(spans, "db.system.name")) == {"mariadb"}
+    insert, failed = asked(spans)[1:3]
+    assert insert["attributes"]["db.query.text"].startswith("INSERT INTO notes VALUES (?")
+    assert insert["attributes"]["server.port"] == mariadb.port
+    assert failed["status"] == "ERROR"
+    assert failed["attributes"]["db.response.status_code"] == "1146"
+    assert failed["attributes"]["error.type"] == "1146"
+    assert insert["status"] == "UNSET" and "error.type" not in insert["attributes"]
+
+
+def test_the_c_client(tracing, mariadb):
+    """It speaks MariaDB's dialect of the protocol."""
+    trace = tracing("--port", mariadb.port)
+    out = mariadb.client("-N", "-e", "SELECT COUNT(*) FROM users; SELECT '', NULL FROM users "
+                         "LIMIT 500; UPDATE notes SET id = 3; SELECT * FROM nope", check=False)
+    assert out.stdout.startswith("1000\n") and "1146" in out.stderr
+    spans = finish(trace)
+    check_pairs(spans)
+    assert names(spans) == ["SELECT users", "SELECT users", "UPDATE notes", "SELECT nope"]
+    assert column(spans, "error.type") == [None] * 3 + ["1146"]
+
+
+def test_unix_socket(tracing, mariadb):
+    trace = tracing("-n", "mariadb")
+    mariadb.client("-e", "SELECT * FROM users LIMIT 3", database=None, check=False)
+    trace.stop()
+    spans = [s for s in trace.spans if s["name"] == "SELECT users"]
+    assert spans, trace.stdout
+    assert spans[0]["attributes"]["error.type"] == "1046"  # no database is selected
+    assert "db.namespace" not in spans[0]["attributes"]
+
+
+@pytest.mark.parametrize("text", ["CALL two()", "SELECT 1; DELETE FROM notes; SELECT id FROM users"])
+def test_many_results(tracing, mariadb, text):
+    """A request with more than one result is one span, over when all are there."""
+    with mariadb.connect() as connection:
+        ask(connection.cursor(), "CREATE OR REPLACE PROCEDURE two() BEGIN SELECT id FROM users; "
+            "SELECT SLEEP(0.1); END")
+    trace = tracing("--port", mariadb.port)
+    connection = mariadb.connect(client_flag=pymysql.constants.CLIENT.MULTI_STATEMENTS)
+    cursor = connection.cursor()
+    ask(cursor, text)
+    while cursor.nextset():
+        cursor.fetchall()
+    connection.ping(reconnect=False)
+    connection.close()
+    spans = finish(trace)
+    check_pairs(spans)
+    summary = "CALL two" if text.startswith("CALL") else "SELECT; DELETE notes; SELECT users"
+    assert names(spans) == [summary, "PING shop"]
+
+
+def test_prepared(tracing, mariadb):
+    """Their texts are known by the statement's number; those with parameters are told as they are."""
+    trace = tracing("--port", mariadb.port)
+    connection = mariadb.connector()
+    cursor = connection.cursor(prepared=True)
+    for number in range(5):
+        assert len(ask(cursor, "SELECT name FROM users WHERE id > ?", (900 + number,))) == 100 - number
+    cursor.execute("INSERT INTO notes VALUES (?, ?)", (7, SECRET))
+    connection.commit()
+    cursor.close()
+    connection.close()
+    spans = finish(trace)
+    check_pairs(spans)
+    select = [s for s in asked(spans) if s["name"] == "SELECT users"]
+    assert len(select) == 5
+    assert {s["attributes"]["db.query.text"] for s in select} == \
+        {"SELECT name FROM users WHERE id > ?"}
+    for name in ("PREPARE SELECT users", "PREPARE INSERT notes", "INSERT notes", "COMMIT"):
+        assert names(spans).count(name) == 1, names(spans)
+
+
+@pytest.mark.parametrize("where", ["first", "second"])
+def test_local_infile(tracing, mariadb, tmp_path, where):
+    """The client's file is part of the request; what comes after it is found again."""
+    table = tmp_path / "table"
+    table.write_text("".join(f"{i}\t{SECRET}{'x' * 50}\n" for i in range(40000)))
+    before = "" if where == "first" else "DELETE FROM notes; "
+    trace = tracing("--port", mariadb.port)
+    connection = mariadb.connect(local_infile=True,
+                                 client_flag=pymysql.constants.CLIENT.MULTI_STATEMENTS)
+    cursor = connection.cursor()
+    for _ in range(2):
+        ask(cursor, f"{before}LOAD DATA LOCAL INFILE '{table}' INTO TABLE notes")
+        while cursor.nextset():
+            pass
+        ask(cursor, "SELECT 1")
+    connection.close()
+    spans = finish(trace)
+    check_pairs(spans)
+    load = "LOAD notes" if where == "first" else "DELETE notes; LOAD notes"
+    assert names(spans) == [load, "SELECT"] * 2
+
+
+def test_long_packets(tracing, mariadb):
+    """Statements and rows that are longer than a packet may be."""
+    trace = tracing("--port", mariadb.port)
+    connection = mariadb.connect(max_allowed_packet=64 * 1024 * 1024)
+    cursor = connection.cursor()
+    for letter in ("\0", "x", "\xfe"):
+        ask(cursor, "DELETE FROM notes")
+        ask(cursor, "INSERT INTO notes VALUES (1, %s)", (letter * 18_000_000,))
+        ((_, text),) = ask(cursor, "SELECT * FROM notes")
+        assert text == letter * 18_000_000
+    connection.close()
+    spans = finish(trace)
+    check_pairs(spans)
+    assert names(spans) == ["DELETE notes", "INSERT notes", "SELECT notes"] * 3
+
+
+def test_refused(tracing, mariadb):
+    trace = tracing("--port", mariadb.port)
+    with pytest.raises(pymysql.err.OperationalError):
+        mariadb.connect(password="wrong")
+    spans = finish(trace)
+    assert len(spans) == 2
+    for span in spans:
+        assert span["name"] == "CONNECT shop" and span["status"] == "ERROR"
+        assert span["attributes"]["db.response.status_code"] == "1045"
+
+
+def test_compressed(tracing, mariadb):
+    """After the login nothing can be read; other connections can."""
+    trace = tracing("--port", mariadb.port)
+    mariadb.client("--compress", "-e", "SELECT 1; SELECT 2")
+    with mariadb.connect() as connection:
+        ask(connection.cursor(), "SELECT id FROM users")
+    spans = finish(trace)
+    assert names(spans) == ["SELECT users"]
+
+
+def test_attached_in_the_middle(tracing, mariadb):
+    connection, other = mariadb.connect(), mariadb.connector()
+    prepared = other.cursor(prepared=True)
+    ask(prepared, "SELECT name FROM users WHERE id > ?", (990,))
+    cursor = connection.cursor()
+    ask(cursor, "SELECT id FROM users")
+    trace = tracing("--port", mariadb.port)
+    for _ in range(10):
+        ask(cursor, "SELECT id FROM users")
+        ask(prepared, "SELECT name FROM users WHERE id > ?", (990,))
+    ask(cursor, "DELETE FROM notes")
+    connection.close()
+    other.close()
+    spans = finish(trace)
+    check_pairs([s for s in spans if not s["name"].startswith("RESET")])
+    assert names(spans).count("SELECT users") == 10
+    assert sum(name.startswith("EXECUTE") for name in names(spans)) == 10
+    assert "DELETE notes" in names(spans)
+
+
+@pytest.mark.parametrize("statement, rows", [("SELECT 1", 1), ("SELECT id, name FROM users", 1000)])
+def test_full_speed(tracing, mariadb, statement, rows):
+    """As many spans as SELECTs by the server's own count."""
+    number = 40000 if rows == 1 else 4000
+    before = mariadb.served()
+    trace = tracing("--port", mariadb.port)
+    out = mariadb.run("mariadb-slap", "--no-defaults", "--host=127.0.0.1",
+                      f"--port={mariadb.port}", "--user=app", "--password=right", "--concurrency=8",
+                      f"--number-of-queries={number}", "--create-schema=shop", "--no-drop",
+                      f"--query={statement}")
+    trace.stop()
+    served = mariadb.served() - before
+    assert served >= number, out.stdout
+    name = re.sub(" .* FROM", "", statement) if "FROM" in statement else "SELECT"
+    for kind in ("CLIENT", "SERVER"):
+        assert abs(names(trace.spans, kind).count(name) + trace.account.lost / 2 - served) \
+            <= served / 1000, (served, len(trace.spans), trace.account)
+    assert trace.account.lost <= served / 1000, trace.account
