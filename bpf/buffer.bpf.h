@@ -67,13 +67,6 @@ struct mmsghdr_arg {
 	__u32 len, pad;
 };
 
-/* A buffer in one piece, or a vector of them (iov_cnt > 0) with its first piece. */
-struct user_buffer {
-	__u64 base, base_len;
-	__u64 iov, iov_cnt;
-	__u64 name; /* of the other end: an address in user memory, or 0 */
-};
-
 /*
  * Which message of a sendmmsg or recvmmsg this is: the hook fires once for each, in order. A new
  * call is told by another vector or length, or by the last one having reached its end.

@@ -35,9 +35,10 @@ static __always_inline void forget_address(struct sock *sk)
 
 /*
  * A new state is born with its number: the two ends of a unix socket may both be the first to look
- * at one of them. Drawn by lot, since nothing can count here that interrupts itself.
+ * at one of them. Drawn by lot, since nothing can count here that interrupts itself. A function of its own
+ * for the sake of the stack.
  */
-static __always_inline struct connection_state *connection_at(struct sock *sk, bool create)
+static __noinline struct connection_state *connection_at(struct sock *sk, bool create)
 {
 	struct connection_state *conn = bpf_map_lookup_elem(&address_connections, &sk), fresh = {};
 

@@ -78,8 +78,10 @@ static __always_inline void read_name(struct record_datagram *d, __u64 name)
 static __always_inline bool is_filtered(struct connection_state *conn,
 					const struct record_datagram *d)
 {
-	if (conn->filtered && (bpf_map_lookup_elem(&filter_ports, &d->local_port) ||
-			       bpf_map_lookup_elem(&filter_ports, &d->remote_port)))
+	__u16 local = d->local_port, remote = d->remote_port; /* 6.1 takes no keys from the ring */
+
+	if (conn->filtered && (bpf_map_lookup_elem(&filter_ports, &local) ||
+			       bpf_map_lookup_elem(&filter_ports, &remote)))
 		conn->filtered = false;
 	return conn->filtered;
 }
@@ -106,10 +108,10 @@ static __always_inline void emit_datagram(struct scratch *s, struct sock *sk,
 
 	if (ret > 0)
 		find_buffer(&buffer);
-	if (want > DATAGRAM_COPY_MAX)
-		want = DATAGRAM_COPY_MAX;
 	if (!buffer.iov_cnt && want > buffer.base_len)
 		want = buffer.base_len;
+	if (want > DATAGRAM_COPY_MAX) /* last, so that 6.1 knows it below */
+		want = DATAGRAM_COPY_MAX;
 	direct = want <= buffer.base_len;
 	d = (struct record_datagram *)begin_op(s, direct, &buffer, want, &copied);
 	if (!d)

@@ -368,12 +368,12 @@ __noinline int walk_frames(void)
 }
 
 /* The user's buffer from its beginning. */
-static __always_inline void rewind_buffer(struct frames_work *w, const struct user_buffer *buffer)
+static __always_inline void rewind_buffer(struct frames_work *w)
 {
-	w->base = buffer->base;
-	w->base_left = buffer->iov_cnt ? 0 : buffer->base_len;
-	w->iov = buffer->iov;
-	w->iov_left = buffer->iov_cnt;
+	w->base = w->buffer.base;
+	w->base_left = w->buffer.iov_cnt ? 0 : w->buffer.base_len;
+	w->iov = w->buffer.iov;
+	w->iov_left = w->buffer.iov_cnt;
 }
 
 static __always_inline void end_walk(struct frames_work *w, struct frame_walk *walk)
@@ -399,9 +399,9 @@ static __always_inline void begin_walk(struct frame_walk *walk, __u64 off, bool 
 }
 
 /* Pieces; what is not kept, and is not the beginning of a turn, makes no record. */
-static __always_inline void write_pieces(struct frames_work *w, __u32 bits)
+static __always_inline void write_pieces(struct frames_work *w)
 {
-	bool silent = w->walk.mode == WALK_AGREED && (bits & WALK_MAY_BE_SILENT);
+	bool silent = w->walk.mode == WALK_AGREED && (w->bits & WALK_MAY_BE_SILENT);
 
 	w->pos = w->len;
 	if (w->out || w->broken || !silent)
@@ -409,17 +409,17 @@ static __always_inline void write_pieces(struct frames_work *w, __u32 bits)
 }
 
 /* The bytes as ever, and where the next frame should begin. */
-static __always_inline void write_whole(struct scratch *s, struct frames_work *w,
-					const struct user_buffer *buffer, __u64 want)
+static __always_inline void write_whole(struct scratch *s, struct frames_work *w)
 {
+	__u64 want = w->want;
 	int got = 0;
 
 	if (!want)
 		got = 0;
-	else if (buffer->iov_cnt)
-		got = copy_vector(buffer->iov, buffer->iov_cnt, want);
+	else if (w->buffer.iov_cnt)
+		got = copy_vector(w->buffer.iov, w->buffer.iov_cnt, want);
 	else if (want <= COPY_MAX &&
-		 bpf_probe_read_user(s->payload, want, (void *)buffer->base) == 0)
+		 bpf_probe_read_user(s->payload, want, (void *)w->buffer.base) == 0)
 		got = want;
 	if (want && got <= 0)
 		s->counts.unreadable++;
@@ -430,31 +430,30 @@ static __always_inline void write_whole(struct scratch *s, struct frames_work *w
 }
 
 /*
- * An operation of a connection whose frames have a shape; the scratch holds its record's head, and want
- * bytes of it may be copied.
+ * An operation of a connection whose frames have a shape; the scratch holds its record's head, its
+ * buffer, and how much of it may be copied.
  */
-static __noinline int walk_op(struct scratch *s, struct connection_state *conn,
-			      const struct user_buffer *buffer, __u64 want, __u32 bits)
+static __noinline int walk_op(struct scratch *s, struct connection_state *conn)
 {
-	struct frame_walk *walk = &conn->walks[bits & WALK_SEND];
 	struct frames_work *w = &s->work;
+	struct frame_walk *walk = &conn->walks[w->bits & WALK_SEND];
 
-	begin_walk(walk, s->op.off, bits & WALK_NEW_TURN);
+	begin_walk(walk, s->op.off, w->bits & WALK_NEW_TURN);
 	w->walk = *walk;
-	rewind_buffer(w, buffer);
+	rewind_buffer(w);
 	w->off = s->op.off;
 	w->seq = s->op.seq;
 	w->len = s->op.len;
 	w->pos = w->record_pos = w->out = 0;
 	w->serial = conn->frames_serial;
 	w->shape = conn->shape - 1;
-	w->dry = walk->mode == WALK_NONE || (walk->mode == WALK_TENTATIVE && want == w->len);
-	w->first = !!(bits & WALK_NEW_TURN);
+	w->dry = walk->mode == WALK_NONE || (walk->mode == WALK_TENTATIVE && w->want == w->len);
+	w->first = !!(w->bits & WALK_NEW_TURN);
 	w->broken = walk->mode == WALK_NONE;
 	if (w->broken)
 		;
-	else if (!buffer->base_len &&
-		 !buffer->iov_cnt) { /* nobody can look, nor need to inside a frame */
+	else if (!w->buffer.base_len &&
+		 !w->buffer.iov_cnt) { /* nobody can look, nor need to inside a frame */
 		w->broken = w->off + w->len > walk->next;
 		w->walk.keep_left = 0;
 	} else {
@@ -462,15 +461,15 @@ static __noinline int walk_op(struct scratch *s, struct connection_state *conn,
 	}
 	end_walk(w, walk);
 	if (!w->dry)
-		write_pieces(w, bits);
+		write_pieces(w);
 	else
-		write_whole(s, w, buffer, want);
+		write_whole(s, w);
 	conn->frames_serial = w->serial;
 	conn->tail_off = s->op.tail_off;
 	if (w->record_pos < w->len) {
 		conn->tail_off = w->off + w->len;
 		conn->tail_ns = s->op.time_ns;
-		conn->tail_direction = bits & WALK_SEND;
+		conn->tail_direction = w->bits & WALK_SEND;
 	}
 	return 0;
 }

@@ -126,16 +126,26 @@ struct {
 	__type(value, struct frame_shape);
 } frame_shapes SEC(".maps") __weak;
 
+/* A buffer in one piece, or a vector of them (iov_cnt > 0) with its first piece. */
+struct user_buffer {
+	__u64 base, base_len;
+	__u64 iov, iov_cnt;
+	__u64 name; /* of the other end: an address in user memory, or 0 */
+};
+
 /* An operation whose frames are walked; see frames.bpf.h. */
 struct frames_work {
+	struct user_buffer buffer;
 	struct frame_walk walk;
-	__u64 base, base_left; /* the user's buffer, from where the walk is */
+	__u64 base, base_left; /* the buffer, from where the walk is */
 	__u64 iov, iov_left;   /* pieces of it that follow */
+	__u64 want;	       /* bytes of the operation that may be copied */
 	__u64 off;	       /* of the operation in its stream */
 	__u32 seq, len;
 	__u32 pos, record_pos; /* how far the walk is, and where the record in progress began */
 	__u32 out;	       /* bytes of payload so far */
 	__u32 serial, shape;
+	__u8 bits;  /* WALK_ */
 	__u8 dry;   /* only find the next frame: nothing is copied */
 	__u8 first; /* the next frame is the first of its turn */
 	__u8 broken;

@@ -329,9 +329,11 @@ static __always_inline struct record_op *begin_op(struct scratch *s, bool direct
 	*copied = 0;
 	if (direct) {
 		op = bpf_ringbuf_reserve(&records, sizeof(*op) + direct_room(want), 0);
+		barrier_var(want); /* 6.1 wants to see its bound here */
 		if (!op)
 			s->counts.ring_full++;
-		else if (want && bpf_probe_read_user(op + 1, want, (void *)buffer->base) == 0)
+		else if (want && want <= DIRECT_MAX &&
+			 bpf_probe_read_user(op + 1, want, (void *)buffer->base) == 0)
 			*copied = want;
 		return op;
 	}
@@ -397,9 +399,17 @@ static __always_inline void emit_copy(struct scratch *s, struct connection_state
 		conn->tail_off = 0;
 }
 
-static __always_inline void emit_op(struct scratch *s, struct sock *sk,
-				    struct connection_state *conn, __u32 len, bool send, bool typed)
+#define OF_SEND 1
+#define OF_TYPED 2
+
+/*
+ * Returns whether the operation's frames are to be walked, from what is then in the scratch. A function of
+ * its own, as is walk_op, for the sake of the stack.
+ */
+static __noinline bool emit_op(struct scratch *s, struct sock *sk, struct connection_state *conn,
+			       __u32 len, __u32 of)
 {
+	bool send = of & OF_SEND, typed = of & OF_TYPED;
 	struct tcp_sock *tcp = FIELD(sk, __sk_common.skc_family) == FAMILY_UNIX ? NULL
 			       : typed ? bpf_skc_to_tcp_sock(sk)
 				       : (struct tcp_sock *)sk;
@@ -429,9 +439,10 @@ static __always_inline void emit_op(struct scratch *s, struct sock *sk,
 	silent = tcp && turn == conn->turn;
 	if (conn->shape) {
 		fill_op(&s->op, conn, &facts, RECORD_FRAMES, 0);
-		walk_op(s, conn, &buffer, want,
-			(send ? WALK_SEND : 0) | (turn != conn->turn ? WALK_NEW_TURN : 0) |
-				(silent ? WALK_MAY_BE_SILENT : 0));
+		s->work.buffer = buffer;
+		s->work.want = want;
+		s->work.bits = (send ? WALK_SEND : 0) | (turn != conn->turn ? WALK_NEW_TURN : 0) |
+			       (silent ? WALK_MAY_BE_SILENT : 0);
 	} else if (want == 0 && silent) {
 		conn->tail_off = facts.off + len;
 		conn->tail_ns = facts.time_ns;
@@ -439,6 +450,7 @@ static __always_inline void emit_op(struct scratch *s, struct sock *sk,
 	} else {
 		emit_copy(s, conn, &buffer, &facts, want);
 	}
+	return conn->shape;
 }
 
 /*
@@ -509,7 +521,8 @@ static __always_inline int socket_op(struct sock *sk, int ret, int flags, bool s
 		return 0;
 	turn = conn->turn;
 	if (ret > 0) {
-		emit_op(s, sk, conn, ret, send, typed);
+		if (emit_op(s, sk, conn, ret, (send ? OF_SEND : 0) | (typed ? OF_TYPED : 0)))
+			walk_op(s, conn);
 		note_request(conn, turn, ret, flags, send);
 	} else if (ret == 0 && !send && (FIELD(sk, sk_shutdown) & RCV_SHUTDOWN)) {
 		emit_end(s, conn, bpf_ktime_get_ns(), END_EOF, 0);
