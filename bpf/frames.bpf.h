@@ -52,7 +52,7 @@ __noinline int read_frames(__u32 to, __u32 n)
 {
 	struct scratch *s = scratch_get();
 
-	for (int i = 0; s && n && i < IOV_MAX_COPIED; i++) {
+	for (int i = 0; s && n && i < 2 * IOV_MAX_COPIED; i++) {
 		struct frames_work *w = &s->work;
 		__u64 m = w->base_left;
 
@@ -146,7 +146,10 @@ static __always_inline void make_room(struct frames_work *w, __u32 len)
 		write_frames(0);
 }
 
-/* Inside a frame: copies what of it is still wanted, passes over the rest. */
+/*
+ * Inside a frame: copies what of it is still wanted, passes over the rest. What is wanted counts in a dry
+ * walk, too, since the next operation may be written in pieces.
+ */
 __noinline int pass_frame(__u32 left)
 {
 	struct scratch *s = scratch_get();
@@ -171,8 +174,10 @@ __noinline int pass_frame(__u32 left)
 			w->broken = 1;
 		w->out += sizeof(struct frame_piece) + n;
 		w->walk.keep_left -= n;
-	} else if (!skip_frames(n)) {
-		w->broken = 1;
+	} else {
+		w->walk.keep_left -= keep < n ? keep : n;
+		if (!skip_frames(n))
+			w->broken = 1;
 	}
 	w->pos += n;
 	return w->broken;
@@ -254,6 +259,7 @@ static __always_inline __u32 copy_body(struct scratch *s, struct frames_work *w,
 {
 	__u32 now = body < left ? body : left;
 
+	w->walk.keep_left = body;
 	if (w->dry)
 		return 0;
 	if (now > PIECE_MAX || at + n + now > COPY_MAX)

@@ -539,6 +539,7 @@ int pipeline__start(struct pipeline *p, char why[PIPELINE_WHY_SZ])
 		.copy_turn_sz = (uint32_t)c->capture.copy_turn_sz,
 		.max_connections = (uint32_t)c->capture.max_connections,
 		.variant = config_variant_name(c),
+		.short_walk = c->capture.short_walk,
 		.record = take_record,
 		.ctx = p,
 		.tracing = !p->options.profile_only,

@@ -12,7 +12,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 HERE = ROOT / "tests/vm"
 SONDE = os.environ.get("SONDE", str(ROOT / "sonde"))
 PROGRAMS = ["nginx", "curl", "dnsmasq"]
-WORKLOADS = ["ways", "lookups"]
+WORKLOADS = ["ways", "lookups", "framed"]
 WATCHDOG_S = 1800  # against a hang; says nothing about how fast it should be
 
 
@@ -25,7 +25,7 @@ def libraries(program):
 def build_workloads(directory):
     """Every way to send and receive, as programs that need no libraries. Returns where they are."""
     for name in WORKLOADS:
-        subprocess.run(["gcc", "-O1", "-static", "-o", directory / name,
+        subprocess.run(["gcc", "-O1", "-static", "-pthread", "-o", directory / name,
                         ROOT / f"tests/e2e/workloads/{name}.c"], check=True)
     return directory
 

@@ -53,6 +53,10 @@ class Run:
         return [s for s in of_kind(self.all_spans, kind) if "http.request.method" in s["attributes"]]
 
     @property
+    def framed(self):
+        return [s for s in self.all_spans if "db.system.name" in s["attributes"]]
+
+    @property
     def lookups(self):
         return [s for s in self.all_spans if "dns.question.name" in s["attributes"]]
 
@@ -125,10 +129,17 @@ def test_every_request_is_a_span_or_lost(run):
     assert collections.Counter(map(exchange, run.spans("CLIENT"))) == \
         collections.Counter(at_client(line) for line in served if line not in unseen)
     assert run.account.spans == len(run.all_spans) == \
-        2 * len(served) - len(unseen) + len(run.lookups)
+        2 * len(served) - len(unseen) + len(run.lookups) + len(run.framed)
     assert run.account.lost == run.account["lost.gap"] == len(unseen), run.account
     for counter in ("ring_full", "unreadable", "no_storage", "unreturned", "records_invalid"):
         assert counter not in run.account, run.account
+
+
+def test_every_frame_is_seen(run):
+    """Two connections, each with one exchange before the kernel walks their frames and 20 * 8 after."""
+    assert run.text("framed").split() == ["open", str(2 * 20 * 8)]
+    pairs = paired(run.framed)
+    assert len(run.framed) == 2 * len(pairs) == 2 * 2 * (1 + 20 * 8)
 
 
 def test_every_lookup_is_a_pair(run):

@@ -86,6 +86,7 @@ static void set_up(struct capture *capture)
 	settings->cpus = (uint32_t)capture->cpus;
 	settings->wakeup_at = (uint32_t)(ring_sz(capture) / 4);
 	settings->profiling = o->sample_hz > 0;
+	settings->short_walk = o->short_walk;
 	bpf_map__set_max_entries(capture->bpf->maps.records, (uint32_t)ring_sz(capture));
 	bpf_map__set_max_entries(capture->bpf->maps.scratches, (uint32_t)scratches_cnt(capture));
 	if (settings->by_address)

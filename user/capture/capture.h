@@ -16,6 +16,7 @@ struct capture_options {
 	uint32_t copy_first_sz, copy_turn_sz;
 	uint32_t max_connections; /* remembered, where the kernel keeps them by address */
 	const char *variant;	  /* of the socket hook: "tp_btf", "fexit", "kprobe"; or "auto" */
+	bool short_walk;	  /* of frames: without bpf_loop even where there is one */
 	bool tracing;		  /* watch sockets */
 	uint32_t sample_hz;	  /* take samples of each CPU, so many a second; 0: none */
 	bool sample_or_fail;	  /* else go on without samples where the kernel gives none */

@@ -271,6 +271,12 @@ const struct setting settings[] = {
 		.choices = variants,
 	},
 	{
+		.path = "capture.short_walk",
+		.help = "Walk frames without bpf_loop, as kernels before 5.17 do: fewer for each operation",
+		BOOL(capture.short_walk),
+		.fallback = "false",
+	},
+	{
 		.path = "capture.max_connections",
 		.help = "Connections followed at once; the kernel side ignores those beyond",
 		INT(capture.max_connections),
