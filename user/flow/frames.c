@@ -52,23 +52,32 @@ static bool is_agreed(const struct conn *conn, const struct record_op *op)
 	return conn->verdict.agreed[!!(op->head.flags & OP_SEND)] == frames_end_of(op).generation;
 }
 
-/* Is the next frame where the parser expects it? */
+/*
+ * Is the next frame where the parser expects it? Pieces do not tell, as frames that do not matter may
+ * follow them: there it is enough that the walk began right, and that its frames made sense.
+ */
 static void judge(struct flow *flow, struct conn *conn, enum sender sender,
 		  const struct record_op *op, bool malformed)
 {
-	const struct stream *stream = &conn->streams[sender];
+	struct stream *stream = &conn->streams[sender];
 	const struct frames_end end = frames_end_of(op);
-	bool right = op->off + op->len + stream->skip == end.next_frame;
+	bool send = op->head.flags & OP_SEND, whole = op->head.flags & FRAMES_WHOLE;
+	bool right = whole ? op->off + op->len + stream->skip == end.next_frame
+			   : stream->trusted == end.generation;
 
 	if (!conn->verdict.shape || end.next_frame == ~0ull)
 		return;
-	if (malformed && is_agreed(conn, op) && ++conn->misframed_cnt >= MISFRAMED_MAX)
-		drop_shape(flow, conn);
-	else if (malformed)
-		answer(flow, conn, op->head.flags & OP_SEND, end.generation, false);
-	else if (expects(stream) &&
-		 (!right || stream->good_cnt >= GOOD_ENOUGH || stream->from_start))
-		answer(flow, conn, op->head.flags & OP_SEND, end.generation, right);
+	if (malformed) {
+		stream->trusted = 0;
+		if (is_agreed(conn, op) && ++conn->misframed_cnt >= MISFRAMED_MAX)
+			drop_shape(flow, conn);
+		else
+			answer(flow, conn, send, end.generation, false);
+	} else if (expects(stream) && (whole || right)) {
+		stream->trusted = right ? end.generation : 0;
+		if (!right || stream->good_cnt >= GOOD_ENOUGH || stream->from_start)
+			answer(flow, conn, send, end.generation, right);
+	}
 }
 
 /* The parser has lost its place, and the walk that goes on here may know one. */
@@ -84,15 +93,24 @@ static struct slice join_walk(struct stream *stream, struct slice bytes, const s
 }
 
 /* Pieces of a walk that was not agreed on: does it begin where the parser expects a frame? */
-static bool begins_right(const struct stream *stream, struct slice bytes)
+static bool begins_right(struct flow *flow, struct conn *conn, struct stream *stream,
+			 struct slice bytes, const struct record_op *op)
 {
-	struct frame_piece piece;
+	uint8_t generation = frames_end_of(op).generation;
+	struct frame_piece piece = {.flags = 0};
 
-	for (; bytes.n >= sizeof(piece); bytes = slice_after(bytes, sizeof(piece) + piece.len)) {
+	if (stream->trusted == generation)
+		return true;
+	for (; bytes.n >= sizeof(piece) && !(piece.flags & PIECE_START);
+	     bytes = slice_after(bytes, sizeof(piece) + piece.len))
 		memcpy(&piece, bytes.p, sizeof(piece));
-		if (piece.flags & PIECE_START)
-			return !expects(stream) || stream->skip == piece.at;
+	if (!(piece.flags & PIECE_START))
+		return false;
+	if (expects(stream) && stream->skip != piece.at) {
+		answer(flow, conn, op->head.flags & OP_SEND, generation, false);
+		return false;
 	}
+	stream->trusted = generation;
 	return true;
 }
 
@@ -159,7 +177,7 @@ void frames_take(struct flow *flow, struct conn *conn, enum sender sender, struc
 	if (op->head.flags & FRAMES_WHOLE) {
 		stream_bytes(flow, conn, sender, join_walk(stream, bytes, op), &origin);
 		stream_unseen(flow, conn, sender, op->len - bytes.n, op->time_ns);
-	} else if (!is_agreed(conn, op) && !begins_right(stream, bytes)) {
+	} else if (!is_agreed(conn, op) && !begins_right(flow, conn, stream, bytes, op)) {
 		stream_unseen(flow, conn, sender, op->len, op->time_ns);
 	} else {
 		take_pieces(flow, conn, sender, bytes, op);
