@@ -226,10 +226,12 @@ static const struct conversation conversations[] = {
 			  CLIENT(COPY_ROW COPY_ROW COPY_DONE), SERVER(DONE_COPY READY),
 			  CLIENT(QUERY_EMPTY), SERVER(EMPTY READY)},
 		.transcript =
-			"> request id=1 tag=3 db.query.text=COPY t FROM STDIN db.query.summary=COPY t\n"
+			"> request more id=1 tag=3 db.query.text=COPY t FROM STDIN "
+			"db.query.summary=COPY t\n"
 			"< response more id=1 skip=5\n"
 			"> none skip=4\n"
 			"> none skip=4\n"
+			"> end\n"
 			"< part id=1\n"
 			"< end id=1\n"
 			"> request id=2 tag=11\n"
@@ -248,10 +250,11 @@ static const struct conversation conversations[] = {
 		.turns = {CLIENT(QUERY_COPY_IN), SERVER(COPY_IN), CLIENT(COPY_ROW COPY_FAIL),
 			  SERVER(ERROR_TABLE READY)},
 		.transcript =
-			"> request id=1 tag=3 db.query.text=COPY t FROM STDIN db.query.summary=COPY t\n"
+			"> request more id=1 tag=3 db.query.text=COPY t FROM STDIN "
+			"db.query.summary=COPY t\n"
 			"< response more id=1 skip=5\n"
 			"> none skip=4\n"
-			"> none skip=3\n"
+			"> end skip=3\n"
 			"< part id=1 db.response.status_code=42P01\n"
 			"< end id=1\n",
 		.spans =
@@ -600,6 +603,7 @@ static const struct conversation conversations[] = {
 			"= $1 db.query.summary=SELECT t\n"
 			"< response more id=1 skip=5\n"
 			"> none skip=4\n"
+			"> end\n"
 			"< end id=1\n"
 			"> request id=2 tag=9 db.namespace=shop db.query.text=SELECT a FROM t WHERE b "
 			"= $1 db.query.summary=SELECT t\n"

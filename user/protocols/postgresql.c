@@ -145,10 +145,25 @@ static void add_namespace(const struct pg_state *state, struct msg *msg)
 	add_str(&msg->attrs, SLICE("db.namespace"), slice_of(state->database, state->database_len));
 }
 
+/* The rows that a copy brings in follow it, as parts of the request. */
+static bool is_copy_in(struct slice text, struct slice summary)
+{
+	const struct slice copy = SLICE("COPY "), stdin_word = SLICE("STDIN");
+
+	if (!slice_eq_nocase(slice_first(summary, copy.n), copy))
+		return false;
+	for (; text.n >= stdin_word.n; text = slice_after(text, 1))
+		if (slice_eq_nocase(slice_first(text, stdin_word.n), stdin_word))
+			return true;
+	return false;
+}
+
 static void add_statement(struct msg *msg, struct slice text, struct slice summary)
 {
 	add_str(&msg->attrs, SLICE("db.query.text"), text);
 	add_str(&msg->attrs, SLICE("db.query.summary"), summary);
+	if (is_copy_in(text, summary))
+		msg->flags |= MESSAGE_HAS_PARTS;
 }
 
 static void begin_request(const struct pg_state *state, struct msg *msg, uint32_t bits)
@@ -201,8 +216,9 @@ static void take_function_call(struct pg_state *state, struct msg *msg)
 }
 
 /* While it copies in, the server overlooks a Sync; the one after the copy counts. */
-static void end_copy(struct pg_state *state)
+static void end_copy(struct pg_state *state, struct msg *msg)
 {
+	msg->kind = MSG_END;
 	if (state->executing)
 		state->sent = state->executed;
 }
@@ -235,7 +251,7 @@ static ssize_t parse_client(struct pg_state *state, struct slice bytes, bool las
 		break;
 	case 'c':
 	case 'f':
-		end_copy(state);
+		end_copy(state, msg);
 		break;
 	}
 	return n;

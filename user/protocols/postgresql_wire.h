@@ -6,7 +6,11 @@
 #include "user/protocols/protocol.h"
 
 #define PG_HEADER_SZ 5
-#define PG_FRAME_LEN_MAX (1u << 30)
+/*
+ * The server takes up to 1 GiB. But a greater length than this is mostly text that was taken for one, and
+ * to follow that would cost far more than to find a frame as large anew.
+ */
+#define PG_FRAME_LEN_MAX (128u << 20)
 #define PG_KEEP 128	  /* of a frame that matters: names, codes */
 #define PG_KEEP_TEXT 2048 /* and of those that carry a statement */
 
