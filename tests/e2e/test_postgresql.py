@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import threading
+import time
 
 import psycopg
 import pytest
@@ -258,13 +259,15 @@ def test_big_result(tracing, postgres):
     """Rows are not looked at, and what is after them is found."""
     trace = tracing("--port", postgres.port)
     with postgres.connect(autocommit=True) as connection:
+        connection.execute("SELECT 'known'")
+        time.sleep(0.2)  # until its frames are walked, no more than the beginning of a turn is seen
         for i in range(5):
             rows = connection.execute("SELECT i, repeat('x', 1000) FROM "
                                       "generate_series(1, 10000) i").fetchall()
             assert len(rows) == 10000
             connection.execute("SELECT %s::int", (i,))
     spans = finish(trace)
-    assert column(spans, "db.response.returned_rows") == [10000, 1] * 5
+    assert column(spans, "db.response.returned_rows") == [1] + [10000, 1] * 5
     check_pairs(spans)
 
 
@@ -331,8 +334,8 @@ def pgbench(postgres, tmp_path, script, mode, transactions, clients=4):
 
 
 @pytest.mark.parametrize("mode, script, transactions", [
-    ("simple", "simple", 2500), ("extended", "simple", 2500), ("prepared", "simple", 2500),
-    ("extended", "pipeline", 5000), ("prepared", "pipeline", 5000),
+    ("simple", "simple", 1500), ("extended", "simple", 1500), ("prepared", "simple", 1500),
+    ("extended", "pipeline", 3000), ("prepared", "pipeline", 3000),
 ])
 def test_full_speed(tmp_path, postgres, mode, script, transactions):
     """Spans + lost by cause = statements, at both ends."""
