@@ -227,27 +227,26 @@ static __always_inline __u32 keep_of_type(const struct frame_shape *shape, __u8 
 /*
  * How many bytes to keep of a frame of total bytes whose header is known; n of them were copied to at
  * and had before that. The type may lie beyond the header: then it is copied too, if it is in this
- * operation, and n grows; frames whose type cannot be told are kept.
+ * operation, and n grows; else the frame may be of any kind.
  */
 static __always_inline __u32 keep_of_frame(struct scratch *s, struct frames_work *w,
 					   const struct frame_shape *shape, __u32 at, __u32 had,
 					   __u64 total, __u32 left, __u32 *n)
 {
-	__u32 more = shape->type_at + 1 - shape->header_sz;
+	bool more = !shape->zero_at || !w->walk.header[shape->zero_at & (FRAME_HEADER_MAX - 1)];
+	__u32 beyond = shape->type_at + 1 - shape->header_sz;
 	__u8 type;
 
 	if (shape->type_at < shape->header_sz) {
 		type = w->walk.header[shape->type_at & (FRAME_HEADER_MAX - 1)];
 	} else {
-		if (had || total <= shape->type_at || left < *n + more || more > FRAME_HEADER_MAX ||
-		    !read_frames(at + *n, more))
-			return shape->keep;
-		*n += more;
+		if (had || total <= shape->type_at || left < *n + beyond ||
+		    beyond > FRAME_HEADER_MAX || !read_frames(at + *n, beyond))
+			return more ? shape->keep_more : shape->keep;
+		*n += beyond;
 		type = s->payload[(at + *n - 1) & PIECE_AT];
 	}
-	return keep_of_type(shape, type, w->first,
-			    !shape->zero_at ||
-				    !w->walk.header[shape->zero_at & (FRAME_HEADER_MAX - 1)]);
+	return keep_of_type(shape, type, w->first, more);
 }
 
 /*

@@ -18,15 +18,16 @@
 
 /*
  * A frame of a kind in kept is copied up to keep bytes, header included; of a kind in kept_more up to
- * keep_more. Of other frames nothing is copied, except of the first frame of each turn (keep).
+ * keep_more. Of other frames nothing is copied, except of the first frame of each turn (keep). A kind
+ * that cannot be seen, because an operation ends with the header, is taken for one in kept_more.
  */
 struct frame_shape {
 	__u8 header_sz; /* bytes that must be there to know length and type */
 	__u8 length_at; /* where in them the length begins */
 	__u8 length_sz; /* its bytes, 1 to 4 */
-	__u8 type_at;	/* the byte that tells the kind; 0 to header_sz - 1 */
+	__u8 type_at;	/* the byte that tells the kind, or one behind the header */
 	__u8 flags;	/* SHAPE_ */
-	/* If not 0: a byte of the header that must be 0 for kept_more to hold; else keep decides. */
+	/* If not 0: a byte of the header that must be 0 for kept_more to hold; else kept decides. */
 	__u8 zero_at;
 	__u8 reserved[2];
 	__s32 length_add; /* length + this = bytes of the whole frame */
