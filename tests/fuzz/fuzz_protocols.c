@@ -149,8 +149,11 @@ static void describe(const struct connection *c, const struct attrs *response)
 	};
 
 	CHECK(v && out);
+	out->kind = KIND_OF_SIDE;
+	out->operation = out->route_path = SLICE("");
+	out->error = false;
 	out->attrs = (struct attrs){.v = v, .cap = SPAN_ATTRS_MAX};
-	out->text_len = 0;
+	out->text_len = out->items_cnt = 0;
 	c->protocol->describe(&view, out);
 	CHECK(out->text_len <= DESCRIPTION_TEXT_MAX);
 	CHECK(out->error || !view.failure.n);

@@ -154,7 +154,7 @@ enum described_kind {
 	KIND_CONSUMER,
 };
 
-/* The semantics of an exchange, filled by describe. */
+/* The semantics of an exchange, filled by describe; all but the texts starts cleared. */
 struct description {
 	enum described_kind kind;
 	struct slice operation; /* the span's name, or, with a route, its first word */
