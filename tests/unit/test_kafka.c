@@ -274,10 +274,10 @@ static void test_send(void **state)
 								  "> request id=4" SEND TO("orders")
 									  PART(0) "\n"},
 		{.name = "cut, one large batch",
-		 .turns = {cut(ask(0, 7, 1, produce(-1, "orders", 3, huge)), 2048),
+		 .turns = {cut(ask(0, 7, 1, produce(-1, "orders", 3, huge)), 4096),
 			   answer(1, produced("orders", 3, 0))},
 		 .transcript =
-			 "> request id=2 skip=3163 traceparent=" PARENT_1
+			 "> request id=2 skip=1115 traceparent=" PARENT_1
 			 " tracestate=a=b" SEND TO("orders") PART(3) CNT(1) "\n"
 									    "< response id=2\n",
 		 .spans = "send orders producer" OP("send") ID TO("orders") PART(3) CNT(1)

@@ -9,7 +9,7 @@
 #include "user/protocols/kafka_api.h"
 
 #define FRAME_PREFIX_SZ 4 /* the size, which does not count itself */
-#define FRAME_KEEP 2048
+#define FRAME_KEEP 4096
 #define FRAME_MAX (1u << 30)
 #define REQUEST_HEADER_SZ 8 /* key, version, correlation id */
 #define RESPONSE_HEADER_SZ 4
