@@ -167,7 +167,8 @@ def was_closed(span):
 
 def check_same(client, server):
     """Both ends tell the same, but of records that went through sendfile() only the client knows."""
-    assert (client["name"], client["status"]) == (server["name"], server["status"])
+    assert (client["name"], client["status"]) == (server["name"], server["status"]), \
+        (client, server)
     ours, theirs = client["attributes"], server["attributes"]
     keys = {key for key in {*ours, *theirs} if key.startswith(("messaging.", "error", "server."))}
     assert ours["messaging.system"] == "kafka"
