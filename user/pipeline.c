@@ -47,6 +47,7 @@ struct pipeline {
 	struct tail_sampler *sampler; /* NULL: everything is kept */
 	struct exporter *exporter;
 	struct profiler *profiler; /* NULL: no samples are taken */
+	struct unknown_table *unknown;
 	struct queue *queue;
 	pthread_mutex_t redact_lock; /* a reload comes from another thread */
 	struct redactor *redactor;
@@ -215,6 +216,13 @@ static void own_connection(void *ctx, const char *local_ip, int local_port)
 		capture__own_end(p->capture, local_ip, local_port);
 }
 
+static void note_unknown(void *ctx, const struct unknown *unknown)
+{
+	struct pipeline *p = ctx;
+
+	unknown_table__add(p->unknown, resource_of(p, unknown->process_id)->service_name, unknown);
+}
+
 static void served(void *ctx, const struct served *served)
 {
 	struct pipeline *p = ctx;
@@ -371,6 +379,7 @@ static int open_flow(struct pipeline *p)
 	o.emit = emit;
 	o.verdict = give_verdict;
 	o.served = served;
+	o.unknown = note_unknown;
 	o.ctx = p;
 	p->flow = first ? flow__new(&o, first) : NULL;
 	if (p->flow)
@@ -436,7 +445,8 @@ struct pipeline *pipeline__new(const struct pipeline_options *options, char why[
 		return NULL;
 	}
 	p->queue = queue__new(QUEUE_BATCHES);
-	err = p->queue ? open_ident(p) : -ENOMEM;
+	p->unknown = unknown_table__new();
+	err = p->queue && p->unknown ? open_ident(p) : -ENOMEM;
 	err = err ?: open_red(p);
 	err = err ?: open_sampler(p);
 	set_sampling(p, options->config);
@@ -694,6 +704,7 @@ void pipeline__free(struct pipeline *p)
 	}
 	arena__free(&p->arena);
 	redactor__free(p->redactor);
+	unknown_table__free(p->unknown);
 	pthread_mutex_destroy(&p->redact_lock);
 	pthread_mutex_destroy(&p->spare_lock);
 	free(p);
@@ -702,4 +713,9 @@ void pipeline__free(struct pipeline *p)
 uint32_t pipeline__connection_cnt(const struct pipeline *p)
 {
 	return atomic_load(&p->connection_cnt);
+}
+
+size_t pipeline__unknown(struct pipeline *p, struct unknown_row rows[UNKNOWN_ROWS_MAX])
+{
+	return unknown_table__rows(p->unknown, rows);
 }

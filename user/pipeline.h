@@ -18,6 +18,7 @@
 
 #include "user/control/config.h"
 #include "user/model/profile.h"
+#include "user/model/unknown.h"
 
 #define PIPELINE_WHY_SZ 1024
 
@@ -68,6 +69,8 @@ int pipeline__stop(struct pipeline *p, unsigned int deadline_ms);
 void pipeline__free(struct pipeline *p);
 /* Writes the metrics of spans as Prometheus text; any thread. */
 void pipeline__write_metrics(const struct pipeline *p, FILE *out);
+/* Connections of no recognised protocol so far, as unknown_table__rows has them; any thread. */
+size_t pipeline__unknown(struct pipeline *p, struct unknown_row rows[UNKNOWN_ROWS_MAX]);
 /* Connections in the table, for a gauge; any thread. */
 uint32_t pipeline__connection_cnt(const struct pipeline *p);
 

@@ -128,7 +128,7 @@ int run_profile(const struct options *options)
 		pipeline__stop(session.pipeline, DELIVER_MS);
 		if (p.profile)
 			code = report(&p, code);
-		account_line(stderr, options->json);
+		account_line(stderr, options->json, NULL, 0);
 	}
 	session__free(&session);
 	profile__free(p.profile);

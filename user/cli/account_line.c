@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "user/base/account.h"
+#include "user/cli/unknown_view.h"
 
 struct text {
 	char *buf;
@@ -87,12 +88,13 @@ void account_text(char *buf, size_t buf_sz)
 	put_if(&text, ACCOUNT_CONNECTIONS_UNKNOWN, "connections of no known protocol");
 }
 
-void account_line(FILE *out, bool json)
+void account_line(FILE *out, bool json, const struct unknown_row *rows, size_t cnt)
 {
 	const char *between = "";
 	char line[1024];
 
 	if (!json) {
+		unknown_view(out, VIEW_TEXT, rows, cnt);
 		account_text(line, sizeof(line));
 		fprintf(out, "%s\n", line);
 		return;
@@ -108,5 +110,8 @@ void account_line(FILE *out, bool json)
 			row->cause, n);
 		between = ",";
 	}
+	if (cnt)
+		fprintf(out, "%s\"unknown\":", between);
+	unknown_view(out, VIEW_JSON, rows, cnt);
 	fprintf(out, "}\n");
 }

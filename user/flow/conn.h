@@ -71,8 +71,8 @@ struct conn {
 	uint32_t head_max;	/* longest head seen */
 	uint64_t peer_cookie;	/* the other end on this host, once certain */
 	uint64_t last_ns;
-	uint64_t unknown_bytes;
-	uint64_t sampled_off; /* of the request that a sample named last, if sampled */
+	uint64_t unknown_bytes[2]; /* while it had no protocol: received, sent */
+	uint64_t sampled_off;	   /* of the request that a sample named last, if sampled */
 	uint64_t likely[2][2],
 		possible[2][2]; /* parsers, see detect.c; by assumed role, direction */
 	uint16_t detect_tries;

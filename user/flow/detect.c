@@ -9,6 +9,8 @@
  */
 #include "user/flow/internal.h"
 
+#include "user/protocols/tls_record.h"
+
 #define TRIES_FRESH 8
 #define TRIES_OLD 64
 
@@ -56,10 +58,42 @@ static const struct protocol *only_one(uint64_t bits)
 	return NULL;
 }
 
+/* The server's end, as far as known: of two ports, clients have the higher one. */
+static bool serves(const struct conn *conn)
+{
+	if (conn->role == ROLE_UNKNOWN)
+		return conn->about.local_port < conn->about.remote_port;
+	return conn->role != ROLE_CLIENT;
+}
+
+static void tell_unknown(struct flow *flow, struct conn *conn)
+{
+	struct unknown unknown = {
+		.process_id = conn->process_id ?: conn->about.process_id,
+		.serves = serves(conn),
+		.received_sz = conn->unknown_bytes[0],
+		.sent_sz = conn->unknown_bytes[1],
+		.label = conn->label.n ? conn->label : SLICE("unknown"),
+	};
+
+	unknown.port = unknown.serves ? conn->about.local_port : conn->about.remote_port;
+	account_add(ACCOUNT_CONNECTIONS_UNKNOWN, 1);
+	account_add(ACCOUNT_UNPARSED_BYTES, unknown.received_sz + unknown.sent_sz);
+	if (flow->options.unknown)
+		flow->options.unknown(flow->options.ctx, &unknown);
+}
+
+void detect_unknown(struct flow *flow, struct conn *conn)
+{
+	if (!conn->protocol && !conn->unknown && conn->unknown_bytes[0] + conn->unknown_bytes[1])
+		tell_unknown(flow, conn);
+}
+
 void detect_give_up(struct flow *flow, struct conn *conn)
 {
 	struct verdict ignore = {.ignore = 1};
 
+	tell_unknown(flow, conn);
 	conn->unknown = true;
 	flow->options.verdict(flow->options.ctx, conn->about.cookie, &ignore);
 }
@@ -165,20 +199,49 @@ static bool take_over(struct flow *flow, struct conn *conn, const struct protoco
 		stream_resume(flow, conn, !sender);
 	if (stream->head_len && conn->protocol)
 		stream_resume(flow, conn, sender);
-	return true;
+	return conn->protocol; /* what waited may have led to another one */
+}
+
+/* Not found yet: waits for more of the turn or of the other sender, but not for ever. */
+static void keep_looking(struct flow *flow, struct conn *conn, struct stream *stream,
+			 struct slice view, struct slice bytes, const struct record_op *op,
+			 bool first_of_turn)
+{
+	bool send = op->head.flags & OP_SEND, likely = false, possible = false, last_try;
+
+	for (int i = 0; i < 2; i++) {
+		likely |= conn->likely[i][send] &&
+			  (!conn->possible[i][!send] ||
+			   (conn->likely[i][send] & conn->possible[i][!send]));
+		possible |= conn->possible[i][send];
+	}
+	conn->detect_tries += first_of_turn;
+	last_try = conn->detect_tries >= (conn->about.fresh ? TRIES_FRESH : TRIES_OLD);
+	if (!last_try && possible && wait_for_more(stream, bytes, op))
+		return;
+	if (!last_try && likely) { /* what it was is lost, but not what it told */
+		forget(stream);
+		return;
+	}
+	if (!possible && tls_is_record(view))
+		conn->label = SLICE("tls");
+	forget_direction(conn, stream, send);
+	if (last_try || conn->label.n)
+		detect_give_up(flow, conn);
 }
 
 bool detect_protocol(struct flow *flow, struct conn *conn, struct slice bytes,
 		     const struct record_op *op)
 {
 	enum role role = is_certain(conn->role) ? conn->role : ROLE_SERVER;
-	bool send = op->head.flags & OP_SEND, likely = false, possible = false;
+	bool send = op->head.flags & OP_SEND;
 	struct stream *stream = &conn->streams[sender_if(role, send)];
 	const struct protocol *protocol = NULL;
 	struct origin origin = origin_of(op);
+	struct slice view = SLICE("");
 	uint32_t waited;
 
-	conn->unknown_bytes += op->len;
+	conn->unknown_bytes[send] += op->len;
 	if (op->off != stream->next_off || op->turn != stream->turn)
 		forget_direction(conn, stream, send);
 	waited = stream->head_len;
@@ -190,24 +253,11 @@ bool detect_protocol(struct flow *flow, struct conn *conn, struct slice bytes,
 	if (waited && !stream_stash(stream, bytes))
 		forget_direction(conn, stream, send);
 	else
-		protocol = decide(conn, waited ? slice_of(stream->head, stream->head_len) : bytes,
-				  send, &role);
+		view = waited ? slice_of(stream->head, stream->head_len) : bytes;
+	if (view.n)
+		protocol = decide(conn, view, send, &role);
 	if (protocol)
 		return take_over(flow, conn, protocol, role, op, waited);
-	for (int i = 0; i < 2; i++) {
-		likely |= conn->likely[i][send] &&
-			  (!conn->possible[i][!send] ||
-			   (conn->likely[i][send] & conn->possible[i][!send]));
-		possible |= conn->possible[i][send];
-	}
-	if (possible && wait_for_more(stream, bytes, op))
-		return false;
-	if (likely) { /* what it was is lost, but not what it told */
-		forget(stream);
-		return false;
-	}
-	forget_direction(conn, stream, send);
-	if (++conn->detect_tries >= (conn->about.fresh ? TRIES_FRESH : TRIES_OLD))
-		detect_give_up(flow, conn);
+	keep_looking(flow, conn, stream, view, bytes, op, !waited);
 	return false;
 }

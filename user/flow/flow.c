@@ -46,10 +46,8 @@ struct flow *flow__new(const struct flow_options *options, struct span_batch *fi
 
 static void remove_conn(struct flow *flow, struct conn *conn)
 {
-	if (!conn->protocol && !conn->closed && conn->unknown_bytes) {
-		account_add(ACCOUNT_CONNECTIONS_UNKNOWN, 1);
-		account_add(ACCOUNT_UNPARSED_BYTES, conn->unknown_bytes);
-	}
+	if (!conn->closed)
+		detect_unknown(flow, conn);
 	stream_lose(flow, conn, FROM_CLIENT);
 	stream_lose(flow, conn, FROM_SERVER);
 	conn->closed = true;
@@ -89,8 +87,11 @@ void flow__free(struct flow *flow)
 		return;
 	if (flow->conns.buckets) {
 		flow_release_held(flow, JOIN_RELEASE_ALL);
-		for (struct conn *conn = flow->conns.lru_first; conn; conn = conn->lru_next)
+		for (struct conn *conn = flow->conns.lru_first; conn; conn = conn->lru_next) {
 			pair_dropped(flow, conn, ACCOUNT_LOST_OPEN);
+			if (!conn->closed)
+				detect_unknown(flow, conn);
+		}
 		datagram_close_all(flow);
 		conn_table__free(&flow->conns);
 		conn_table__free(&flow->sockets);
@@ -394,6 +395,8 @@ static void take_op(struct flow *flow, const struct record_op *op)
 	place_other(conn, sender, op);
 	take_bytes(flow, conn, sender, bytes, op);
 	note_walk(conn, sender, op);
+	if (conn->unknown)
+		remove_conn(flow, conn);
 }
 
 static void note_tail(struct flow *flow, const struct record_op *record)

@@ -9,6 +9,7 @@
 #include "include/abi/record.h"
 #include "include/abi/tracer.h"
 #include "user/model/served.h"
+#include "user/model/unknown.h"
 
 struct flow;
 
@@ -31,6 +32,8 @@ struct flow_options {
 	void (*verdict)(void *ctx, uint64_t cookie, const struct verdict *verdict);
 	/* Of a request that flow__sampled has asked about, once its span is made. May be NULL. */
 	void (*served)(void *ctx, const struct served *served);
+	/* Of a connection whose protocol was not recognised. May be NULL. */
+	void (*unknown)(void *ctx, const struct unknown *unknown);
 	void *ctx;
 };
 

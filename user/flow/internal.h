@@ -123,6 +123,8 @@ bool detect_protocol(struct flow *flow, struct conn *conn, struct slice bytes,
 		     const struct record_op *op);
 /* No parser for it: the kernel need not tell more of it. */
 void detect_give_up(struct flow *flow, struct conn *conn);
+/* Counts a connection that had no protocol, unless it was or nothing passed. */
+void detect_unknown(struct flow *flow, struct conn *conn);
 
 /* frames.c: operations whose frames the kernel walks. */
 struct frames_end frames_end_of(const struct record_op *op);

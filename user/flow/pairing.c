@@ -380,7 +380,7 @@ static void start_over(struct flow *flow, struct conn *conn, struct slice next)
 	for (int sender = FROM_CLIENT; sender <= FROM_SERVER; sender++)
 		conn->streams[sender].started = conn->streams[sender].placed = false;
 	conn->detect_tries = 0;
-	conn->unknown_bytes = 0;
+	conn->unknown_bytes[0] = conn->unknown_bytes[1] = 0;
 	if (!next.n)
 		return;
 	conn->label = next;
