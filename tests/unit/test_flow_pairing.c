@@ -494,8 +494,8 @@ static void test_upgrade(void **state)
 	struct end end = end_new(rig, ROLE_SERVER);
 
 	(void)state;
-	ask(&end, "GET /chat HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n");
-	answer(&end, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n\x81\x05hello");
+	ask(&end, "GET /chat HTTP/1.1\r\nUpgrade: chat\r\nConnection: Upgrade\r\n\r\n");
+	answer(&end, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: chat\r\n\r\n\x81\x05hello");
 	check_spans(rig, 1);
 	assert_int_equal(span_of(rig, SPAN_SERVER, 0)->code, 101);
 	for (int i = 0; i < 10; i++) {
