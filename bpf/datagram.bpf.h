@@ -114,8 +114,10 @@ static __always_inline void emit_datagram(struct scratch *s, struct sock *sk,
 		want = DATAGRAM_COPY_MAX;
 	direct = want <= buffer.base_len;
 	d = (struct record_datagram *)begin_op(s, direct, &buffer, want, &copied);
-	if (!d)
+	if (!d) {
+		conn->serial += !conn->filtered;
 		return;
+	}
 	d->head.size = sizeof(*d) + copied;
 	d->head.kind = RECORD_DATAGRAM;
 	d->head.flags = send ? OP_SEND : 0;
@@ -125,14 +127,15 @@ static __always_inline void emit_datagram(struct scratch *s, struct sock *sk,
 	d->process_id = conn->process_id;
 	d->tid = conn->tid;
 	d->error = ret < 0 ? -ret : 0;
-	__builtin_memset(d->reserved, 0, sizeof(d->reserved));
 	read_ends(d, sk, typed);
 	if (send)
 		read_name(d, buffer.name);
-	if (!is_filtered(conn, d))
+	if (!is_filtered(conn, d)) {
+		d->serial = ++conn->serial;
 		end_op(s, direct, (struct record_op *)d, copied);
-	else if (direct)
+	} else if (direct) {
 		bpf_ringbuf_discard(d, BPF_RB_NO_WAKEUP);
+	}
 }
 
 static __noinline int datagram_op(struct sock *sk, int ret, int flags, bool send, bool typed)

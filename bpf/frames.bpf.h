@@ -450,7 +450,7 @@ static __noinline int walk_op(struct scratch *s, struct connection_state *conn)
 	w->seq = s->op.seq;
 	w->len = s->op.len;
 	w->pos = w->record_pos = w->out = 0;
-	w->serial = conn->frames_serial;
+	w->serial = conn->serial;
 	w->shape = conn->shape - 1;
 	w->dry = walk->mode == WALK_NONE || (walk->mode == WALK_TENTATIVE && w->want == w->len);
 	w->first = !!(w->bits & WALK_NEW_TURN);
@@ -469,7 +469,7 @@ static __noinline int walk_op(struct scratch *s, struct connection_state *conn)
 		write_pieces(w);
 	else
 		write_whole(s, w);
-	conn->frames_serial = w->serial;
+	conn->serial = w->serial;
 	conn->tail_off = s->op.tail_off;
 	if (w->record_pos < w->len) {
 		conn->tail_off = w->off + w->len;

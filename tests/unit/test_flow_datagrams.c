@@ -19,10 +19,11 @@ struct end_of_udp {
 	uint64_t cookie;
 	uint32_t process_id;
 	uint16_t local_port, remote_port;
+	uint32_t serial; /* of its next record; 0: the kernel does not tell */
 };
 
 /* One operation; where the socket is not connected, port is what the system call names, or 0. */
-static void udp(const struct end_of_udp *end, bool send, uint16_t port, const char *bytes, size_t n)
+static void udp(struct end_of_udp *end, bool send, uint16_t port, const char *bytes, size_t n)
 {
 	struct record_datagram *d = calloc(1, sizeof(*d) + n);
 
@@ -39,6 +40,8 @@ static void udp(const struct end_of_udp *end, bool send, uint16_t port, const ch
 	d->remote_port = end->remote_port ? end->remote_port : port;
 	if (d->remote_port)
 		memcpy(d->remote_addr, "\x7f\0\0\1", 4);
+	if (end->serial)
+		d->serial = end->serial++;
 	memcpy(d + 1, bytes, n);
 	assert_true(record_valid(d, d->head.size));
 	flow__record(end->rig->flow, &d->head);
@@ -62,12 +65,12 @@ static void udp_fails(const struct end_of_udp *end, uint16_t error)
 
 static struct end_of_udp client_of(struct rig *rig)
 {
-	return (struct end_of_udp){rig, CLIENT_COOKIE, CLIENT_PROCESS, CLIENT_PORT, SERVER_PORT};
+	return (struct end_of_udp){rig, CLIENT_COOKIE, CLIENT_PROCESS, CLIENT_PORT, SERVER_PORT, 0};
 }
 
 static struct end_of_udp server_of(struct rig *rig)
 {
-	return (struct end_of_udp){rig, SERVER_COOKIE, SERVER_PROCESS, SERVER_PORT, 0};
+	return (struct end_of_udp){rig, SERVER_COOKIE, SERVER_PROCESS, SERVER_PORT, 0, 0};
 }
 
 static void test_one_query(void **state)
@@ -172,6 +175,73 @@ static void test_full_ring(void **state)
 	rig_wait(rig, ANSWER_TIMEOUT);
 	assert_int_equal(rig->spans_cnt, 0);
 	check_count(ACCOUNT_LOST_GAP, 1);
+	rig_free(rig);
+}
+
+/*
+ * Of three queries some records are lost: 1 2 3 queries, a b c their answers, '-' for each record that
+ * was lost. Each query is a span, or counted as lost, once.
+ */
+static void test_missing_records(void **state)
+{
+	static const struct {
+		const char *steps;
+		uint32_t spans_cnt, lost_cnt;
+	} cases[] = {
+		{"1a2b3c", 3, 0}, {"1a--3c", 2, 1}, {"1a2-3c", 2, 1},
+		{"1a-b3c", 2, 1}, {"1a----", 1, 0}, /* who knows */
+		{"-a2b3c", 2, 1}, {"----3c", 1, 0}, {"123--c", 1, 2},
+		{"1---bc", 0, 3}, {"12--bc", 1, 2}, {"1a-2b-3c", 3, 1},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct rig *rig = rig_new(NULL);
+		struct end_of_udp client = client_of(rig);
+
+		client.serial = 1;
+		account_set(ACCOUNT_RING_FULL, strchr(cases[i].steps, '-') != NULL);
+		for (const char *step = cases[i].steps; *step; step++) {
+			char query[] = QUERY("a0", "x"), reply[] = REPLY("a0", "x");
+
+			query[1] = *step;
+			reply[1] = (char)(*step - 'a' + '1');
+			if (*step == '-')
+				client.serial++;
+			else if (*step < 'a')
+				udp(&client, true, 0, query, sizeof(query) - 1);
+			else
+				udp(&client, false, 0, reply, sizeof(reply) - 1);
+		}
+		rig_wait(rig, SECOND);
+		rig_wait(rig, ANSWER_TIMEOUT);
+		rig_wait(rig, 2 * SECOND);
+		assert_int_equal(rig->spans_cnt, cases[i].spans_cnt);
+		assert_int_equal(account_get(ACCOUNT_LOST_RING) + account_get(ACCOUNT_LOST_GAP),
+				 cases[i].lost_cnt);
+		rig_free(rig);
+	}
+}
+
+/* A socket that is never quiet tells all the same what it missed. Threads may change records' places. */
+static void test_missing_while_busy(void **state)
+{
+	struct rig *rig = rig_new(NULL);
+	struct end_of_udp server = server_of(rig);
+
+	(void)state;
+	server.serial = 1;
+	for (int i = 0; i < 40; i++) {
+		server.serial += i == 1 ? 20 : 0;
+		udp(&server, false, 0, BYTES(QUERY("ab", "x")));
+		server.serial += i % 2 ? 1 : -1;
+		if (i == 20)
+			rig->now_ns += ANSWER_TIMEOUT;
+		udp(&server, true, 1001, BYTES(REPLY("ab", "x")));
+	}
+	check_count(ACCOUNT_LOST_RING, 10);
+	rig_wait(rig, SECOND);
+	assert_int_equal(rig->spans_cnt, 40);
 	rig_free(rig);
 }
 
@@ -327,6 +397,8 @@ int main(void)
 		cmocka_unit_test(test_repeated),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_full_ring),
+		cmocka_unit_test(test_missing_records),
+		cmocka_unit_test(test_missing_while_busy),
 		cmocka_unit_test(test_not_ours),
 		cmocka_unit_test(test_join),
 		cmocka_unit_test(test_another_client),

@@ -8,6 +8,10 @@
  * Who asks is told by what is sent, so one socket may do both. A request that is sent again before it
  * was answered is the same exchange. Datagrams get lost without anybody noticing: an exchange that waits
  * for longer than senders wait ends as timed out.
+ *
+ * Records that did not fit the ring are known by their serials. Each is half of an exchange: of one that
+ * waits for its answer, of an answer that was not asked for, or of one of which nothing was seen. The
+ * first two show themselves; what remains is counted by twos.
  */
 #include <errno.h>
 
@@ -20,8 +24,37 @@
 
 /* --- sockets ---------------------------------------------------------------------------------- */
 
+static void count_missing(struct conn *conn)
+{
+	if (conn->protocol)
+		account_add(ACCOUNT_LOST_RING, conn->missing_cnt / 2);
+	conn->missing_cnt = 0;
+}
+
+/* Two threads' records on one socket may change places. */
+static void note_missing(struct conn *conn, const struct record_datagram *d)
+{
+	int32_t missing = (int32_t)(d->serial - conn->serial - 1);
+
+	if (conn->missing_cnt && d->time_ns > conn->missing_ns + ANSWER_TIMEOUT_NS + SOCKET_IDLE_NS)
+		count_missing(conn);
+	if (!d->serial)
+		return;
+	if (!conn->serial) /* whether those before it are lost or forgotten, the message will tell */
+		missing = d->serial > 1;
+	if (missing < 0) {
+		conn->missing_cnt -= conn->missing_cnt > 0;
+		return;
+	}
+	if (!conn->missing_cnt)
+		conn->missing_ns = d->time_ns;
+	conn->missing_cnt += (uint32_t)missing;
+	conn->serial = d->serial;
+}
+
 static void remove_socket(struct flow *flow, struct conn *conn)
 {
+	count_missing(conn);
 	conn_table__remove(&flow->sockets, conn);
 }
 
@@ -147,10 +180,15 @@ static void take_request(struct flow *flow, struct conn *conn, enum sender sende
 static void take_response(struct flow *flow, struct conn *conn, enum sender sender,
 			  const struct msg *msg, uint64_t time_ns)
 {
-	struct exchange *x;
+	struct exchange *x = pair_find(flow, conn, msg->initiator, msg->id);
 
+	if (!x && conn->missing_cnt) {
+		account_add(ACCOUNT_RESPONSES, 1);
+		account_add(ACCOUNT_LOST_RING, 1);
+		conn->missing_cnt--;
+		return;
+	}
 	pair_message(flow, conn, sender, msg, time_ns);
-	x = conn->streams[sender].current;
 	if (x && !conn_began(x) && conn->about.remote_port) {
 		conn_note_remote(x, &conn->about);
 		check_peer(flow, x);
@@ -193,6 +231,7 @@ void datagram_take(struct flow *flow, const struct record_datagram *d)
 
 	if (!conn)
 		return;
+	note_missing(conn, d);
 	if (d->error) {
 		take_error(flow, conn, d);
 		return;
@@ -223,6 +262,7 @@ void datagram_overdue(struct flow *flow, struct exchange *x, uint64_t now_ns)
 	if (x->held || now_ns < x->last_ns + ANSWER_TIMEOUT_NS)
 		return;
 	x->uncertain |= x->start_ns < flow->ring_full_ns; /* the answer may have been lost here */
+	x->conn->missing_cnt -= x->uncertain && x->conn->missing_cnt;
 	pair_abort(flow, x->conn, &timeout, now_ns);
 }
 
@@ -247,8 +287,10 @@ void datagram_let_idle_go(struct flow *flow, uint64_t now_ns)
 
 void datagram_close_all(struct flow *flow)
 {
-	for (struct conn *conn = flow->sockets.lru_first; conn; conn = conn->lru_next)
+	for (struct conn *conn = flow->sockets.lru_first; conn; conn = conn->lru_next) {
+		count_missing(conn);
 		pair_dropped(flow, conn, ACCOUNT_LOST_OPEN);
+	}
 }
 
 /* --- spans ------------------------------------------------------------------------------------ */

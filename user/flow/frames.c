@@ -161,9 +161,9 @@ static void take_pieces(struct flow *flow, struct conn *conn, enum sender sender
 bool frames_missed(struct conn *conn, const struct record_op *op)
 {
 	const struct frames_end end = frames_end_of(op);
-	bool missed = end.serial != conn->frames_serial + 1;
+	bool missed = end.serial != conn->serial + 1;
 
-	conn->frames_serial = end.serial;
+	conn->serial = end.serial;
 	return missed && conn->protocol;
 }
 
