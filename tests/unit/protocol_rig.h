@@ -518,7 +518,7 @@ static inline void rig_write_seed(const struct protocol *protocol, const struct 
 			*p = '-';
 	f = fopen(path, "w");
 	assert_non_null(f);
-	fprintf(f, "%s\n%c", protocol->name, c->turns[0].sender == FROM_SERVER);
+	fprintf(f, "%s\n%c", protocol->name, (int)c->turns[0].sender);
 	for (unsigned int i = 0; i < RIG_TURNS_MAX && c->turns[i].bytes.n; i++) {
 		struct slice bytes = slice_first(c->turns[i].bytes, 0xffff);
 
