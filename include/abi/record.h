@@ -108,7 +108,8 @@ struct record_datagram {
 	__u16 local_port, remote_port; /* host byte order; 0: not known */
 	__u16 error;		       /* positive errno of an operation that failed, else 0 */
 	__u8 local_addr[16], remote_addr[16]; /* network order; zero: not known */
-	__u32 serial; /* of such records of this socket, from 1, those that were lost too; 0: not known */
+	/* Of the socket's datagrams, from 1, with those whose records were lost; 0: not known. */
+	__u32 serial;
 	/* payload follows */
 };
 

@@ -2,7 +2,7 @@
 /*
  * A recording's body: records one after the other, each padded to 8 bytes. What record_valid lets
  * pass goes to flow and ident as the pipeline would give it to them, and time passes as the records
- * say. Every record lies in an allocation of exactly its size.
+ * say. Every record lies in an allocation of exactly its size. Seeds: see record_seeds.py.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +18,7 @@
 #define CONNECTIONS_MAX 8
 #define EXCHANGES_MAX 16
 #define PROCESSES_MAX 8
+#define RING_FULL 0x8000 /* flag of a datagram: before it, a record did not fit the ring */
 
 #define CHECK(condition)                                                                \
 	do {                                                                            \
@@ -56,7 +57,8 @@ static void check_slice(struct slice s)
 
 static void check_span(const struct span *span)
 {
-	CHECK(span->kind == SPAN_CLIENT || span->kind == SPAN_SERVER);
+	CHECK(span->kind >= SPAN_SERVER && span->kind <= SPAN_CONSUMER);
+	CHECK(span->start_ns <= span->end_ns);
 	CHECK(span->resource);
 	CHECK(span->attrs.cnt <= span->attrs.cap);
 	check_slice(span->name);
@@ -65,7 +67,10 @@ static void check_span(const struct span *span)
 		check_slice(span->attrs.v[i].key);
 		if (span->attrs.v[i].type == ATTR_STRING)
 			check_slice(span->attrs.v[i].str);
+		for (uint32_t j = 0; j < span->attrs.v[i].items_cnt; j++)
+			check_slice(span->attrs.v[i].items[j]);
 	}
+	check_slice(slice_of((const char *)span->links, span->links_cnt * sizeof(*span->links)));
 }
 
 static struct span_batch *emit(void *ctx, struct span_batch *batch)
@@ -84,6 +89,7 @@ static void give_verdict(void *ctx, uint64_t cookie, const struct verdict *verdi
 	(void)ctx;
 	(void)cookie;
 	CHECK(verdict->copy_op <= COPY_MAX);
+	CHECK(verdict->shape <= FRAME_SHAPES_MAX);
 }
 
 static void served(void *ctx, const struct served *s)
@@ -140,6 +146,7 @@ static uint64_t time_of(const struct record_head *record)
 	case RECORD_CONNECTION:
 		return ((const struct record_connection *)record)->time_ns;
 	case RECORD_OP:
+	case RECORD_FRAMES:
 	case RECORD_TAIL:
 		return ((const struct record_op *)record)->time_ns;
 	case RECORD_END:
@@ -162,6 +169,10 @@ static void take(struct world *world, const struct record_head *record)
 	case RECORD_SAMPLE:
 		flow__sampled(world->flow, ((const struct record_sample *)record)->request_cookie,
 			      ((const struct record_sample *)record)->request_off);
+		break;
+	case RECORD_DATAGRAM:
+		account_add(ACCOUNT_RING_FULL, !!(record->flags & RING_FULL));
+		flow__record(world->flow, record);
 		break;
 	default:
 		flow__record(world->flow, record);

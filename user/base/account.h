@@ -43,7 +43,7 @@
 	X(LOST_GAP, "lost", "gap", "Exchanges lost: bytes missing in the stream")                  \
 	X(LOST_EVICTED, "lost", "evicted", "Exchanges lost: table full")                           \
 	X(LOST_RING, "lost", "ring_full",                                                          \
-	  "Exchanges lost: records missing because the ring was full")                               \
+	  "Exchanges lost: records missing because the ring was full")                             \
 	X(LOST_UNPARSED, "lost", "unparsed", "Exchanges lost: malformed message")                  \
 	X(LOST_OPEN, "lost", "unfinished", "Exchanges unfinished when the tracer stopped")         \
 	X(LOST_MEMORY, "lost", "memory", "Exchanges lost: out of memory")                          \
