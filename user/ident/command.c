@@ -244,6 +244,24 @@ static struct slice find_script(const struct interpreter *it, struct slice rest)
 	return SLICE("");
 }
 
+/* Of a title, the word that names the program. */
+static struct slice first_word(struct slice title)
+{
+	size_t end = 0;
+
+	if (slice_starts_with(title, SLICE("-")))
+		title = slice_after(title, 1); /* a login shell */
+	while (end < title.n && title.p[end] != ' ' && title.p[end] != ':')
+		end++;
+	return command_basename(slice_first(title, end));
+}
+
+/* Programs that are many, each under its own name; Debian's redis-server is a link to the second. */
+static bool is_many(struct slice program)
+{
+	return slice_eq(program, SLICE("busybox")) || slice_eq(program, SLICE("redis-check-rdb"));
+}
+
 /*
  * Programs that set their title overwrite their arguments: one string, such as "gunicorn: master
  * [app]" or "puma 6.4 (tcp://...)", and then NULs. Its first word, unless that is the interpreter.
@@ -251,16 +269,11 @@ static struct slice find_script(const struct interpreter *it, struct slice rest)
 static struct slice title_name(struct slice title, struct slice rest)
 {
 	struct slice word, name;
-	size_t end = 0;
 
 	while (procfs_next_string(&rest, &word))
 		if (word.n)
 			return SLICE("");
-	if (slice_starts_with(title, SLICE("-")))
-		title = slice_after(title, 1); /* a login shell */
-	while (end < title.n && title.p[end] != ' ' && title.p[end] != ':')
-		end++;
-	word = command_basename(slice_first(title, end));
+	word = first_word(title);
 	return find_interpreter(word, &name) ? SLICE("") : word;
 }
 
@@ -271,8 +284,10 @@ void command_parse(struct slice exe, struct slice args, struct command *out)
 
 	*out = (struct command){.name = SLICE("")};
 	procfs_next_string(&args, &argv0);
-	if (program.n == 0 || slice_eq(program, SLICE("busybox")))
+	if (program.n == 0)
 		program = command_basename(argv0);
+	else if (is_many(program) && first_word(argv0).n)
+		program = first_word(argv0);
 	it = find_interpreter(program, &out->name);
 	if (!it) {
 		out->name = program;
