@@ -1,11 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 """PostgreSQL: every statement a client makes, at both ends, and never a literal of it."""
-import glob
-import os
-import pwd
-import re
-import signal
-import subprocess
 import threading
 import time
 
@@ -13,54 +7,15 @@ import psycopg
 import pytest
 
 from checks import check_inside, check_socket_parents, of_kind
-from net import free_port
-from servers import open_up
-from traced import Agent, environment, lost, wait_for
+from postgresql import Postgres
+from traced import Agent, lost, wait_for
 
 SECRET = "sEcReT4711"
-HBA = """
-host  all  guarded  127.0.0.1/32  scram-sha-256
-host  all  all      127.0.0.1/32  trust
-local all  all                    trust
-"""
 
 
-def program(name):
-    found = sorted(glob.glob(f"/usr/lib/postgresql/*/bin/{name}"))
-    return found[-1] if found else name
-
-
-def as_postgres(*command):
-    return ["setpriv", "--reuid", "postgres", "--regid", "postgres", "--clear-groups", *command]
-
-
-class Postgres:
-    """An instance of its own in a temporary directory, on a free port and a Unix socket."""
-
-    def __init__(self, tmp_path):
-        self.directory = tmp_path / "postgresql"
-        self.directory.mkdir()
-        open_up(self.directory)
-        user = pwd.getpwnam("postgres")
-        os.chown(self.directory, user.pw_uid, user.pw_gid)
-        self.cluster, self.log = self.directory / "cluster", self.directory / "log"
-        self.port = free_port()
-
+class Database(Postgres):
     def __enter__(self):
-        subprocess.run(as_postgres(program("initdb"), "-D", self.cluster, "-A", "trust", "-N",
-                                   "--no-locale", "-E", "UTF8"),
-                       check=True, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL,
-                       cwd=self.directory, env=environment())
-        (self.cluster / "pg_hba.conf").write_text(HBA)
-        with open(self.log, "wb") as log:
-            self.process = subprocess.Popen(
-                as_postgres(program("postgres"), "-D", self.cluster, "-p", str(self.port),
-                            "-k", self.directory, "-c", "fsync=off", "-c", "autovacuum=off",
-                            "-c", "listen_addresses=127.0.0.1"),
-                stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=self.directory,
-                env=environment())
-        wait_for(lambda: self.is_ready() or self.process.poll() is not None, "PostgreSQL")
-        assert self.process.poll() is None, self.log.read_text()
+        super().__enter__()
         with self.connect(autocommit=True) as connection:
             connection.execute("CREATE TABLE items (id int PRIMARY KEY, name text)")
             connection.execute("INSERT INTO items SELECT i, 'item' || i "
@@ -69,29 +24,14 @@ class Postgres:
             connection.execute("CREATE USER guarded PASSWORD 'right'")
         return self
 
-    def __exit__(self, *exc):
-        self.process.send_signal(signal.SIGINT)  # "fast": ends sessions
-        self.process.wait(timeout=20)
-
-    def is_ready(self):
-        return subprocess.run(["pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port)],
-                              stdin=subprocess.DEVNULL, check=False).returncode == 0
-
     def connect(self, host="127.0.0.1", **more):
         return psycopg.connect(host=str(host), port=self.port, user="postgres",
                                dbname="postgres", sslmode="disable", **more)
 
-    def psql(self, *statements):
-        commands = [word for s in statements for word in ("-c", s)]
-        return subprocess.run(
-            ["psql", "-X", "-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres", *commands],
-            capture_output=True, text=True, stdin=subprocess.DEVNULL,
-            env=environment(PGSSLMODE="disable"), check=False)
-
 
 @pytest.fixture(scope="module")
 def postgres(tmp_path_factory):
-    with Postgres(tmp_path_factory.mktemp("postgresql")) as running:
+    with Database(tmp_path_factory.mktemp("postgresql")) as running:
         yield running
 
 
@@ -319,18 +259,13 @@ SELECT :id;
 }
 
 
-def pgbench(postgres, tmp_path, script, mode, transactions, clients=4):
-    """Runs it at full speed; how many transactions there were, and how many a second."""
+def run_script(postgres, tmp_path, script, mode, transactions, clients=4):
+    """At full speed; returns the number of transactions."""
     path = tmp_path / "script.sql"
     path.write_text(script)
-    result = subprocess.run(
-        [program("pgbench"), "-n", "-M", mode, "-f", path, "-c", str(clients), "-j", "2",
-         "-t", str(transactions), "-h", "127.0.0.1", "-p", str(postgres.port), "-U", "postgres",
-         "postgres"], capture_output=True, text=True, stdin=subprocess.DEVNULL, check=True,
-        env=environment(PGSSLMODE="disable"))
-    done = int(re.search(r"actually processed: (\d+)", result.stdout).group(1))
-    assert done == clients * transactions, result.stdout
-    return done, float(re.search(r"tps = ([0-9.]+)", result.stdout).group(1))
+    done, _ = postgres.pgbench("-M", mode, "-f", path, "-t", transactions, clients=clients)
+    assert done == clients * transactions
+    return done
 
 
 @pytest.mark.parametrize("mode, script, transactions", [
@@ -341,7 +276,7 @@ def test_full_speed(tmp_path, postgres, mode, script, transactions):
     """Spans + lost by cause = statements, at both ends."""
     config = {"targets": {"ports": [postgres.port]}, "export": {"discard": True}}
     with Agent(tmp_path, config) as agent:
-        done, _ = pgbench(postgres, tmp_path, SCRIPT[script], mode, transactions)
+        done = run_script(postgres, tmp_path, SCRIPT[script], mode, transactions)
         metrics = agent.settled_metrics()
         agent.stop()
     truth = 2 * 5 * done
@@ -355,7 +290,7 @@ def test_full_speed(tmp_path, postgres, mode, script, transactions):
 def test_old_connections(tmp_path, tracing, postgres, mode):
     """Attached in the middle of a benchmark: from then on no statement is missing."""
     script = SCRIPT["simple"]
-    runner = threading.Thread(target=pgbench, args=(postgres, tmp_path, script, mode, 4000, 2))
+    runner = threading.Thread(target=run_script, args=(postgres, tmp_path, script, mode, 4000, 2))
     runner.start()
     wait_for(lambda: postgres.psql("SELECT 1 FROM copied LIMIT 1").stdout.count("(1 row)"), "rows")
     trace = tracing("--port", postgres.port)
