@@ -225,18 +225,17 @@ static const struct conversation conversations[] = {
 		.turns = {CLIENT(QUERY_COPY_IN), SERVER(COPY_IN),
 			  CLIENT(COPY_ROW COPY_ROW COPY_DONE), SERVER(DONE_COPY READY),
 			  CLIENT(QUERY_EMPTY), SERVER(EMPTY READY)},
-		.transcript =
-			"> request more id=1 tag=3 db.query.text=COPY t FROM STDIN "
-			"db.query.summary=COPY t\n"
-			"< response more id=1 skip=5\n"
-			"> none skip=4\n"
-			"> none skip=4\n"
-			"> end\n"
-			"< part id=1\n"
-			"< end id=1\n"
-			"> request id=2 tag=11\n"
-			"< response more id=2\n"
-			"< end id=2\n",
+		.transcript = "> request more id=1 tag=3 db.query.text=COPY t FROM STDIN "
+			      "db.query.summary=COPY t\n"
+			      "< response more id=1 skip=5\n"
+			      "> none skip=4\n"
+			      "> none skip=4\n"
+			      "> end\n"
+			      "< part id=1\n"
+			      "< end id=1\n"
+			      "> request id=2 tag=11\n"
+			      "< response more id=2\n"
+			      "< end id=2\n",
 		.spans =
 			"COPY t client db.system.name=postgresql db.query.text=COPY t FROM STDIN "
 			"db.query.summary=COPY t server.address=192.0.2.2 server.port=7777 "
@@ -249,14 +248,13 @@ static const struct conversation conversations[] = {
 		.name = "query copies in and fails",
 		.turns = {CLIENT(QUERY_COPY_IN), SERVER(COPY_IN), CLIENT(COPY_ROW COPY_FAIL),
 			  SERVER(ERROR_TABLE READY)},
-		.transcript =
-			"> request more id=1 tag=3 db.query.text=COPY t FROM STDIN "
-			"db.query.summary=COPY t\n"
-			"< response more id=1 skip=5\n"
-			"> none skip=4\n"
-			"> end skip=3\n"
-			"< part id=1 db.response.status_code=42P01\n"
-			"< end id=1\n",
+		.transcript = "> request more id=1 tag=3 db.query.text=COPY t FROM STDIN "
+			      "db.query.summary=COPY t\n"
+			      "< response more id=1 skip=5\n"
+			      "> none skip=4\n"
+			      "> end skip=3\n"
+			      "< part id=1 db.response.status_code=42P01\n"
+			      "< end id=1\n",
 		.spans =
 			"COPY t client error db.system.name=postgresql db.query.text=COPY t FROM STDIN "
 			"db.query.summary=COPY t db.response.status_code=42P01 error.type=42P01 "
