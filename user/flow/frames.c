@@ -9,7 +9,7 @@
 #define GOOD_ENOUGH 4 /* messages in a row that make the parser's own framing certain */
 #define MISFRAMED_MAX 8
 
-struct frames_end frames_end_of(const struct record_op *op)
+static struct frames_end frames_end_of(const struct record_op *op)
 {
 	struct frames_end end;
 

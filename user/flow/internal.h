@@ -127,7 +127,6 @@ void detect_give_up(struct flow *flow, struct conn *conn);
 void detect_unknown(struct flow *flow, struct conn *conn);
 
 /* frames.c: operations whose frames the kernel walks. */
-struct frames_end frames_end_of(const struct record_op *op);
 /* Notes the record's number; true if records before it are missing. */
 bool frames_missed(struct conn *conn, const struct record_op *op);
 void frames_take(struct flow *flow, struct conn *conn, enum sender sender, struct slice bytes,
