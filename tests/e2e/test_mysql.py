@@ -262,7 +262,7 @@ def test_long_packets(tracing, mariadb):
     connection = mariadb.connect(max_allowed_packet=64 * 1024 * 1024)
     cursor = connection.cursor()
     settle(cursor)
-    for letter in ("\0", "x", "\xfe"):
+    for letter in ("\0", "\xfe"):
         ask(cursor, "DELETE FROM notes")
         ask(cursor, "INSERT INTO notes VALUES (1, %s)", (letter * 18_000_000,))
         ((_, text),) = ask(cursor, "SELECT * FROM notes")
@@ -270,7 +270,7 @@ def test_long_packets(tracing, mariadb):
     connection.close()
     spans = finish(trace)
     check_pairs(spans)
-    assert names(spans) == ["SELECT", *["DELETE notes", "INSERT notes", "SELECT notes"] * 3]
+    assert names(spans) == ["SELECT", *["DELETE notes", "INSERT notes", "SELECT notes"] * 2]
 
 
 def test_refused(tracing, mariadb):
@@ -333,7 +333,7 @@ def check_account(tmp_path, mariadb, work):
 
 
 @pytest.mark.parametrize("statement, number", [
-    ("SELECT 1", 20000), ("SELECT id, name FROM users", 3000)])
+    ("SELECT 1", 20000), ("SELECT id, name FROM users", 2000)])
 def test_full_speed(tmp_path, mariadb, statement, number):
     spans = check_account(tmp_path, mariadb, lambda: mariadb.run(
         "mariadb-slap", "--no-defaults", *mariadb.as_app(), "--concurrency=8", "--no-drop",
