@@ -16,10 +16,11 @@
 #define MARIADB "db.system.name=mariadb db.namespace=shop "
 #define AT_CLIENT                                    \
 	" server.address=192.0.2.2 server.port=7777" \
-	" network.peer.address=192.0.2.2 network.peer.port=7777"
-#define AT_SERVER                                                             \
-	" server.address=192.0.2.2 server.port=7777 client.address=192.0.2.1" \
-	" client.port=40000 network.peer.address=192.0.2.1 network.peer.port=40000"
+	" network.peer.address=192.0.2.2 network.peer.port=7777 network.transport=tcp"
+#define AT_SERVER                                                                   \
+	" server.address=192.0.2.2 server.port=7777 client.address=192.0.2.1"       \
+	" client.port=40000 network.peer.address=192.0.2.1 network.peer.port=40000" \
+	" network.transport=tcp"
 
 static const struct conversation conversations[] = {
 	{
@@ -134,11 +135,11 @@ static const struct conversation conversations[] = {
 			},
 		.spans =
 			"SELECT nope client error " MYSQL
-			"db.query.text=SELECT * FROM nope db.query.summary=SELECT nope db.response.status_code=1146" AT_CLIENT
-			" error.type=1146\n"
+			"db.query.text=SELECT * FROM nope db.query.summary=SELECT nope db.response.status_code=1146 error.type=1146" AT_CLIENT
+			"\n"
 			"SELECT users client error " MYSQL
-			"db.query.text=SELECT name FROM users WHERE id = ? db.query.summary=SELECT users db.response.status_code=1317" AT_CLIENT
-			" error.type=1317\n"
+			"db.query.text=SELECT name FROM users WHERE id = ? db.query.summary=SELECT users db.response.status_code=1317 error.type=1317" AT_CLIENT
+			"\n"
 			"COMMIT client " MYSQL
 			"db.query.text=COMMIT db.query.summary=COMMIT" AT_CLIENT "\n",
 	},
@@ -203,8 +204,8 @@ static const struct conversation conversations[] = {
 			},
 		.spans =
 			"SELECT; SELECT nope client error " MYSQL
-			"db.query.text=SELECT ?; SELECT * FROM nope db.query.summary=SELECT; SELECT nope db.response.status_code=1146" AT_CLIENT
-			" error.type=1146\n"
+			"db.query.text=SELECT ?; SELECT * FROM nope db.query.summary=SELECT; SELECT nope db.response.status_code=1146 error.type=1146" AT_CLIENT
+			"\n"
 			"PING shop client " MYSQL "db.operation.name=PING" AT_CLIENT "\n",
 	},
 	{
@@ -228,8 +229,8 @@ static const struct conversation conversations[] = {
 			"\n"
 			"SELECT client db.system.name=mysql db.namespace=other db.query.text=SELECT ? db.query.summary=SELECT" AT_CLIENT
 			"\n"
-			"INIT_DB nope client error db.system.name=mysql db.namespace=nope db.operation.name=INIT_DB db.response.status_code=1049" AT_CLIENT
-			" error.type=1049\n"
+			"INIT_DB nope client error db.system.name=mysql db.namespace=nope db.operation.name=INIT_DB db.response.status_code=1049 error.type=1049" AT_CLIENT
+			"\n"
 			"use `third` client db.system.name=mysql db.namespace=other db.query.text=use `third`; db.query.summary=use `third`" AT_CLIENT
 			"\n"
 			"PING third client db.system.name=mysql db.namespace=third db.operation.name=PING" AT_CLIENT
@@ -303,7 +304,7 @@ static const struct conversation conversations[] = {
 			"< response\n",
 		.spans =
 			"PREPARE SELECT users client " MYSQL
-			"db.operation.name=PREPARE db.query.text=SELECT name FROM users WHERE id = ? db.query.summary=PREPARE SELECT users" AT_CLIENT
+			"db.query.text=SELECT name FROM users WHERE id = ? db.query.summary=PREPARE SELECT users db.operation.name=PREPARE" AT_CLIENT
 			"\n"
 			"SELECT users client " MYSQL
 			"db.query.text=SELECT name FROM users WHERE id = ? db.query.summary=SELECT users" AT_CLIENT
@@ -313,7 +314,7 @@ static const struct conversation conversations[] = {
 			"\n"
 			"RESET shop client " MYSQL "db.operation.name=RESET" AT_CLIENT "\n"
 			"PREPARE DELETE users client " MYSQL
-			"db.operation.name=PREPARE db.query.text=DELETE FROM users db.query.summary=PREPARE DELETE users" AT_CLIENT
+			"db.query.text=DELETE FROM users db.query.summary=PREPARE DELETE users db.operation.name=PREPARE" AT_CLIENT
 			"\n"
 			"DELETE users client " MYSQL
 			"db.query.text=DELETE FROM users db.query.summary=DELETE users" AT_CLIENT
@@ -335,7 +336,7 @@ static const struct conversation conversations[] = {
 			},
 		.spans =
 			"PREPARE SELECT users client " MYSQL
-			"db.operation.name=PREPARE db.query.text=SELECT name FROM users WHERE id = ? db.query.summary=PREPARE SELECT users" AT_CLIENT
+			"db.query.text=SELECT name FROM users WHERE id = ? db.query.summary=PREPARE SELECT users db.operation.name=PREPARE" AT_CLIENT
 			"\n"
 			"SELECT users client " MYSQL
 			"db.query.text=SELECT name FROM users WHERE id = ? db.query.summary=SELECT users" AT_CLIENT
@@ -363,20 +364,20 @@ static const struct conversation conversations[] = {
 			},
 		.spans =
 			"PREPARE SELECT users client " MYSQL
-			"db.operation.name=PREPARE db.query.text=SELECT name FROM users WHERE id = ? db.query.summary=PREPARE SELECT users" AT_CLIENT
+			"db.query.text=SELECT name FROM users WHERE id = ? db.query.summary=PREPARE SELECT users db.operation.name=PREPARE" AT_CLIENT
 			"\n"
 			"SELECT users client " MYSQL
 			"db.query.text=SELECT name FROM users WHERE id = ? db.query.summary=SELECT users" AT_CLIENT
 			"\n"
 			"FETCH SELECT users client " MYSQL
-			"db.operation.name=FETCH db.query.text=SELECT name FROM users WHERE id = ? db.query.summary=FETCH SELECT users" AT_CLIENT
+			"db.query.text=SELECT name FROM users WHERE id = ? db.query.summary=FETCH SELECT users db.operation.name=FETCH" AT_CLIENT
 			"\n"
 			"FETCH SELECT users client " MYSQL
-			"db.operation.name=FETCH db.query.text=SELECT name FROM users WHERE id = ? db.query.summary=FETCH SELECT users" AT_CLIENT
+			"db.query.text=SELECT name FROM users WHERE id = ? db.query.summary=FETCH SELECT users db.operation.name=FETCH" AT_CLIENT
 			"\n"
 			"FETCH SELECT users client error " MYSQL
-			"db.operation.name=FETCH db.query.text=SELECT name FROM users WHERE id = ? db.query.summary=FETCH SELECT users db.response.status_code=1421" AT_CLIENT
-			" error.type=1421\n",
+			"db.query.text=SELECT name FROM users WHERE id = ? db.query.summary=FETCH SELECT users db.operation.name=FETCH db.response.status_code=1421 error.type=1421" AT_CLIENT
+			"\n",
 	},
 	{
 		.name = "prepared and executed at once",
@@ -392,7 +393,7 @@ static const struct conversation conversations[] = {
 			},
 		.spans =
 			"PREPARE SELECT users client " MARIADB
-			"db.operation.name=PREPARE db.query.text=SELECT name FROM users WHERE id = ? db.query.summary=PREPARE SELECT users" AT_CLIENT
+			"db.query.text=SELECT name FROM users WHERE id = ? db.query.summary=PREPARE SELECT users db.operation.name=PREPARE" AT_CLIENT
 			"\n"
 			"SELECT users client " MARIADB
 			"db.query.text=SELECT name FROM users WHERE id = ? db.query.summary=SELECT users" AT_CLIENT
@@ -432,8 +433,8 @@ static const struct conversation conversations[] = {
 			"db.query.text=SELECT name FROM users WHERE id = ? db.query.summary=SELECT users" AT_CLIENT
 			"\n"
 			"SELECT nope client error " MYSQL
-			"db.query.text=SELECT * FROM nope db.query.summary=SELECT nope db.response.status_code=1146" AT_CLIENT
-			" error.type=1146\n"
+			"db.query.text=SELECT * FROM nope db.query.summary=SELECT nope db.response.status_code=1146 error.type=1146" AT_CLIENT
+			"\n"
 			"PING shop client " MYSQL "db.operation.name=PING" AT_CLIENT "\n",
 	},
 	{
@@ -618,9 +619,10 @@ static const struct conversation conversations[] = {
 			},
 		.transcript = "< oneway from-server " MYSQL
 			      "db.operation.name=CONNECT db.response.status_code=1045\n",
-		.spans = "CONNECT shop client error " MYSQL
-			 "db.operation.name=CONNECT db.response.status_code=1045" AT_CLIENT
-			 " error.type=1045\n",
+		.spans =
+			"CONNECT shop client error " MYSQL
+			"db.operation.name=CONNECT db.response.status_code=1045 error.type=1045" AT_CLIENT
+			"\n",
 	},
 	{
 		.name = "full",
@@ -629,8 +631,8 @@ static const struct conversation conversations[] = {
 				SERVER("\35\0\0\0\377\20\4#08004Too many connections"),
 			},
 		.spans =
-			"CONNECT 192.0.2.2:7777 server error db.system.name=mysql db.operation.name=CONNECT db.response.status_code=1040" AT_SERVER
-			" error.type=1040\n",
+			"CONNECT server error db.system.name=mysql db.operation.name=CONNECT db.response.status_code=1040 error.type=1040" AT_SERVER
+			"\n",
 		.side = SIDE_SERVER,
 	},
 	{
@@ -706,13 +708,14 @@ static const struct conversation conversations[] = {
 			"< end\n"
 			"> request tag=1 " MYSQL "db.operation.name=QUERY\n"
 			"< response db.response.status_code=1835\n",
-		.spans = "SELECT client " MYSQL
-			 "db.query.text=SELECT ? db.query.summary=SELECT" AT_CLIENT "\n"
-			 "SELECT client " MYSQL
-			 "db.query.text=SELECT ? db.query.summary=SELECT" AT_CLIENT "\n"
-			 "QUERY shop client error " MYSQL
-			 "db.operation.name=QUERY db.response.status_code=1835" AT_CLIENT
-			 " error.type=1835\n",
+		.spans =
+			"SELECT client " MYSQL
+			"db.query.text=SELECT ? db.query.summary=SELECT" AT_CLIENT "\n"
+			"SELECT client " MYSQL
+			"db.query.text=SELECT ? db.query.summary=SELECT" AT_CLIENT "\n"
+			"QUERY shop client error " MYSQL
+			"db.operation.name=QUERY db.response.status_code=1835 error.type=1835" AT_CLIENT
+			"\n",
 	},
 	{
 		.name = "progress",
@@ -811,7 +814,7 @@ static const struct conversation conversations[] = {
 		.spans =
 			"SELECT users client db.system.name=mysql db.query.text=SELECT name FROM users WHERE id = ? db.query.summary=SELECT users" AT_CLIENT
 			"\n"
-			"EXECUTE 192.0.2.2:7777 client db.system.name=mysql db.operation.name=EXECUTE" AT_CLIENT
+			"EXECUTE client db.system.name=mysql db.operation.name=EXECUTE" AT_CLIENT
 			"\n"
 			"INSERT a client db.system.name=mysql db.query.text=INSERT INTO a VALUES (?) db.query.summary=INSERT a" AT_CLIENT
 			"\n",
@@ -824,9 +827,7 @@ static const struct conversation conversations[] = {
 				CLIENT(PING),
 				SERVER(OK),
 			},
-		.spans =
-			"PING 192.0.2.2:7777 client db.system.name=mysql db.operation.name=PING" AT_CLIENT
-			"\n",
+		.spans = "PING client db.system.name=mysql db.operation.name=PING" AT_CLIENT "\n",
 	},
 	{
 		.name = "join in rows",
@@ -848,8 +849,7 @@ static const struct conversation conversations[] = {
 			"< none skip=4\n"
 			"< end\n",
 		.spans =
-			"PING 192.0.2.2:7777 client db.system.name=mysql db.operation.name=PING" AT_CLIENT
-			"\n"
+			"PING client db.system.name=mysql db.operation.name=PING" AT_CLIENT "\n"
 			"SELECT users client db.system.name=mysql db.query.text=SELECT name FROM users WHERE id = ? db.query.summary=SELECT users" AT_CLIENT
 			"\n",
 	},
@@ -862,9 +862,8 @@ static const struct conversation conversations[] = {
 				CLIENT("\12\0\0\0\27\4\0\0\0\0\1\0\0\0"),
 				SERVER(ROWS_OLD),
 			},
-		.spans =
-			"EXECUTE 192.0.2.2:7777 client db.system.name=mysql db.operation.name=EXECUTE" AT_CLIENT
-			"\n",
+		.spans = "EXECUTE client db.system.name=mysql db.operation.name=EXECUTE" AT_CLIENT
+			 "\n",
 	},
 	{
 		.name = "join at the login",
@@ -965,9 +964,10 @@ static const struct conversation conversations[] = {
 				CLIENT("\12\0\0\0\27M\0\0\0\0\1\0\0\0"),
 				SERVER("+\0\0\1\377\333\4#HY000Unknown prepared statement handler"),
 			},
-		.spans = "EXECUTE shop client error " MYSQL
-			 "db.operation.name=EXECUTE db.response.status_code=1243" AT_CLIENT
-			 " error.type=1243\n",
+		.spans =
+			"EXECUTE shop client error " MYSQL
+			"db.operation.name=EXECUTE db.response.status_code=1243 error.type=1243" AT_CLIENT
+			"\n",
 	},
 };
 

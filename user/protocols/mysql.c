@@ -10,6 +10,7 @@
 #include "user/protocols/mysql_wire.h"
 #include "user/protocols/protocol.h"
 #include "user/protocols/sql.h"
+#include "user/protocols/sql_semconv.h"
 
 #define PORT 3306
 #define STATEMENT_MAX 3584 /* of a statement's text */
@@ -791,102 +792,11 @@ static void resync(void *state, enum sender sender)
 	s->resynced = true;
 }
 
-/* --- spans ------------------------------------------------------------------------------------ */
-
-static struct slice str_of(const struct attrs *attrs, struct slice key)
-{
-	const struct attr *attr = attrs_get(attrs, key);
-
-	return attr && attr->type == ATTR_STRING ? attr->str : SLICE("");
-}
-
-static void put(struct description *out, struct slice s)
-{
-	size_t n = slice_first(s, sizeof(out->text) - out->text_len).n;
-
-	if (n)
-		memcpy(out->text + out->text_len, s.p, n);
-	out->text_len += n;
-}
-
-static void put_port(struct description *out, uint16_t port)
-{
-	char digits[5], *p = digits + sizeof(digits);
-
-	do
-		*--p = (char)('0' + port % 10);
-	while (port /= 10);
-	put(out, SLICE(":"));
-	put(out, slice_of(p, (size_t)(digits + sizeof(digits) - p)));
-}
-
-/* The operation and what it is for: a table, a database, else the server. */
-static struct slice name_of(const struct exchange_view *x, struct description *out)
-{
-	struct slice summary = str_of(x->request, SLICE("db.query.summary"));
-	struct slice operation = str_of(x->request, SLICE("db.operation.name"));
-	struct slice table = str_of(x->request, SLICE("db.collection.name"));
-	struct slice db = str_of(x->request, SLICE("db.namespace"));
-	size_t start = out->text_len;
-
-	if (summary.n)
-		return summary;
-	if (operation.n) {
-		put(out, operation);
-		put(out, SLICE(" "));
-	}
-	if (table.n || db.n) {
-		put(out, table.n ? table : db);
-	} else {
-		put(out, x->server_address);
-		if (!x->unix_socket)
-			put_port(out, x->server_port);
-	}
-	return slice_of(out->text + start, out->text_len - start);
-}
-
-static void add_ends(const struct exchange_view *x, struct attrs *attrs)
-{
-	bool client = x->side == SIDE_CLIENT;
-	struct slice peer = client ? x->server_address : x->client_address;
-	uint16_t peer_port = client ? x->server_port : x->client_port;
-
-	add(attrs, SLICE("server.address"), x->server_address);
-	if (x->server_port && x->server_port != PORT)
-		attrs_add_int(attrs, SLICE("server.port"), x->server_port);
-	if (!client) {
-		add(attrs, SLICE("client.address"), x->client_address);
-		if (x->client_port)
-			attrs_add_int(attrs, SLICE("client.port"), x->client_port);
-	}
-	add(attrs, SLICE("network.peer.address"), peer);
-	if (peer_port)
-		attrs_add_int(attrs, SLICE("network.peer.port"), peer_port);
-}
-
 static void describe(const struct exchange_view *x, struct description *out)
 {
-	static const char status[] = "db.response.status_code";
-	struct slice code = str_of(x->response, slice_str(status));
-	struct slice error = x->failure;
+	const struct attr *system = attrs_get(x->request, SLICE("db.system.name"));
 
-	out->text_len = out->items_cnt = 0;
-	out->route_path = SLICE("");
-	/* A refusal is the server's word, but the client's call that failed. */
-	out->kind = x->side == SIDE_CLIENT ? KIND_CLIENT : KIND_SERVER;
-	out->operation = name_of(x, out);
-	for (uint16_t i = 0; i < x->request->cnt; i++)
-		if (x->request->v[i].type == ATTR_STRING)
-			add(&out->attrs, x->request->v[i].key, x->request->v[i].str);
-	if (code.n)
-		add(&out->attrs, slice_str(status), code);
-	else
-		code = str_of(x->request, slice_str(status));
-	if (!error.n)
-		error = code;
-	add_ends(x, &out->attrs);
-	add(&out->attrs, SLICE("error.type"), error);
-	out->error = error.n > 0;
+	sql_describe(x, system ? system->str : SLICE("mysql"), PORT, out);
 }
 
 /* --- the protocol ----------------------------------------------------------------------------- */

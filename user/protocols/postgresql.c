@@ -12,6 +12,7 @@
 #include "user/protocols/postgresql_wire.h"
 #include "user/protocols/protocol.h"
 #include "user/protocols/sql.h"
+#include "user/protocols/sql_semconv.h"
 
 #define DEFAULT_PORT 5432
 #define STARTUP_KEEP 1024
@@ -532,89 +533,9 @@ static void resync(void *state, enum sender sender)
 		pg->answer = ANSWER_NONE;
 }
 
-/* --- spans ------------------------------------------------------------------------------------ */
-
-static struct slice str_of(const struct attrs *attrs, struct slice key)
-{
-	const struct attr *attr = attrs_get(attrs, key);
-
-	return attr && attr->type == ATTR_STRING ? attr->str : SLICE("");
-}
-
-static struct slice either(const struct exchange_view *x, struct slice key)
-{
-	struct slice value = str_of(x->response, key);
-
-	return value.n ? value : str_of(x->request, key);
-}
-
-static void add_port(struct attrs *attrs, struct slice key, uint16_t port)
-{
-	if (port)
-		attrs_add_int(attrs, key, port);
-}
-
-static void add_ends(const struct exchange_view *x, struct attrs *attrs)
-{
-	bool client = x->side == SIDE_CLIENT;
-
-	add_str(attrs, SLICE("server.address"), x->server_address);
-	add_port(attrs, SLICE("server.port"), x->server_port == DEFAULT_PORT ? 0 : x->server_port);
-	if (!client) {
-		add_str(attrs, SLICE("client.address"), x->client_address);
-		add_port(attrs, SLICE("client.port"), x->client_port);
-	}
-	add_str(attrs, SLICE("network.peer.address"),
-		client ? x->server_address : x->client_address);
-	add_port(attrs, SLICE("network.peer.port"), client ? x->server_port : x->client_port);
-	attrs_add_str(attrs, SLICE("network.transport"),
-		      x->unix_socket ? SLICE("unix") : SLICE("tcp"));
-}
-
-/* The summary, else `{operation} {namespace}` or one of both, else the system. */
-static struct slice name_of(const struct exchange_view *x, struct slice operation,
-			    struct description *out)
-{
-	struct slice summary = str_of(x->request, SLICE("db.query.summary"));
-	struct slice target = str_of(x->request, SLICE("db.namespace"));
-	char *to = out->text + out->text_len, *p = to;
-
-	if (summary.n)
-		return summary;
-	if (!operation.n)
-		return target.n ? target : SLICE("postgresql");
-	if (!target.n || operation.n + 1 + target.n > DESCRIPTION_TEXT_MAX - out->text_len)
-		return operation;
-	p = mempcpy(p, operation.p, operation.n);
-	*p++ = ' ';
-	p = mempcpy(p, target.p, target.n);
-	out->text_len += (size_t)(p - to);
-	return slice_of(to, (size_t)(p - to));
-}
-
 static void describe(const struct exchange_view *x, struct description *out)
 {
-	struct attrs *attrs = &out->attrs;
-	struct slice operation = either(x, SLICE("db.operation.name"));
-	struct slice status = either(x, SLICE("db.response.status_code"));
-	struct slice error = status.n ? status : x->failure;
-	const struct attr *rows = attrs_get(x->response, SLICE("db.response.returned_rows"));
-
-	out->text_len = out->items_cnt = 0;
-	out->kind = KIND_OF_SIDE;
-	out->route_path = SLICE("");
-	out->operation = name_of(x, operation, out);
-	out->error = error.n > 0;
-	attrs_add_str(attrs, SLICE("db.system.name"), SLICE("postgresql"));
-	add_str(attrs, SLICE("db.namespace"), str_of(x->request, SLICE("db.namespace")));
-	add_str(attrs, SLICE("db.query.text"), str_of(x->request, SLICE("db.query.text")));
-	add_str(attrs, SLICE("db.query.summary"), str_of(x->request, SLICE("db.query.summary")));
-	add_str(attrs, SLICE("db.operation.name"), operation);
-	add_str(attrs, SLICE("db.response.status_code"), status);
-	if (rows)
-		attrs_add_int(attrs, rows->key, rows->num);
-	add_str(attrs, SLICE("error.type"), error);
-	add_ends(x, attrs);
+	sql_describe(x, SLICE("postgresql"), DEFAULT_PORT, out);
 }
 
 /* --- the protocol ----------------------------------------------------------------------------- */
