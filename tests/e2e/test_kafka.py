@@ -321,6 +321,7 @@ def test_attach_in_mid_connection(tracing, broker):
             assert broker.produce(topic, [(b"x", number)], producer) == 1
             reader.read(1)
             if number == 5:
+                time.sleep(0.2)  # until the next fetch is under way
                 AdminClient(broker.settings).list_topics(timeout=10)
     del producer
     spans = finish(trace)
