@@ -24,7 +24,7 @@ group.initial.rebalance.delay.ms=0
 offsets.topic.num.partitions=1
 offsets.topic.replication.factor=1
 """
-LOAD = 20000
+LOAD = 10000
 
 
 def traceparent(number):
