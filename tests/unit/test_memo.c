@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/* Texts kept by name: found again, replaced, forgotten, and never more than there is room for. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>

@@ -817,7 +817,8 @@ static const struct frame_shape shape = {
 	.length_max = HEADER_SZ + PAYLOAD_MAX,
 	.keep = 64,
 	.keep_more = HEADER_SZ + WANTED_TEXT,
-	.kept = {1ull << PACKET_OK, 0, 0, 1ull << (PACKET_EOF - 192) | 1ull << (PACKET_ERROR - 192)},
+	.kept = {1ull << PACKET_OK, 0, 0,
+		 1ull << (PACKET_EOF - 192) | 1ull << (PACKET_ERROR - 192)},
 	.kept_more = {0xffffffff, 0, 0, 1ull << (COM_STMT_BULK_EXECUTE - 192)},
 };
 

@@ -64,7 +64,8 @@ static char *put_text(char *at, const char *key, const char *value, uint32_t pad
 	uint32_t n = (uint32_t)strlen(value);
 
 	*at++ = 2;
-	at = stpcpy(at, key) + 1;
+	memcpy(at, key, strlen(key) + 1);
+	at += strlen(key) + 1;
 	put32(at, n + pad + 1);
 	memcpy(at + 4, value, n);
 	memset(at + 4 + n, 'x', pad);
@@ -188,8 +189,7 @@ static void *serve(void *arg)
 	uint32_t id, answers = 0;
 
 	while ((id = receive(end)))
-		send_all(end, out,
-			 write_message(out, ++answers, id, draw(end, padding / 16 + 1)));
+		send_all(end, out, write_message(out, ++answers, id, draw(end, padding / 16 + 1)));
 	close(end->fd);
 	return NULL;
 }

@@ -109,7 +109,7 @@ int main(int argc, char **argv)
 	if (argc != 5)
 		return 2;
 	way = argv[3];
-	cnt = atoi(argv[4]);
+	cnt = (int)strtol(argv[4], NULL, 10);
 	if (inet_pton(AF_INET, argv[1], &in->sin_addr) == 1) {
 		in->sin_family = AF_INET;
 		server_len = sizeof(*in);
@@ -117,7 +117,7 @@ int main(int argc, char **argv)
 		in6->sin6_family = AF_INET6;
 		server_len = sizeof(*in6);
 	}
-	in->sin_port = htons((unsigned short)atoi(argv[2]));
+	in->sin_port = htons((unsigned short)strtol(argv[2], NULL, 10));
 	fd = open_socket(strcmp(way, "sendto") != 0);
 	for (int i = 0; i < cnt; i += strcmp(way, "mmsg") == 0 ? BATCH : 1) {
 		if (strcmp(way, "mmsg") == 0) {
