@@ -25,7 +25,10 @@ def run(*command, cwd, **more):
 
 
 def flags(name):
-    return run("make", "-s", "--eval", f"show: ; @echo $({name})", "show", cwd=ROOT).split()
+    """A variable of the Makefile."""
+    alone = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
+    return run("make", "-s", "--eval", f"show: ; @echo $({name})", "show", cwd=ROOT,
+               env=alone).split()
 
 
 @pytest.fixture
