@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The two ends of a connection on one host: when they are one trace, and when they must not be. */
 #include "tests/unit/flow_rig.h"
+#include "user/flow/join.h"
 
 #define GET(path) "GET " path " HTTP/1.1\r\nHost: app\r\n\r\n"
 #define OK_EMPTY "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
@@ -490,6 +491,79 @@ static void test_lost_parent(void **state)
 	rig_finish(rig);
 }
 
+/* --- nobody answers -------------------------------------------------------------------------- */
+
+static void say(struct end *end, enum sender sender, const char *text)
+{
+	pass(end, sender, text);
+	end->rig->made++;
+}
+
+static void check_one_way(const struct seen *from, const struct seen *to)
+{
+	assert_memory_equal(&from->trace_id, &to->trace_id, sizeof(from->trace_id));
+	assert_memory_equal(&from->span_id, &to->parent_id, sizeof(from->span_id));
+	assert_string_equal(to->method, "socket");
+	check_root(from);
+}
+
+/* Whoever sends, and whichever end's record comes first. */
+static void test_one_way(void **state)
+{
+	(void)state;
+	for (int client_first = 0; client_first < 2; client_first++) {
+		struct rig *rig = rig_new(NULL);
+		struct end client, server, *first = &client, *second = &server;
+
+		ends_new(rig, &client, &server);
+		if (!client_first) {
+			first = &server;
+			second = &client;
+		}
+		for (int n = 0; n < 3; n++) {
+			say(first, FROM_CLIENT, "PUB a 1\r\nx\r\n");
+			rig_wait(rig, MS);
+			say(second, FROM_CLIENT, "PUB a 1\r\nx\r\n");
+			say(first, FROM_SERVER, "MSG a 1 1\r\nx\r\n");
+			rig_wait(rig, MS);
+			say(second, FROM_SERVER, "MSG a 1 1\r\nx\r\n");
+		}
+		check_spans(rig, 12);
+		for (uint32_t n = 0; n < 3; n++) {
+			/* The broker is the producer of what it delivers. */
+			bool mine = span_of(rig, SPAN_PRODUCER, 2 * n)->pid == CLIENT_PROCESS;
+			const struct seen *published = span_of(rig, SPAN_PRODUCER, 2 * n + !mine);
+			const struct seen *delivered = span_of(rig, SPAN_PRODUCER, 2 * n + mine);
+
+			check_one_way(published, span_of(rig, SPAN_SERVER, n));
+			check_one_way(delivered, span_of(rig, SPAN_CONSUMER, n));
+		}
+		rig_finish(rig);
+	}
+}
+
+/* The other end never comes: in the end nothing waits for it any longer. */
+static void test_one_way_alone(void **state)
+{
+	(void)state;
+	for (int role = ROLE_CLIENT; role <= ROLE_SERVER; role++) {
+		struct rig *rig = rig_new(NULL);
+		struct end end = end_new(rig, role);
+
+		for (uint32_t n = 0; n < JOIN_MISSES; n++) {
+			say(&end, FROM_CLIENT, "PUB a 1\r\nx\r\n");
+			rig_wait(rig, 40 * MS);
+			assert_int_equal(rig->spans_cnt, n);
+			rig_wait(rig, 20 * MS);
+			assert_int_equal(rig->spans_cnt, n + 1);
+		}
+		say(&end, FROM_CLIENT, "PUB a 1\r\nx\r\n");
+		rig_wait(rig, MS);
+		assert_int_equal(rig->spans_cnt, JOIN_MISSES + 1);
+		rig_finish(rig);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -503,6 +577,8 @@ int main(void)
 		cmocka_unit_test(test_ambiguous),
 		cmocka_unit_test(test_faithful),
 		cmocka_unit_test(test_pipelined),
+		cmocka_unit_test(test_one_way),
+		cmocka_unit_test(test_one_way_alone),
 		cmocka_unit_test(test_unix_joined_late),
 		cmocka_unit_test(test_unix_ends),
 		cmocka_unit_test(test_unix_own_peer),

@@ -89,6 +89,7 @@ struct conn {
 	bool gapped;	    /* bytes were missed; counts only what may have been among them */
 	struct slice label; /* what it is, where it is known but not parsed ("tls"); static */
 	bool closed;	    /* goes when the last held exchange has gone */
+	uint8_t missed_cnt; /* one-way exchanges whose other end did not come, up to JOIN_MISSES */
 	uint32_t held_cnt;  /* completed exchanges that wait in the join */
 	void *state;	    /* the protocol's */
 };

@@ -152,6 +152,7 @@ static bool parse(struct flow *flow, struct conn *conn, struct slice bytes, bool
 static void check_peer(struct flow *flow, struct exchange *x)
 {
 	if (x->parent_method == PARENT_SOCKET && x->peer_port != x->remote_port) {
+		x->joined = false;
 		x->parent_method = PARENT_NONE;
 		x->parent_id = (struct span_id){{0}};
 		x->trace_id = id_source__trace_id(&flow->ids_source);

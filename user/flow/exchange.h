@@ -53,6 +53,7 @@ struct exchange {
 	bool uncertain; /* bytes were missed since it began: its answer may have been among them */
 	bool session;	/* it is the connection itself, see protocol.conclude */
 	bool request_done, responded, abandoned, held;
+	bool joined;	      /* its other end was found */
 	bool sampled;	      /* a CPU sample named it */
 	bool text_cut;	      /* not all of the messages' text could be kept */
 	struct slice failure; /* error.type when there is no whole response; static */

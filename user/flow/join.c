@@ -80,12 +80,14 @@ static void link_ends(struct exchange *client, struct exchange *server)
 {
 	client->peer = server;
 	server->peer = client;
+	client->joined = server->joined = true;
 	server->peer_port = client->conn->about.local_port;
 	if (!client->conn->datagrams) {
 		client->conn->peer_cookie = server->conn->about.cookie;
 		server->conn->peer_cookie = client->conn->about.cookie;
 	}
-	server->conn->peer_absent = false;
+	client->conn->peer_absent = server->conn->peer_absent = false;
+	client->conn->missed_cnt = server->conn->missed_cnt = 0;
 	/* What the server has read must have left the client by then. */
 	if (client->start_ns > server->start_ns)
 		client->start_ns = server->start_ns;
@@ -149,8 +151,8 @@ void join__leave(struct join *join, struct exchange *x)
 
 bool join__should_hold(const struct join *join, const struct exchange *x)
 {
-	return x->parent_method == PARENT_NONE && !conn_began(x) && !x->conn->peer_absent &&
-	       join->held_cnt < JOIN_HELD_MAX;
+	return x->parent_method == PARENT_NONE && !x->joined && (x->oneway || !conn_began(x)) &&
+	       !x->conn->peer_absent && join->held_cnt < JOIN_HELD_MAX;
 }
 
 void join__hold(struct join *join, struct exchange *x)
@@ -165,20 +167,32 @@ void join__hold(struct join *join, struct exchange *x)
 	join->held_cnt++;
 }
 
+/*
+ * Nobody came: later ones need not wait. Of one-way exchanges many may pass before both ends of a
+ * connection that is older than the tracer are seen.
+ */
+static void note_missed(const struct exchange *x)
+{
+	struct conn *conn = x->conn;
+
+	if (conn->peer_cookie || conn->datagrams)
+		return;
+	if (!x->oneway || ++conn->missed_cnt == JOIN_MISSES)
+		conn->peer_absent = true;
+}
+
 struct exchange *join__release(struct join *join, uint64_t now_ns)
 {
 	struct exchange *x = join->held_first;
 
-	if (!x || (x->parent_method == PARENT_NONE && now_ns < x->end_ns + JOIN_HOLD_NS))
+	if (!x || (!x->joined && now_ns < x->end_ns + JOIN_HOLD_NS))
 		return NULL;
 	join->held_first = x->held_next;
 	if (!join->held_first)
 		join->held_last = NULL;
 	join->held_cnt--;
 	x->held = false;
-	/* Nobody came for a first request: later ones need not wait. */
-	if (x->parent_method == PARENT_NONE && !x->conn->peer_cookie && !x->conn->datagrams &&
-	    now_ns != JOIN_RELEASE_ALL)
-		x->conn->peer_absent = true;
+	if (!x->joined && now_ns != JOIN_RELEASE_ALL)
+		note_missed(x);
 	return x;
 }

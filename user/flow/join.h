@@ -11,8 +11,9 @@
  * "Client" here is the end that began the exchange, which for a delivery is the connection's server.
  *
  * Either end's record may come first: the client's hook runs after its packets left. So both ends
- * wait in one table by sequence number, and a server's exchange that completes without having
- * found its client is held a moment before it becomes a root.
+ * wait in one table by sequence number. A server's exchange that completes without having found its
+ * client is held a moment before it becomes a root; so is a client's that nobody answers, which is
+ * complete before the server can have read it.
  */
 #ifndef SONDE_FLOW_JOIN_H
 #define SONDE_FLOW_JOIN_H
@@ -22,6 +23,7 @@
 #define JOIN_BUCKETS 4096
 #define JOIN_HOLD_NS 50000000ull
 #define JOIN_HELD_MAX 2048
+#define JOIN_MISSES 200
 #define JOIN_RELEASE_ALL UINT64_MAX /* for join__release: none shall wait any longer */
 
 struct join {
@@ -36,7 +38,7 @@ void join__enter(struct join *join, struct exchange *x);
 void join__disown(struct exchange *x);
 /* Takes it out, in whatever state. */
 void join__leave(struct join *join, struct exchange *x);
-/* True if x, a completed server exchange, should wait for its client's record. */
+/* True if x, a completed exchange, should wait for the other end's record. */
 bool join__should_hold(const struct join *join, const struct exchange *x);
 void join__hold(struct join *join, struct exchange *x);
 /* The next held exchange that need not wait any longer, or NULL; it has left the queue. */
