@@ -13,6 +13,7 @@
 	" network.peer.port=40000 network.transport=tcp"
 #define OP(name) " messaging.system=nats messaging.operation.name=" name
 #define SEND OP("publish") " messaging.operation.type=send"
+#define FETCH OP("fetch") " messaging.operation.type=receive"
 #define PUSH OP("deliver") " messaging.operation.type=process"
 #define TO(name) " messaging.destination.name=" name
 #define LIKE(name) " messaging.destination.template=" name
@@ -118,7 +119,7 @@ static const struct conversation conversations[] = {
 				CLIENT("PUB $JS.ACK.S.c.1.1.1.9.0 4\r\n+ACK\r\n"),
 				SERVER("HMSG _INBOX.p 1 28 28\r\nNATS/1.0 404 No Messages\r\n\r\n\r\n"),
 			},
-		.transcript = "> oneway skip=4" SEND TO("$JS.API.CONSUMER.MSG.NEXT.S.c") SIZE(
+		.transcript = "> oneway skip=4" FETCH TO("$JS.API.CONSUMER.MSG.NEXT.S.c") SIZE(
 			2) "\n"
 			   "< oneway from-server skip=3" PUSH TO("orders.1") LIKE("orders.*") SIZE(
 				   1) "\n"

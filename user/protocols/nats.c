@@ -22,6 +22,7 @@
 #define PAYLOAD_MAX (64ull * 1024 * 1024) /* what a server can be told to accept at most */
 
 #define SYSTEM SLICE("nats")
+#define JETSTREAM SLICE("$JS.API.")
 
 enum verb {
 	VERB_INFO,
@@ -257,11 +258,17 @@ static bool contains(struct slice s, struct slice part)
 	return s.n && memmem(s.p, s.n, part.p, part.n);
 }
 
+/* Of JetStream: what comes of it, any number of messages, is addressed to the inbox. */
+static bool asks_for_next(struct slice subject)
+{
+	return slice_starts_with(subject, JETSTREAM) &&
+	       contains(subject, SLICE(".CONSUMER.MSG.NEXT."));
+}
+
 /* The id of the exchange that a message with this reply subject begins; 0 if it is none. */
 static uint64_t begin_request(struct nats_state *state, const struct message *m)
 {
-	if (!slice_starts_with(m->reply, SLICE("_INBOX.")) ||
-	    contains(m->subject, SLICE(".CONSUMER.MSG.NEXT.")))
+	if (!slice_starts_with(m->reply, SLICE("_INBOX.")) || asks_for_next(m->subject))
 		return 0;
 	if (state->pending_cnt == PENDING_MAX) {
 		/* Without a single answer in all that time, those that wait will get none. */
@@ -353,16 +360,19 @@ static void add_payload(struct msg *msg, const struct message *m, const struct h
 static void fill_published(struct nats_state *state, const struct message *m,
 			   const struct headers *h, struct msg *msg)
 {
-	bool settles = slice_starts_with(m->subject, SLICE("$JS.ACK."));
+	bool jetstream = slice_starts_with(m->subject, JETSTREAM);
 
 	msg->id = begin_request(state, m);
 	msg->kind = msg->id ? MSG_REQUEST : MSG_ONEWAY;
 	msg->traceparent = h->traceparent;
 	msg->tracestate = h->tracestate;
-	if (settles)
+	if (slice_starts_with(m->subject, SLICE("$JS.ACK.")))
 		add_operation(msg, MESSAGING_SETTLE, SLICE("settle"));
+	else if (asks_for_next(m->subject))
+		add_operation(msg, MESSAGING_RECEIVE, SLICE("fetch"));
 	else
-		add_operation(msg, MESSAGING_SEND, msg->id ? SLICE("request") : SLICE("publish"));
+		add_operation(msg, jetstream ? MESSAGING_OTHER : MESSAGING_SEND,
+			      msg->id ? SLICE("request") : SLICE("publish"));
 	add_subject(msg, m->subject, SLICE(""));
 	add_payload(msg, m, h);
 }
