@@ -71,10 +71,19 @@ static __always_inline void read_unix(struct record_connection *c, struct sock *
 		c->peer_cookie = peer_cookie(peer, typed);
 }
 
-/* A port that was bound explicitly is a listener's, and its accepted sockets inherit the mark. */
-static __always_inline bool port_was_bound(struct sock *sk)
+/*
+ * What accepting leaves behind and connecting does not: where multicast would be sent, which is the
+ * interface that the connection's first packet came from. (An accepted socket does not inherit the
+ * mark of a bound port, and clients may bind theirs.)
+ */
+static __always_inline bool was_accepted(struct sock *sk, __u16 family)
 {
-	return BPF_CORE_READ_BITFIELD_PROBED(sk, sk_userlocks) & 8; /* SOCK_BINDPORT_LOCK */
+	struct inet_sock *inet = (struct inet_sock *)sk;
+
+	if (BPF_CORE_READ(inet, mc_index))
+		return true;
+	return family == FAMILY_INET6 && bpf_core_field_exists(inet->pinet6) &&
+	       BPF_CORE_READ(inet, pinet6, mcast_oif);
 }
 
 static __always_inline bool other_end_is_own(const struct record_connection *c)
@@ -119,7 +128,7 @@ static __noinline void announce_connection(struct scratch *s, struct sock *sk,
 		read_unix(c, sk, typed);
 	} else {
 		read_inet(c, sk, typed);
-		if (c->role == ROLE_UNKNOWN && port_was_bound(sk))
+		if (c->role == ROLE_UNKNOWN && was_accepted(sk, c->family))
 			c->role = ROLE_SERVER_LIKELY;
 	}
 	conn->role = c->role;
@@ -166,6 +175,8 @@ static __always_inline void take_verdict(struct connection_state *conn, struct s
 	if (!verdict)
 		return;
 	conn->copy_op = verdict->copy_op;
+	if (verdict->copy_turn > conn->copy_turn) /* the turn may go on for ever */
+		conn->turn_left += verdict->copy_turn - conn->copy_turn;
 	conn->copy_turn = verdict->copy_turn;
 	conn->ignored = verdict->ignore;
 	take_shape(conn, verdict);

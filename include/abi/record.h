@@ -139,7 +139,7 @@ enum role {
 	ROLE_UNKNOWN = 0,
 	ROLE_CLIENT = 1,	/* seen to connect */
 	ROLE_SERVER = 2,	/* seen to be accepted */
-	ROLE_SERVER_LIKELY = 3, /* older than the tracer; its local port was bound explicitly */
+	ROLE_SERVER_LIKELY = 3, /* older than the tracer; it looks accepted */
 };
 
 /* Linux's own numbers. */

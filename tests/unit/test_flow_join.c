@@ -564,6 +564,31 @@ static void test_one_way_alone(void **state)
 	}
 }
 
+/* A conversation that looks the same from both ends, on a connection that is older than the tracer. */
+static void test_symmetric(void **state)
+{
+	static const char publish[] = "\x32\x07\0\1a\0\2hi", ack[] = "\x40\2\0\2";
+	struct rig *rig = rig_new(NULL);
+	struct end client, server;
+
+	(void)state;
+	ends_new(rig, &client, &server);
+	client.about.fresh = server.about.fresh = 0;
+	client.about.role = ROLE_UNKNOWN;
+	server.about.role = ROLE_SERVER_LIKELY;
+	for (uint32_t n = 0; n < 3; n++) {
+		end_op(&client, true, publish, sizeof(publish) - 1);
+		end_op(&server, false, publish, sizeof(publish) - 1);
+		end_op(&server, true, ack, sizeof(ack) - 1);
+		end_op(&client, false, ack, sizeof(ack) - 1);
+		rig->made += 2;
+		check_spans(rig, 2 * n + 2);
+		assert_string_equal(span_of(rig, SPAN_PRODUCER, n)->name, "publish a");
+		check_child(span_of(rig, SPAN_SERVER, n), span_of(rig, SPAN_PRODUCER, n));
+	}
+	rig_finish(rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -577,6 +602,7 @@ int main(void)
 		cmocka_unit_test(test_ambiguous),
 		cmocka_unit_test(test_faithful),
 		cmocka_unit_test(test_pipelined),
+		cmocka_unit_test(test_symmetric),
 		cmocka_unit_test(test_one_way),
 		cmocka_unit_test(test_one_way_alone),
 		cmocka_unit_test(test_unix_joined_late),

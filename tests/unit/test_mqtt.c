@@ -315,6 +315,14 @@ static const struct detect_case detections[] = {
 	 SLICE("\x82\x08\x00\x01\x00\x03"
 	       "a/b\x01")},
 	{FROM_SERVER, DETECT_LIKELY, SLICE("\x40\x02\x00\x02")},
+	{FROM_SERVER, DETECT_YES,
+	 SLICE("\x30\x05\x00\x03"
+	       "a/b"
+	       "\x30\x05\x00\x03"
+	       "a/b"
+	       "\x40\x02\x00\x02"
+	       "\x30\x05\x00\x03"
+	       "a/b")},
 	{FROM_CLIENT, DETECT_MORE, SLICE("\xc0\x00")},
 	{FROM_CLIENT, DETECT_NO, SLICE("\x10\x12\x00\x04MQTX\x04\x02\x00\x3c")},
 	{FROM_CLIENT, DETECT_NO, SLICE("\x10\x12\x00\x04MQTT\x07\x02\x00\x3c")},

@@ -148,16 +148,29 @@ static bool wait_for_more(struct stream *stream, struct slice bytes, const struc
 	return true;
 }
 
+/*
+ * What was found if this end is the server, and if it is the client. Where it is the
+ * same from both ends, what the kernel thinks decides.
+ */
+static const struct protocol *choose(const struct conn *conn, const struct protocol *found[2],
+				     enum role *role)
+{
+	bool client = found[1] && (!found[0] || conn->role != ROLE_SERVER_LIKELY);
+
+	if (found[0] && found[1] && found[0] != found[1])
+		return NULL;
+	*role = client ? ROLE_CLIENT : ROLE_SERVER;
+	return found[client];
+}
+
 /* Notes what is thought of the bytes of this direction, and tells what follows from that of both. */
 static const struct protocol *decide(struct conn *conn, struct slice bytes, bool send,
 				     enum role *role)
 {
 	enum role roles[] = {ROLE_SERVER, ROLE_CLIENT};
-	const struct protocol *likely = NULL;
-	int likely_cnt = 0;
+	const struct protocol *certain[2] = {NULL}, *likely[2] = {NULL};
 
 	for (int i = 0; i < 2; i++) {
-		const struct protocol *found;
 		struct opinion opinion;
 
 		if (is_certain(conn->role) && conn->role != roles[i])
@@ -165,17 +178,10 @@ static const struct protocol *decide(struct conn *conn, struct slice bytes, bool
 		opinion = ask_all(sender_if(roles[i], send), bytes);
 		conn->likely[i][send] = opinion.likely;
 		conn->possible[i][send] = opinion.possible;
-		found = only_one(opinion.certain);
-		if (!found && (found = only_one(conn->likely[i][0] & conn->likely[i][1]))) {
-			likely = found;
-			likely_cnt++;
-			*role = roles[i];
-		} else if (found) {
-			*role = roles[i];
-			return found;
-		}
+		certain[i] = only_one(opinion.certain);
+		likely[i] = only_one(conn->likely[i][0] & conn->likely[i][1]);
 	}
-	return likely_cnt == 1 ? likely : NULL;
+	return choose(conn, certain, role) ?: choose(conn, likely, role);
 }
 
 /* What waited in the other direction, if this protocol's, came first. */

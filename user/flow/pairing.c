@@ -14,6 +14,7 @@
 #define VERDICT_AFTER 8 /* exchanges before copying is narrowed */
 #define COPY_MIN 512u
 #define PIPELINED_TURN (1024u * 1024)
+#define ENDLESS_TURN UINT32_MAX
 
 static void tell_copy(struct flow *flow, struct conn *conn, uint32_t copy_op, uint32_t copy_turn)
 {
@@ -24,14 +25,18 @@ static void tell_copy(struct flow *flow, struct conn *conn, uint32_t copy_op, ui
 	flow->options.verdict(flow->options.ctx, conn->about.cookie, &conn->verdict);
 }
 
-/* Copies of each operation what a head needs; of pipelined connections, all there is room for. */
+/*
+ * Copies of each operation what a head needs; of pipelined connections, all there is room for; where
+ * one end may speak for ever, such as who publishes, for ever.
+ */
 static void adapt_copying(struct flow *flow, struct conn *conn)
 {
+	const struct protocol *protocol = conn->protocol;
 	uint32_t want = COPY_MIN;
 
-	if (conn->pipelined || conn->protocol->by_id || conn->protocol->shape ||
-	    conn->protocol->conclude) {
-		tell_copy(flow, conn, COPY_MAX, PIPELINED_TURN);
+	if (conn->pipelined || protocol->by_id || protocol->shape || protocol->conclude) {
+		tell_copy(flow, conn, COPY_MAX,
+			  protocol->by_id && !protocol->shape ? ENDLESS_TURN : PIPELINED_TURN);
 		return;
 	}
 	if (conn->done_cnt < VERDICT_AFTER)

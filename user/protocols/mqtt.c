@@ -14,6 +14,7 @@
 #define HEAD_MAX 4096		/* bytes of a packet that are looked at */
 #define CONNECT_ID (1ull << 16) /* beyond all packet identifiers */
 #define FIRST_ERROR 0x80
+#define CERTAIN_CNT 4 /* packets in a row that are nothing else */
 
 #define SYSTEM SLICE("mqtt")
 
@@ -708,9 +709,11 @@ static bool is_plausible(const struct packet *p)
 	}
 }
 
+/* One packet may look like something else; some in a row do not. */
 static enum detect detect(enum sender sender, struct slice head)
 {
 	enum detect so_far = DETECT_MORE;
+	unsigned int likely_cnt = 0;
 
 	while (head.n) {
 		struct packet p;
@@ -728,7 +731,7 @@ static enum detect detect(enum sender sender, struct slice head)
 		if (found == DETECT_NO)
 			return DETECT_NO;
 		if (found == DETECT_LIKELY && p.type != PINGREQ && p.type != PINGRESP)
-			so_far = DETECT_LIKELY;
+			so_far = ++likely_cnt < CERTAIN_CNT ? DETECT_LIKELY : DETECT_YES;
 		if (head.n - p.head_len < p.len)
 			break;
 		head = slice_after(head, p.head_len + (size_t)p.len);
