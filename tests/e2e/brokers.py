@@ -9,7 +9,8 @@ from traced import wait_for
 MOSQUITTO = """
 listener %(port)d 127.0.0.1
 allow_anonymous true
-acl_file %(dir)s/acl
+acl_file %(dir)s/mosquitto.acl
+password_file %(dir)s/mosquitto.users
 persistence false
 max_queued_messages 0
 max_inflight_messages 0
@@ -60,6 +61,8 @@ class Mosquitto(Broker):
 
     def make_command(self, tmp_path):
         self.file("acl", MOSQUITTO_ACL)
+        subprocess.run(["mosquitto_passwd", "-b", "-c", f"{self.directory}/mosquitto.users",
+                        "app", "right"], check=True, stdin=subprocess.DEVNULL)
         return ["mosquitto", "-c", f"{self.directory}/mosquitto.conf"]
 
 

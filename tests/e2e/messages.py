@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What spans must be there for what a client of a broker did, at both ends of its connections."""
+import collections
+
+TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+TRACEPARENT = f"00-{TRACE}-{PARENT}-01"
+
+# What one end knows alone, or tells from its point of view.
+OWN = ("messaging.operation.type", "network.peer.port", "network.peer.address",
+       "sonde.parent.method")
+
+
+def called(*names, times=1):
+    """Kinds and names of the spans of calls."""
+    return collections.Counter({(kind, name): times * names.count(name) for name in names
+                                for kind in ("CLIENT", "SERVER")})
+
+
+def published(*names, times=1):
+    return collections.Counter({(kind, name): times * names.count(name) for name in names
+                                for kind in ("PRODUCER", "SERVER")})
+
+
+def delivered(*names, times=1):
+    return collections.Counter({(kind, name): times * names.count(name) for name in names
+                                for kind in ("PRODUCER", "CONSUMER")})
+
+
+def told(spans):
+    return collections.Counter((s["kind"], s["name"]) for s in spans)
+
+
+def named(spans, name, kind=None):
+    return [s for s in spans if s["name"] == name and kind in (None, s["kind"])]
+
+
+def check_told(trace, *expected):
+    """Stops the trace: nothing is lost, and these are the spans, no more and no less. Returns them."""
+    trace.stop()
+    assert trace.account.lost == 0, trace.account
+    total = sum(expected, collections.Counter())
+    assert told(trace.spans) == total, (told(trace.spans) - total, total - told(trace.spans),
+                                        trace.account)
+    return trace.spans
+
+
+def check_ends(spans):
+    """Each span is one end of a pair: a root with its child at the other end, which tells the same,
+    or both have the parent that the message names."""
+    children, ids = {}, {s["spanId"]: s for s in spans}
+    outside = collections.Counter()
+    for span in spans:
+        if span["parentSpanId"] in ids:
+            assert span["attributes"]["sonde.parent.method"] == "socket"
+            assert span["parentSpanId"] not in children
+            children[span["parentSpanId"]] = span
+        elif span["parentSpanId"]:
+            assert (span["traceId"], span["parentSpanId"]) == (TRACE, PARENT), span
+            assert span["attributes"]["sonde.parent.method"] == "header"
+            outside[span["name"]] += 1
+    for root in spans:
+        if root["parentSpanId"]:
+            continue
+        assert root["spanId"] in children, f"no other end of {root}"
+        child = children[root["spanId"]]
+        assert (child["name"], child["traceId"]) == (root["name"], root["traceId"])
+        for key in (root["attributes"].keys() | child["attributes"].keys()) - set(OWN):
+            assert root["attributes"].get(key) == child["attributes"].get(key), (key, root, child)
+        assert child["status"] == root["status"]
+    assert all(count % 2 == 0 for count in outside.values()), outside
+
+
+def check_full_speed(trace, operations):
+    """Stops the trace: spans + lost = operations, at both ends."""
+    trace.stop()
+    assert abs(trace.account.spans + trace.account.lost - 2 * operations) <= operations / 500, \
+        (operations, trace.account)
+    assert trace.account.lost <= operations / 500, trace.account
+
+
+def links(span):
+    return [(link["traceId"], link["spanId"]) for link in span.get("links", [])]
+
+
+def column(spans, key):
+    return [s["attributes"].get(key) for s in sorted(spans, key=lambda s: s["startTimeUnixNano"])]
