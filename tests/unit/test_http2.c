@@ -793,6 +793,12 @@ static const struct detect_case detections[] = {
 	{FROM_CLIENT, DETECT_NO, SLICE(HEADER("\0\x02", "\x01", "\x45", "\x03") "\x83\x86")},
 	{FROM_CLIENT, DETECT_NO, SLICE(HEADER("\0\x02", "\x01", "\x0d", "\x03") "\x07\x86")},
 	{FROM_CLIENT, DETECT_MORE, SLICE("\0\0\x03\x01\x05\0")},
+	/* An ORIGIN after the settings. */
+	{FROM_SERVER, DETECT_LIKELY,
+	 SLICE(HEADER("\0\0", "\x04", "\0", "\0") HEADER("\0\x02", "\x0c", "\0", "\0") "\0")},
+	{FROM_SERVER, DETECT_NO, SLICE(HEADER("\0\x02", "\x0c", "\0", "\0") "\0\0")},
+	{FROM_SERVER, DETECT_NO,
+	 SLICE(HEADER("\0\0", "\x04", "\0", "\0") HEADER("\0\x02", "\x0c", "\1", "\0") "\0")},
 	/* A response. */
 	{FROM_SERVER, DETECT_YES, SLICE(HEADER("\0\x02", "\x01", "\x04", "\x03") "\x88\xbe")},
 	{FROM_SERVER, DETECT_YES,

@@ -637,6 +637,13 @@ static bool is_usual(const struct frame *frame, enum sender sender)
 		frame->type == FRAME_WINDOW_UPDATE || frame->type == FRAME_PRIORITY);
 }
 
+/* ALTSVC, ORIGIN and PRIORITY_UPDATE, which are no beginning. */
+static bool is_extension(const struct frame *frame)
+{
+	return (frame->type == 0x0a || frame->type == 0x0c || frame->type == 0x10) &&
+	       !frame->flags && frame->len <= FRAME_MAX - HEADER_SZ;
+}
+
 /* The identifiers of settings that are registered. */
 static bool are_settings(struct slice payload)
 {
@@ -682,7 +689,11 @@ static enum detect detect_frame(enum sender sender, struct slice bytes, bool fir
 {
 	struct slice payload = slice_after(bytes, HEADER_SZ);
 
-	if (!read_frame(bytes, sender, frame) || !is_usual(frame, sender))
+	if (!read_frame(bytes, sender, frame))
+		return DETECT_NO;
+	if (!first && is_extension(frame))
+		return DETECT_LIKELY;
+	if (!is_usual(frame, sender))
 		return DETECT_NO;
 	payload = slice_first(payload, frame->len);
 	switch (frame->type) {
@@ -713,7 +724,7 @@ static bool is_start(enum sender sender, struct slice head)
 	for (char stream = 0; stream < 2; stream++) {
 		header[HEADER_SZ - 1] = stream;
 		if (read_frame(slice_of(header, sizeof(header)), sender, &frame) &&
-		    is_usual(&frame, sender))
+		    (is_usual(&frame, sender) || is_extension(&frame)))
 			return true;
 	}
 	return false;
