@@ -752,6 +752,9 @@ static const struct detect_case detections[] = {
 	{FROM_SERVER, DETECT_LIKELY, SLICE(AUTH_OK)},
 	{FROM_SERVER, DETECT_LIKELY, SLICE(PARSED BOUND)},
 	{FROM_SERVER, DETECT_MORE, SLICE("S")}, /* to SSLRequest */
+	{FROM_CLIENT, DETECT_LIKELY, SLICE("p\0\0\0\13secret\0")},
+	{FROM_CLIENT, DETECT_LIKELY, SLICE("p\0\0\0\33SCRAM-SHA-256\0\0\0\0\5n,,n=")},
+	{FROM_SERVER, DETECT_YES, SLICE("A\0\0\0\21\0\0\0\7jobs\0new\0")},
 
 	{FROM_CLIENT, DETECT_NO, SLICE(READY)},
 	{FROM_SERVER, DETECT_NO, SLICE(QUERY_SELECT)},
@@ -767,6 +770,9 @@ static const struct detect_case detections[] = {
 	{FROM_CLIENT, DETECT_NO, SLICE("\x16\3\1\2\0\1\0\1\xfc\3\3")},
 	{FROM_CLIENT, DETECT_NO, SLICE("SSH-2.0-OpenSSH_9.2p1\r\n")},
 	{FROM_SERVER, DETECT_NO, SLICE("J\0\0\0\n8.0.36\0\10\0\0\0abcdefgh\0")},
+	/* MongoDB: OP_MSG of 112 bytes, OP_REPLY of 65 */
+	{FROM_CLIENT, DETECT_NO, SLICE("p\0\0\0\14\0\0\0\7\0\0\0\xdd")},
+	{FROM_SERVER, DETECT_NO, SLICE("A\0\0\0\11\0\0\0\1\0")},
 	/* MySQL: 81 bytes, of which the header looks like a Query's; and 80, like a Parse's */
 	{FROM_CLIENT, DETECT_NO, SLICE("Q\0\0\0\3SELECT something")},
 	{FROM_CLIENT, DETECT_NO, SLICE("Q\0\0\0\26SELECT a, b FROM t WHERE c = ?")},
@@ -798,7 +804,7 @@ static void test_long_statement(void **unused)
 	struct conversation c = {.turns = {CLIENT(""), SERVER(DONE_SELECT READY)}};
 
 	(void)unused;
-	memset(query + 33, 'x', sizeof(query) - 35);
+	memset(query + 32, 'x', sizeof(query) - 34);
 	query[sizeof(query) - 2] = '\'';
 	c.name = "long statement";
 	c.turns[0].bytes = slice_of(query, sizeof(query));

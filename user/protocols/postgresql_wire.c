@@ -164,6 +164,15 @@ static bool take_values(struct slice *s)
 	return true;
 }
 
+/* A password, or a message of SASL: text to the end, or to the zero behind a mechanism's name. */
+static bool is_password(struct slice body)
+{
+	ptrdiff_t end = slice_find(body, '\0');
+	struct slice text = end < 0 ? body : slice_first(body, (size_t)end);
+
+	return text.n && is_text(text);
+}
+
 static enum fit fits_client(char type, struct slice body)
 {
 	struct slice rest = body;
@@ -189,8 +198,10 @@ static enum fit fits_client(char type, struct slice body)
 		       take_texts(&rest, 1) && !rest.n;
 		break;
 	case 'f':
-	case 'p':
 		fits = body.n > 0;
+		break;
+	case 'p':
+		fits = is_password(body);
 		break;
 	}
 	return !fits ? FIT_NO : strong ? FIT_STRONG : FIT_WEAK;
@@ -228,6 +239,10 @@ static enum fit fits_server(char type, struct slice body)
 	case 'E':
 	case 'N':
 		fits = strong = is_error(body);
+		break;
+	case 'A':
+		rest = slice_after(body, 4);
+		fits = strong = body.n > 6 && take_texts(&rest, 2) && !rest.n;
 		break;
 	case 'R':
 		fits = body.n >= 4 && pg_get32(body) <= 12;
