@@ -174,7 +174,7 @@ static enum detect detect_response(uint32_t sz, struct wire w, struct slice head
 {
 	int32_t correlation_id = wire_i32(&w);
 
-	if (sz < RESPONSE_HEADER_SZ || correlation_id < 0)
+	if (sz < RESPONSE_HEADER_SZ + 2 || correlation_id < 0) /* no answer is empty */
 		return DETECT_NO;
 	return detect_whole(sz, head);
 }
