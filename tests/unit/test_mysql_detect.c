@@ -46,6 +46,7 @@ static const struct detect_case detections[] = {
 	LIKELY(SERVER, "\5\0\0\1\376\0\0\2\0"),
 	MORE(CLIENT, "\12\0\0\0\27\7\0\0"),
 	MORE(SERVER, "\1\0\0\1\1"),
+	MORE(CLIENT, "Q\0\0\0\26COPY t FROM STDIN"), /* PostgreSQL's, as it happens */
 	/* Not a command, not its length, not what it holds. */
 	NO(CLIENT, "\1\0\0\0\0"),
 	NO(CLIENT, "\4\0\0\0\16abc"),

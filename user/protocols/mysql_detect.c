@@ -5,6 +5,8 @@
  */
 #include "user/protocols/mysql_wire.h"
 
+#define SHORT_LEN 256 /* of packets that are copied whole */
+
 #define COMMAND(NAME, ANSWER, MIN, MAX)                                                        \
 	{                                                                                      \
 		.name = SLICE(NAME), .answer = ANSWER_##ANSWER, .len_min = MIN, .len_max = MAX \
@@ -102,7 +104,10 @@ static enum detect detect_statement(const struct packet *p)
 	if (text.n && !((text.p[0] | 0x20) >= 'a' && (text.p[0] | 0x20) <= 'z') &&
 	    !memchr("(/-#", text.p[0], 4))
 		return DETECT_NO;
-	return p->body.n < p->len && text.n < 8 ? DETECT_MORE : DETECT_LIKELY;
+	/* A short one is not cut by copying: its rest comes, and tells it from PostgreSQL's. */
+	if (p->body.n < p->len && (text.n < 8 || p->len < SHORT_LEN))
+		return DETECT_MORE;
+	return DETECT_LIKELY;
 }
 
 static enum detect detect_prepared(const struct packet *p)
