@@ -324,6 +324,7 @@ static const struct detect_case detections[] = {
 	       "\x30\x05\x00\x03"
 	       "a/b")},
 	{FROM_CLIENT, DETECT_MORE, SLICE("\xc0\x00")},
+	{FROM_CLIENT, DETECT_MORE, SLICE("\xe0\x00")},
 	{FROM_CLIENT, DETECT_NO, SLICE("\x10\x12\x00\x04MQTX\x04\x02\x00\x3c")},
 	{FROM_CLIENT, DETECT_NO, SLICE("\x10\x12\x00\x04MQTT\x07\x02\x00\x3c")},
 	{FROM_SERVER, DETECT_NO, SLICE("\xc0\x00")},

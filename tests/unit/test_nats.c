@@ -155,7 +155,7 @@ static const struct conversation conversations[] = {
 	{
 		.name = "tls",
 		.turns = {SERVER("INFO {\"server_id\":\"N\",\"tls_required\":true}\r\n")},
-		.transcript = "< none upgrade\n",
+		.transcript = "< none upgrade upgrade=tls\n",
 	},
 	{
 		.name = "cut payload",

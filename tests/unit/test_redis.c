@@ -500,6 +500,7 @@ static const struct detect_case detections[] = {
 	       "8.0.36")},
 	{FROM_SERVER, DETECT_NO, SLICE("HTTP/1.1 200 OK\r\n")},
 	{FROM_SERVER, DETECT_NO, SLICE("VALUE k 0 5\r\n")},
+	{FROM_SERVER, DETECT_NO, SLICE("-ERR 'Unknown Protocol Operation'\r\n")},
 	{FROM_SERVER, DETECT_NO, SLICE("220 mail.example ESMTP\r\n")},
 	{FROM_SERVER, DETECT_NO, SLICE("PONG\r\n")},
 	{FROM_SERVER, DETECT_NO, SLICE("\x15\x03\x03\x00\x02")},

@@ -709,6 +709,12 @@ static bool is_plausible(const struct packet *p)
 	}
 }
 
+/* Its two bytes are the length of something in many protocols. */
+static bool is_everyones(enum type type)
+{
+	return type == PINGREQ || type == PINGRESP || type == DISCONNECT;
+}
+
 /* One packet may look like something else; some in a row do not. */
 static enum detect detect(enum sender sender, struct slice head)
 {
@@ -730,7 +736,7 @@ static enum detect detect(enum sender sender, struct slice head)
 			found = is_plausible(&p) ? DETECT_LIKELY : DETECT_NO;
 		if (found == DETECT_NO)
 			return DETECT_NO;
-		if (found == DETECT_LIKELY && p.type != PINGREQ && p.type != PINGRESP)
+		if (found == DETECT_LIKELY && !is_everyones(p.type))
 			so_far = ++likely_cnt < CERTAIN_CNT ? DETECT_LIKELY : DETECT_YES;
 		if (head.n - p.head_len < p.len)
 			break;

@@ -491,8 +491,10 @@ static void fill_subscription(struct msg *msg, const struct line *line)
 /* With TLS, the server greets in the clear and then both go on in TLS. */
 static void take_info(struct nats_state *state, struct slice info, struct msg *msg)
 {
-	if (!state->informed && contains(info, SLICE("\"tls_required\":true")))
+	if (!state->informed && contains(info, SLICE("\"tls_required\":true"))) {
 		msg->flags |= MESSAGE_UPGRADE;
+		msg->upgrade = SLICE("tls");
+	}
 	state->informed = true;
 }
 

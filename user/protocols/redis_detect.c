@@ -104,7 +104,9 @@ static bool is_line_of(char type, struct slice text)
 	size_t n = 0;
 
 	switch (type) {
-	case '-':
+	case '-': /* what NATS has to complain about is in quotes */
+		if (slice_starts_with(text, SLICE("ERR '")) && text.p[text.n - 1] == '\'')
+			return false;
 		while (n < text.n && text.p[n] != ' ')
 			n++;
 		return resp_is_word(slice_first(text, n));
