@@ -154,6 +154,14 @@ int conn_table__set_protocol(struct conn_table *table, struct conn *conn,
 	return 0;
 }
 
+void conn_table__drop_head(struct conn_table *table, struct stream *stream)
+{
+	table->heads_sz -= stream->head_cap;
+	free(stream->head);
+	stream->head = NULL;
+	stream->head_len = stream->head_cap = 0;
+}
+
 void conn_table__remove(struct conn_table *table, struct conn *conn)
 {
 	struct conn **at = bucket_of(table, conn->about.cookie);
@@ -164,5 +172,7 @@ void conn_table__remove(struct conn_table *table, struct conn *conn)
 	lru_unlink(table, conn);
 	table->cnt--;
 	conn_table__set_protocol(table, conn, NULL);
+	conn_table__drop_head(table, &conn->streams[FROM_CLIENT]);
+	conn_table__drop_head(table, &conn->streams[FROM_SERVER]);
 	free_conn(conn);
 }

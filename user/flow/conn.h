@@ -11,6 +11,7 @@
 #include "user/flow/exchange.h"
 
 #define STREAM_HEAD_MAX (64u * 1024)
+#define CONN_HEADS_MAX (32u * 1024 * 1024)  /* all that begins a message and waits for the rest */
 #define CONN_STATES_MAX (32u * 1024 * 1024) /* bytes of all protocols' states together */
 
 /*
@@ -98,7 +99,7 @@ struct conn_table {
 	struct conn **buckets;
 	uint32_t buckets_cnt; /* a power of two */
 	uint32_t cnt, max_cnt;
-	size_t states_sz;
+	size_t states_sz, heads_sz;
 	struct conn *lru_first, *lru_last; /* first = least recently used */
 };
 
@@ -116,6 +117,9 @@ void conn_table__remove(struct conn_table *table, struct conn *conn);
 
 /* IPv4 addresses in IPv6 sockets become IPv4: the other end may well be an IPv4 socket. */
 void connection_unmap_ipv4(struct record_connection *about);
+
+/* Frees what waits in the stream. */
+void conn_table__drop_head(struct conn_table *table, struct stream *stream);
 
 /* From here on it speaks that protocol (NULL: none yet), whose state is cleared. 0 or -ENOMEM. */
 int conn_table__set_protocol(struct conn_table *table, struct conn *conn,

@@ -138,10 +138,11 @@ static bool accept_as(struct flow *flow, struct conn *conn, const struct protoco
 }
 
 /* Lets the bytes wait for more. False if none will come, or there is no room. */
-static bool wait_for_more(struct stream *stream, struct slice bytes, const struct record_op *op)
+static bool wait_for_more(struct flow *flow, struct conn *conn, struct stream *stream,
+			  struct slice bytes, const struct record_op *op)
 {
 	if (op->head.size - sizeof(*op) < op->len ||
-	    (!stream->head_len && !stream_stash(stream, bytes)))
+	    (!stream->head_len && !stream_stash(flow, conn, stream, bytes)))
 		return false;
 	stream->started = true;
 	stream->next_off = op->off + op->len;
@@ -223,7 +224,7 @@ static void keep_looking(struct flow *flow, struct conn *conn, struct stream *st
 	}
 	conn->detect_tries += first_of_turn;
 	last_try = conn->detect_tries >= (conn->about.fresh ? TRIES_FRESH : TRIES_OLD);
-	if (!last_try && possible && wait_for_more(stream, bytes, op))
+	if (!last_try && possible && wait_for_more(flow, conn, stream, bytes, op))
 		return;
 	if (!last_try && likely) { /* what it was is lost, but not what it told */
 		forget(stream);
@@ -256,7 +257,7 @@ bool detect_protocol(struct flow *flow, struct conn *conn, struct slice bytes,
 		return false;
 	if (!waited)
 		stream_mark_head(stream, &origin, bytes.p);
-	if (waited && !stream_stash(stream, bytes))
+	if (waited && !stream_stash(flow, conn, stream, bytes))
 		forget_direction(conn, stream, send);
 	else
 		view = waited ? slice_of(stream->head, stream->head_len) : bytes;

@@ -83,7 +83,7 @@ void stream_turn_ended(struct flow *flow, struct conn *conn, enum sender sender)
 /* The sender will send no more. */
 void stream_closed(struct flow *flow, struct conn *conn, enum sender sender);
 /* Keeps the beginning of a message until the rest comes. False when it has become too long. */
-bool stream_stash(struct stream *stream, struct slice bytes);
+bool stream_stash(struct flow *flow, struct conn *conn, struct stream *stream, struct slice bytes);
 /* Notes where and when the message that begins at that payload byte began. */
 void stream_mark_head(struct stream *stream, const struct origin *origin, const char *at);
 /* Forgets what is in progress; parsing starts again with the sender's next turn. */

@@ -192,21 +192,68 @@ static void malformed(struct flow *flow, struct conn *conn, enum sender sender)
 	stream_lose(flow, conn, sender);
 }
 
-bool stream_stash(struct stream *stream, struct slice bytes)
+/* What waits there waits in vain: it was seen, and there is no room for it. */
+static void lose_head(struct flow *flow, struct conn *conn, enum sender sender)
+{
+	if (!conn->protocol) {
+		conn->streams[sender].started = false;
+		return;
+	}
+	account_add(ACCOUNT_GAPS, 1);
+	if (sender == FROM_CLIENT && !conn->streams[sender].in_message)
+		pair_request_missed(conn, ACCOUNT_LOST_MEMORY);
+	pair_broken(flow, conn, ACCOUNT_LOST_MEMORY);
+	stream_lose(flow, conn, sender);
+}
+
+/*
+ * Makes room for heads: first where none waits, then where nothing has passed for longest. More than is
+ * needed now, so that it is seldom done.
+ */
+static void reclaim_heads(struct flow *flow, const struct conn *except)
+{
+	struct conn_table *table = &flow->conns;
+
+	for (int pass = 0; pass < 2; pass++)
+		for (struct conn *conn = table->lru_first; conn; conn = conn->lru_next)
+			for (int sender = FROM_CLIENT; sender <= FROM_SERVER; sender++) {
+				struct stream *stream = &conn->streams[sender];
+
+				if (table->heads_sz <= CONN_HEADS_MAX / 4 * 3)
+					return;
+				if (conn == except || !stream->head || (!pass && stream->head_len))
+					continue;
+				if (stream->head_len)
+					lose_head(flow, conn, (enum sender)sender);
+				conn_table__drop_head(table, stream);
+			}
+}
+
+static bool grow_head(struct flow *flow, struct conn *conn, struct stream *stream, uint32_t need)
+{
+	struct conn_table *table = &flow->conns;
+	uint32_t cap = need < 1024 ? 1024 : need * 2;
+	char *grown;
+
+	cap = cap < STREAM_HEAD_MAX ? cap : STREAM_HEAD_MAX;
+	if (table->heads_sz + cap > CONN_HEADS_MAX)
+		reclaim_heads(flow, conn);
+	grown = realloc(stream->head, cap);
+	if (!grown)
+		return false;
+	table->heads_sz += cap - stream->head_cap;
+	stream->head = grown;
+	stream->head_cap = cap;
+	return true;
+}
+
+bool stream_stash(struct flow *flow, struct conn *conn, struct stream *stream, struct slice bytes)
 {
 	uint32_t need = stream->head_len + (uint32_t)bytes.n;
 
-	if (need > STREAM_HEAD_MAX)
+	if (need > STREAM_HEAD_MAX ||
+	    (need > stream->head_cap && !grow_head(flow, conn, stream, need)))
 		return false;
-	if (need > stream->head_cap) {
-		uint32_t cap = need < 1024 ? 1024 : need * 2;
-		char *grown = realloc(stream->head, cap);
-
-		if (!grown)
-			return false;
-		stream->head = grown;
-		stream->head_cap = cap;
-	}
 	memcpy(stream->head + stream->head_len, bytes.p, bytes.n);
 	stream->head_len = need;
 	return true;
@@ -277,7 +324,7 @@ static struct slice parse_one(struct flow *flow, struct conn *conn, enum sender 
 	ssize_t n;
 
 	if (waited) {
-		if (!stream_stash(stream, bytes)) {
+		if (!stream_stash(flow, conn, stream, bytes)) {
 			cut_head(flow, conn, sender);
 			return SLICE("");
 		}
@@ -287,7 +334,7 @@ static struct slice parse_one(struct flow *flow, struct conn *conn, enum sender 
 	if (n == 0) {
 		if (sender == FROM_CLIENT && !stream->in_message)
 			conn->asked = ASKED_UNSEEN;
-		if (!waited && !stream_stash(stream, bytes))
+		if (!waited && !stream_stash(flow, conn, stream, bytes))
 			malformed(flow, conn, sender);
 		return SLICE("");
 	}
@@ -358,6 +405,7 @@ void stream_resume(struct flow *flow, struct conn *conn, enum sender sender)
 		.tid = stream->head_tid,
 	};
 
+	flow->conns.heads_sz -= stream->head_cap; /* it is this call's from here on */
 	stream->head = NULL;
 	stream->head_len = stream->head_cap = 0;
 	stream_bytes(flow, conn, sender, waited, &origin);
