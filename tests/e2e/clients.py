@@ -95,4 +95,34 @@ def paced(address, paths, connections, rate, seconds):
     return json.loads(done.stdout)
 
 
+def h2load(url, requests, connections, streams, rate=0):
+    """Requests over HTTP/2 by prior knowledge, so many streams at once in each connection; rate is
+    per second and connection, 0: full speed. Returns how many h2load counted as answered."""
+    command = ["h2load", "-n", str(requests), "-c", str(connections), "-m", str(streams),
+               *(["--rps", str(rate)] if rate else []), url]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120,
+                          stdin=subprocess.DEVNULL)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return int(re.search(r"(\d+) succeeded", done.stdout)[1])
+
+
+GRPC = {"go": lambda: [go_program("grpc")],
+        "python": lambda: [sys.executable, str(WORKLOADS / "grpc_peer.py")]}
+
+
+def grpc_client(language, port, plan, gate=False):
+    """Starts a client on a plan of calls; with a gate, all but the first wait for a line."""
+    return subprocess.Popen([*GRPC[language](), "client", f"127.0.0.1:{port}", json.dumps(plan),
+                             *(["gate"] if gate else [])], stdin=subprocess.PIPE,
+                            stdout=subprocess.PIPE, text=True, env=environment())
+
+
+def grpc_calls(language, port, plan):
+    """Makes these calls; for each {method, status} as the client knows it."""
+    process = grpc_client(language, port, plan)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    return [json.loads(line) for line in out.splitlines()]
+
+
 ALL = {"curl": curl_client, "requests": requests_client, "go": go_client, "node": node_client}

@@ -31,7 +31,7 @@ http {
     uwsgi_temp_path %(dir)s/uwsgi;
     scgi_temp_path %(dir)s/scgi;
     server {
-        listen 127.0.0.1:%(port)d;
+        listen 127.0.0.1:%(port)d%(listen_more)s;
         root %(dir)s/html;
         location /items/ { return 200 "$uri"; }
         location /fail { return 500; }
@@ -51,7 +51,8 @@ http {
 
 
 def go_program(name):
-    """Builds a Go workload, once for each state of its source."""
+    """Builds a Go workload, once for each state of its source. It may be a module of its own."""
+    module = WORKLOADS / name if (WORKLOADS / name / "go.mod").exists() else WORKLOADS
     source = b"".join(p.read_bytes() for p in
                       [WORKLOADS / "go.mod", *sorted((WORKLOADS / name).iterdir())])
     cache = subprocess.run([ROOT / "tools/cache-dir"], check=True, text=True,
@@ -59,8 +60,8 @@ def go_program(name):
     built = pathlib.Path(cache) / f"workload-{name}-{hashlib.sha256(source).hexdigest()[:12]}" / name
     if not built.exists():
         built.parent.mkdir(exist_ok=True)
-        subprocess.run([ROOT / "tools/go", "build", "-o", built, f"./{name}"], check=True,
-                       cwd=WORKLOADS, stdin=subprocess.DEVNULL)
+        subprocess.run([ROOT / "tools/go", "build", "-o", built, WORKLOADS / name], check=True,
+                       cwd=module, stdin=subprocess.DEVNULL)
     return str(built)
 
 
@@ -133,6 +134,7 @@ class GoServer(Server):
 class Nginx(Server):
     service = "nginx"
     workers = 1
+    listen_more = ""
 
     def make_command(self, tmp_path):
         directory = tmp_path / f"nginx-{next(unique)}"
@@ -145,7 +147,7 @@ class Nginx(Server):
         self.fixed_port, self.status_port = free_port(), free_port()
         (directory / "nginx.conf").write_text(NGINX % {
             "dir": directory, "port": self.fixed_port, "status_port": self.status_port,
-            "workers": self.workers})
+            "workers": self.workers, "listen_more": self.listen_more})
         return ["nginx", "-p", str(directory), "-c", str(directory / "nginx.conf"),
                 "-e", str(directory / "error.log")]
 
@@ -166,6 +168,40 @@ class Nginx(Server):
 
 class NginxPair(Nginx):
     workers = 2
+
+
+class NginxHttp2(Nginx):
+    """HTTP/2 by prior knowledge."""
+    listen_more = " http2"
+
+
+class Nghttpd(Server):
+    service = "nghttpd"
+
+    def make_command(self, tmp_path):
+        directory = tmp_path / f"nghttpd-{next(unique)}"
+        directory.mkdir()
+        (directory / "small").write_text("x" * 612)
+        self.fixed_port = free_port()
+        return ["nghttpd", "--no-tls", "-a", "127.0.0.1", "-d", str(directory),
+                str(self.fixed_port)]
+
+    def wait_ready(self):
+        self.port = self.fixed_port
+        wait_for(lambda: accepts(self.port) or self.process.poll() is not None, "nghttpd to listen")
+        assert self.process.poll() is None, self.log.read_text()
+
+
+class GrpcGo(Server):
+    service = "grpc"
+
+    def make_command(self, tmp_path):
+        return [go_program("grpc"), "server"]
+
+
+class GrpcPython(Server):
+    command = [sys.executable, str(WORKLOADS / "grpc_peer.py"), "server"]
+    service = "grpc_peer"
 
 
 ALL = {"nginx": Nginx, "python": PythonServer, "go": GoServer, "node": NodeServer}
