@@ -273,6 +273,16 @@ static __always_inline __u32 copy_body(struct scratch *s, struct frames_work *w,
 	return now;
 }
 
+static __always_inline void note_begun(struct frames_work *w, const struct frame_shape *shape,
+				       __u32 had)
+{
+	if (!shape->begins ||
+	    w->walk.header[shape->type_at & (FRAME_HEADER_MAX - 1)] != shape->begins)
+		return;
+	w->walk.last_begun.off = w->off + w->pos - had;
+	__builtin_memcpy(w->walk.last_begun.header, w->walk.header, FRAME_HEADER_MAX);
+}
+
 /* At a frame's header, or the rest of one. */
 __noinline int begin_frame(__u32 left)
 {
@@ -317,6 +327,7 @@ __noinline int begin_frame(__u32 left)
 		w->broken = 1;
 		return 1;
 	}
+	note_begun(w, shape, had);
 	w->walk.keep_left = 0;
 	keep = keep_of_frame(s, w, shape, at, had, total, left, &n);
 	rest = total - had - n;
@@ -454,7 +465,8 @@ static __noinline int walk_op(struct scratch *s, struct connection_state *conn)
 	w->shape = conn->shape - 1;
 	w->dry = walk->mode == WALK_NONE || (walk->mode == WALK_TENTATIVE && w->want == w->len);
 	w->first = !!(w->bits & WALK_NEW_TURN);
-	w->broken = walk->mode == WALK_NONE;
+	/* What passed unseen may have held the beginning of a frame. */
+	w->broken = walk->mode == WALK_NONE || w->off > walk->next;
 	if (w->broken)
 		;
 	else if (!w->buffer.base_len &&

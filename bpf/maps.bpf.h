@@ -46,6 +46,7 @@ struct frame_walk {
 	__u8 mode;	 /* enum walk_mode */
 	__u8 generation;
 	__u8 waited; /* operations since it should begin */
+	struct begun_frame last_begun;
 };
 
 struct connection_state {
@@ -118,6 +119,12 @@ struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 8 * 1024 * 1024);
 } records SEC(".maps") __weak;
+
+/* Ends that did not fit: without them, what was lost at last would not be known. Read after records. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 128 * 1024);
+} late_ends SEC(".maps") __weak;
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -214,9 +214,13 @@ static __noinline void emit_end(struct scratch *s, struct connection_state *conn
 	e.tx_off = conn->tx_off;
 	e.reason = reason;
 	e.error = error;
-	if (emit(s, &e, sizeof(e))) {
+	e.last_begun[0] = conn->walks[0].last_begun;
+	e.last_begun[1] = conn->walks[1].last_begun;
+	if (write_record(s, &e, sizeof(e)) || bpf_ringbuf_output(&late_ends, &e, sizeof(e), 0) == 0) {
 		conn->ended |= 1 << reason;
 		conn->tail_off = 0;
+	} else {
+		s->counts.ring_full++;
 	}
 }
 

@@ -11,6 +11,7 @@
 
 #ifndef __VMLINUX_H__
 #include <linux/types.h>
+#include <stddef.h>
 #endif
 
 #define RECORD_VERSION 2
@@ -121,6 +122,12 @@ enum end_reason {
 	END_ERROR = 4,	  /* an operation failed; error tells how */
 };
 
+/* The last frame of the type frame_shape.begins: where it began, and its header. */
+struct begun_frame {
+	__u64 off;
+	__u8 header[16]; /* the first bytes of it are the shape's header_sz */
+};
+
 struct record_end {
 	struct record_head head;
 	__u64 cookie;
@@ -132,7 +139,11 @@ struct record_end {
 	__u16 error;	      /* positive errno, for END_ERROR */
 	__u8 tail_direction;
 	__u8 reserved[3];
+	/* Of what follows, older recordings have nothing. */
+	struct begun_frame last_begun[2]; /* by enum record_direction; zero: none was walked over */
 };
+
+#define RECORD_END_MIN offsetof(struct record_end, last_begun)
 
 /* How sure the kernel side is of connection.role. */
 enum role {

@@ -26,6 +26,7 @@
 #define RING_MIN (2 * RING_PER_CPU)
 #define RING_MAX (4 * RING_PER_CPU)
 #define LINKS_MAX 32
+#define DRAIN_MAX (512u * 1024) /* bytes; then verdicts and time-outs have their turn */
 
 struct capture {
 	struct tracer_bpf *bpf;
@@ -39,6 +40,8 @@ struct capture {
 	int cpus;
 	unsigned int uses; /* of the probes: USE_ bits */
 	bool verdicts_pending;
+	size_t drain_left; /* bytes that the drain in progress may still take */
+	bool undrained;	   /* the last one left some behind */
 	struct capture_options options;
 };
 
@@ -52,7 +55,9 @@ static int take_record(void *ctx, void *bytes, size_t len)
 		capture->options.record(capture->options.ctx, bytes);
 	else
 		account_add(ACCOUNT_RECORDS_INVALID, 1);
-	return 0;
+	capture->undrained = len > capture->drain_left;
+	capture->drain_left -= capture->undrained ? capture->drain_left : len;
+	return capture->undrained ? -EINTR : 0;
 }
 
 /*
@@ -148,11 +153,16 @@ static int open_ring(struct capture *capture)
 	size_t value_sz = (bpf_map__value_size(capture->bpf->maps.scratches) + 7u) & ~7u;
 	long page = sysconf(_SC_PAGESIZE);
 	void *mapped;
+	int err;
 
 	capture->ring = ring_buffer__new(bpf_map__fd(capture->bpf->maps.records), take_record,
 					 capture, NULL);
 	if (!capture->ring)
 		return -errno;
+	err = ring_buffer__add(capture->ring, bpf_map__fd(capture->bpf->maps.late_ends),
+			       take_record, capture);
+	if (err)
+		return err;
 	capture->scratches_sz =
 		(value_sz * scratches_cnt(capture) + (size_t)page - 1) & ~((size_t)page - 1);
 	mapped = mmap(NULL, capture->scratches_sz, PROT_READ, MAP_SHARED,
@@ -314,12 +324,16 @@ void capture__free(struct capture *capture)
 
 int capture__drain(struct capture *capture, int timeout_ms)
 {
-	int n = ring_buffer__poll(capture->ring, timeout_ms);
+	int n = 0;
 
+	capture->drain_left = timeout_ms ? DRAIN_MAX : ring_sz(capture);
+	if (!capture->undrained)
+		n = ring_buffer__poll(capture->ring, timeout_ms);
 	if (n < 0 && n != -EINTR)
 		return n;
+	capture->undrained = false;
 	n = ring_buffer__consume(capture->ring);
-	return n < 0 ? n : 0;
+	return n < 0 && n != -EINTR ? n : 0;
 }
 
 void capture__flush_tails(struct capture *capture)

@@ -40,7 +40,10 @@ void capture__free(struct capture *capture);
 int capture__retarget(struct capture *capture, const struct targets *targets,
 		      char why[CAPTURE_WHY_SZ]);
 
-/* Waits until the ring fills or the time is over, then delivers all records. 0 or negative errno. */
+/*
+ * Waits until the ring fills or the time is over, then delivers records; without a time-out all that
+ * there are, else so many that verdicts and time-outs do not wait long. 0 or negative errno.
+ */
 int capture__drain(struct capture *capture, int timeout_ms);
 /* Has the kernel write records for tails that it kept silent about. */
 void capture__flush_tails(struct capture *capture);

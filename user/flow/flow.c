@@ -344,11 +344,11 @@ static void take_bytes(struct flow *flow, struct conn *conn, enum sender sender,
 	stream_unseen(flow, conn, sender, op->len - bytes.n, op->time_ns);
 }
 
-/* Only pieces are told from now on, and what is silent holds no frame that matters; or no longer. */
+/* Does the walk go on from here, so that what is silent holds no frame that matters? */
 static void note_walk(struct conn *conn, enum sender sender, const struct record_op *op)
 {
-	conn->streams[sender].walked = op->head.kind == RECORD_FRAMES &&
-				       !(op->head.flags & (FRAMES_WHOLE | FRAMES_BROKEN));
+	conn->streams[sender].walked =
+		op->head.kind == RECORD_FRAMES && frames_walked(conn, op);
 }
 
 static void take_op(struct flow *flow, const struct record_op *op)
@@ -411,17 +411,19 @@ static void note_tail(struct flow *flow, const struct record_op *record)
 /* Bytes that passed before the end but in no record: those records did not fit the ring. */
 static void take_rest(struct flow *flow, struct conn *conn, const struct record_end *record)
 {
-	for (int send = 0; send <= 1; send++) {
+	for (int send = 0; send <= 1 && conn->protocol; send++) {
 		enum sender sender = sender_of(conn, send);
 		struct stream *stream = &conn->streams[sender];
 		uint64_t off = send ? record->tx_off : record->rx_off;
+		uint64_t n = off - stream->next_off;
 
-		if (conn->protocol && stream->started && off > stream->next_off) {
-			uint64_t n = off - stream->next_off;
-
-			stream->next_off = off;
-			pass_silently(flow, conn, sender, n, record->time_ns);
-		}
+		if (stream->started && off <= stream->next_off)
+			continue;
+		if (stream->started)
+			stream_missed(flow, conn, sender, n, record->time_ns);
+		stream->next_off = off;
+		if (record->head.size == sizeof(*record))
+			frames_end_missed(flow, conn, sender, &record->last_begun[send]);
 	}
 }
 

@@ -52,6 +52,12 @@ static bool is_agreed(const struct conn *conn, const struct record_op *op)
 	return conn->verdict.agreed[!!(op->head.flags & OP_SEND)] == frames_end_of(op).generation;
 }
 
+bool frames_walked(const struct conn *conn, const struct record_op *op)
+{
+	return frames_end_of(op).next_frame != ~0ull &&
+	       (!(op->head.flags & FRAMES_WHOLE) || is_agreed(conn, op));
+}
+
 /*
  * Is the next frame where the parser expects it? Pieces do not tell, as frames that do not matter may
  * follow them: there it is enough that the walk began right, and that its frames made sense.
@@ -156,6 +162,26 @@ static void take_pieces(struct flow *flow, struct conn *conn, enum sender sender
 		stream_unseen(flow, conn, sender, op->len - pos, op->time_ns);
 	else
 		stream_walked(flow, conn, sender, op->len - pos, op->time_ns);
+}
+
+void frames_end_missed(struct flow *flow, struct conn *conn, enum sender sender,
+		       const struct begun_frame *last)
+{
+	struct stream *stream = &conn->streams[sender];
+	const struct origin origin = {
+		.p = (const char *)last->header,
+		.off = last->off,
+		.time_ns = conn->last_ns,
+	};
+
+	if (!conn->protocol->counts_missed || sender != FROM_CLIENT || !conn->protocol->shape ||
+	    last->header[conn->protocol->shape->type_at] != conn->protocol->shape->begins)
+		return;
+	stream->lost = false;
+	stream_bytes(flow, conn, sender, slice_of(origin.p, conn->protocol->shape->header_sz),
+		     &origin);
+	stream_cut(flow, conn, sender);
+	pair_broken(flow, conn, ACCOUNT_LOST_GAP);
 }
 
 bool frames_missed(struct conn *conn, const struct record_op *op)

@@ -127,8 +127,13 @@ void detect_give_up(struct flow *flow, struct conn *conn);
 void detect_unknown(struct flow *flow, struct conn *conn);
 
 /* frames.c: operations whose frames the kernel walks. */
+/* The walk goes on after this record, and may be silent: in pieces, or about to be. */
+bool frames_walked(const struct conn *conn, const struct record_op *op);
 /* Notes the record's number; true if records before it are missing. */
 bool frames_missed(struct conn *conn, const struct record_op *op);
+/* The connection's end is missing: of the requests in it, the last one's header tells how many. */
+void frames_end_missed(struct flow *flow, struct conn *conn, enum sender sender,
+		       const struct begun_frame *last);
 void frames_take(struct flow *flow, struct conn *conn, enum sender sender, struct slice bytes,
 		 const struct record_op *op);
 

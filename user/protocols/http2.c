@@ -765,6 +765,7 @@ static const struct frame_shape shape = {
 	.length_at = 0,
 	.length_sz = 3,
 	.type_at = 3,
+	.begins = FRAME_HEADERS,
 	.length_add = HEADER_SZ,
 	.length_max = HEADER_SZ + (1u << 24),
 	.keep = HEADER_SZ,
