@@ -122,7 +122,7 @@ __noinline int write_frames(__u16 flags)
 	s->op.len = w->pos - w->record_pos;
 	w->out = 0;
 	w->record_pos = w->pos;
-	if (!emit(s, &s->op, sizeof(s->op) + out + sizeof(end)))
+	if (!has_room_for_op(s) || !emit(s, &s->op, sizeof(s->op) + out + sizeof(end)))
 		return 0;
 	s->op.tail_off = 0;
 	return 1;

@@ -120,12 +120,6 @@ struct {
 	__uint(max_entries, 8 * 1024 * 1024);
 } records SEC(".maps") __weak;
 
-/* Ends that did not fit: without them, what was lost at last would not be known. Read after records. */
-struct {
-	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 128 * 1024);
-} late_ends SEC(".maps") __weak;
-
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, FRAME_SHAPES_MAX);
@@ -165,6 +159,7 @@ struct frames_work {
 struct scratch {
 	struct tracer_counts counts;
 	__u32 since_query; /* records since the ring's fill level was looked at */
+	__u32 ring_busy;   /* it was above settings.busy_at */
 	__u32 processes;   /* process ids given out from here */
 	union {
 		struct {
@@ -264,12 +259,28 @@ static __always_inline struct scratch *scratch_get(void)
  */
 static __always_inline __u64 wakeup_flags(struct scratch *s)
 {
+	__u64 level;
+
 	if (++s->since_query < 32)
 		return BPF_RB_NO_WAKEUP;
 	s->since_query = 0;
-	return bpf_ringbuf_query(&records, BPF_RB_AVAIL_DATA) > settings.wakeup_at
-		       ? BPF_RB_FORCE_WAKEUP
-		       : BPF_RB_NO_WAKEUP;
+	level = bpf_ringbuf_query(&records, BPF_RB_AVAIL_DATA);
+	s->ring_busy = level > settings.busy_at;
+	return level > settings.wakeup_at ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
+}
+
+/*
+ * The last part of the ring is not for operations, which come again and again, but for what comes
+ * once: the ends of connections say how much was missed, and all of it is counted.
+ */
+static __always_inline bool has_room_for_op(struct scratch *s)
+{
+	if (s->ring_busy &&
+	    bpf_ringbuf_query(&records, BPF_RB_AVAIL_DATA) > settings.full_at) {
+		s->counts.ring_full++;
+		return false;
+	}
+	return true;
 }
 
 /* Writes a finished record; false if it does not fit the ring, which the caller counts. */

@@ -214,13 +214,12 @@ static __noinline void emit_end(struct scratch *s, struct connection_state *conn
 	e.tx_off = conn->tx_off;
 	e.reason = reason;
 	e.error = error;
+	e.turn = conn->turn;
 	e.last_begun[0] = conn->walks[0].last_begun;
 	e.last_begun[1] = conn->walks[1].last_begun;
-	if (write_record(s, &e, sizeof(e)) || bpf_ringbuf_output(&late_ends, &e, sizeof(e), 0) == 0) {
+	if (emit(s, &e, sizeof(e))) {
 		conn->ended |= 1 << reason;
 		conn->tail_off = 0;
-	} else {
-		s->counts.ring_full++;
 	}
 }
 
@@ -403,6 +402,8 @@ static __always_inline void emit_copy(struct scratch *s, struct connection_state
 	struct record_op *op;
 	__u64 copied;
 
+	if (!has_room_for_op(s))
+		return;
 	op = begin_op(s, direct, buffer, want, &copied);
 	if (!op)
 		return;

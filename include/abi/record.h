@@ -140,10 +140,12 @@ struct record_end {
 	__u8 tail_direction;
 	__u8 reserved[3];
 	/* Of what follows, older recordings have nothing. */
+	__u32 turn; /* as in record_op, of the last operation */
+	__u32 reserved2;
 	struct begun_frame last_begun[2]; /* by enum record_direction; zero: none was walked over */
 };
 
-#define RECORD_END_MIN offsetof(struct record_end, last_begun)
+#define RECORD_END_MIN offsetof(struct record_end, turn)
 
 /* How sure the kernel side is of connection.role. */
 enum role {

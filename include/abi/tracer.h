@@ -32,6 +32,8 @@ struct tracer_settings {
 	__u32 copy_turn;    /* bytes copied at most per turn, until a verdict comes */
 	__u32 cpus;	    /* possible CPUs */
 	__u32 wakeup_at;    /* bytes waiting in the ring at which the reader is woken */
+	__u32 busy_at;	    /* at which the level is looked at before each operation */
+	__u32 full_at;	    /* at which operations find no room any more */
 	__u8 by_address;    /* state of connections is kept by address, not in the socket */
 	__u8 recv_nonblock; /* tcp_recvmsg has an argument more, as until 5.18 */
 	__u8 profiling;	    /* threads remember the request that they work for */

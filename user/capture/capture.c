@@ -90,6 +90,8 @@ static void set_up(struct capture *capture)
 	settings->copy_turn = o->copy_turn_sz;
 	settings->cpus = (uint32_t)capture->cpus;
 	settings->wakeup_at = (uint32_t)(ring_sz(capture) / 4);
+	settings->busy_at = (uint32_t)(ring_sz(capture) / 2);
+	settings->full_at = (uint32_t)(ring_sz(capture) / 16 * 15);
 	settings->profiling = o->sample_hz > 0;
 	settings->short_walk = o->short_walk;
 	bpf_map__set_max_entries(capture->bpf->maps.records, (uint32_t)ring_sz(capture));
@@ -153,16 +155,11 @@ static int open_ring(struct capture *capture)
 	size_t value_sz = (bpf_map__value_size(capture->bpf->maps.scratches) + 7u) & ~7u;
 	long page = sysconf(_SC_PAGESIZE);
 	void *mapped;
-	int err;
 
 	capture->ring = ring_buffer__new(bpf_map__fd(capture->bpf->maps.records), take_record,
 					 capture, NULL);
 	if (!capture->ring)
 		return -errno;
-	err = ring_buffer__add(capture->ring, bpf_map__fd(capture->bpf->maps.late_ends),
-			       take_record, capture);
-	if (err)
-		return err;
 	capture->scratches_sz =
 		(value_sz * scratches_cnt(capture) + (size_t)page - 1) & ~((size_t)page - 1);
 	mapped = mmap(NULL, capture->scratches_sz, PROT_READ, MAP_SHARED,
