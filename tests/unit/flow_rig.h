@@ -367,6 +367,7 @@ static inline void announce(struct end *end)
 	assert_true(record_valid(record, sizeof(*record)));
 	flow__record(end->rig->flow, &record->head);
 	end->announced = true;
+	end->about.fresh = 0; /* should it be announced again */
 	free(record);
 }
 
@@ -523,6 +524,7 @@ static inline void finish(struct end *end, enum end_reason reason, uint16_t erro
 		.tx_off = end->tx_off,
 		.reason = reason,
 		.error = error,
+		.turn = end->turn,
 	};
 	assert_true(record_valid(record, sizeof(*record)));
 	if (end->announced && ring_takes(end->rig)) {

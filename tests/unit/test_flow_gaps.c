@@ -177,6 +177,29 @@ static void test_missed_at_the_end(void **state)
 	}
 }
 
+/* Neither did what came before the first request that was seen, nor what followed the last one. */
+static void test_missed_around(void **state)
+{
+	(void)state;
+	for (uint32_t missing = 2; missing < 20; missing += 2) {
+		for (size_t r = 0; r < CNT(both_roles); r++) {
+			struct rig *rig = rig_new(NULL);
+			struct end end = end_new(rig, both_roles[r]);
+
+			for (uint32_t part = 0; part < 3; part++) {
+				rig->drop_cnt = part == 1 ? 0 : missing;
+				for (uint32_t n = 0; n < missing / 2; n++) {
+					ask(&end, GET("/a"));
+					answer(&end, OK_EMPTY);
+				}
+			}
+			finish(&end, END_CLOSED, 0);
+			check_spans(rig, missing / 2);
+			rig_finish(rig);
+		}
+	}
+}
+
 /* The first response did not fit the ring. */
 static void test_missed_first_response(void **state)
 {
@@ -231,6 +254,17 @@ static void answer_n(struct end *end, int n)
 
 	snprintf(text, sizeof(text), "HTTP/1.1 %d X\r\nContent-Length: 0\r\n\r\n", 300 + n);
 	answer(end, text);
+}
+
+/* cnt messages at once. */
+static void pass_batch(struct end *end, enum sender sender, const char *message, size_t cnt)
+{
+	char text[1024] = "";
+	size_t len = strlen(message);
+
+	for (size_t i = 0; i < cnt; i++)
+		memcpy(text + i * len, message, len + 1);
+	pass(end, sender, text);
 }
 
 /* Four requests, of whose responses one is missing: none can be told any more until all is quiet. */
@@ -355,6 +389,35 @@ static void test_copy_ends(void **state)
 	}
 }
 
+/* Batches of requests of one length, of which any records are missing: counted by their bytes. */
+static void test_batches(void **state)
+{
+	static const uint32_t missing[][2] = {{1, 1}, {2, 7}, {9, 31}, {3, 100}, {20, 200}};
+
+	(void)state;
+	for (size_t m = 0; m < CNT(missing); m++) {
+		for (size_t r = 0; r < CNT(both_roles); r++) {
+			struct rig *rig = rig_new(NULL);
+			struct end end = end_new(rig, both_roles[r]);
+			uint32_t made = 0;
+
+			for (uint32_t turn = 0; turn < 120; turn++) {
+				if (turn == missing[m][0])
+					rig->drop_cnt = missing[m][1];
+				pass_batch(&end, FROM_CLIENT, GET("/n/0/"), 10);
+				pass_batch(&end, FROM_SERVER, OK_EMPTY, 10);
+				made += 10;
+			}
+			finish(&end, END_CLOSED, 0);
+			rig_wait(rig, 100 * MS);
+			assert_int_equal(rig->spans_cnt + rig_lost(), made);
+			assert_true(rig->spans_cnt >= 10 * missing[m][0]);
+			rig->made = made;
+			rig_finish(rig);
+		}
+	}
+}
+
 /* --- order and offsets ------------------------------------------------------------------------ */
 
 /* Two threads that write to one socket: the order of records is not that of the bytes. */
@@ -378,6 +441,23 @@ static void test_overlap(void **state)
 	check_count(ACCOUNT_LOST_GAP, 1);
 	check_pairing(&rig->spans[1]);
 	assert_int_equal(rig->spans[1].code, 302);
+	rig_finish(rig);
+}
+
+/* What was likely a request could not wait for the answer that makes it certain: counted. */
+static void test_forgotten(void **state)
+{
+	struct rig *rig = rig_new(NULL);
+	struct end end = end_new(rig, ROLE_CLIENT);
+
+	(void)state;
+	end.about.fresh = 0;
+	end.about.role = ROLE_UNKNOWN;
+	end_op_cut(&end, true, "get a\r\nget b\r\n", 14, 9);
+	pass(&end, FROM_SERVER, "VALUE a 0 1\r\nx\r\nEND\r\nEND\r\n");
+	check_spans(rig, 0);
+	check_count(ACCOUNT_LOST_GAP, 1);
+	rig->made = 1;
 	rig_finish(rig);
 }
 
@@ -503,6 +583,7 @@ int main(void)
 		cmocka_unit_test(test_every_loss),
 		cmocka_unit_test(test_missed_turns),
 		cmocka_unit_test(test_missed_at_the_end),
+		cmocka_unit_test(test_missed_around),
 		cmocka_unit_test(test_missed_first_response),
 		cmocka_unit_test(test_end_missed),
 		cmocka_unit_test(test_quarantine),
@@ -510,7 +591,9 @@ int main(void)
 		cmocka_unit_test(test_gap_in_chunks),
 		cmocka_unit_test(test_copy_ends),
 		cmocka_unit_test(test_overlap),
+		cmocka_unit_test(test_forgotten),
 		cmocka_unit_test(test_pool_exhausted),
+		cmocka_unit_test(test_batches),
 		cmocka_unit_test(test_pool_exhausted_pipelined),
 		cmocka_unit_test(test_pool_exhausted_between),
 		cmocka_unit_test(test_table_full),

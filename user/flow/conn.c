@@ -129,6 +129,8 @@ struct conn *conn_table__add(struct conn_table *table, const struct record_conne
 	conn->about = *about;
 	conn->role = about->role;
 	conn->last_ns = about->time_ns;
+	conn->seen_off = about->fresh ? 0 : ~0ull;
+	conn->missed_cause = ACCOUNT_LOST_RING;
 	connection_unmap_ipv4(&conn->about);
 	write_addresses(conn);
 	conn->bucket_next = *bucket;

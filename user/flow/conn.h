@@ -8,6 +8,7 @@
 
 #include "include/abi/record.h"
 #include "include/abi/tracer.h"
+#include "user/base/account.h"
 #include "user/flow/exchange.h"
 
 #define STREAM_HEAD_MAX (64u * 1024)
@@ -42,6 +43,7 @@ struct stream {
 	bool more;	    /* parts of the current message follow */
 	bool until_turn;    /* the current message ends with the turn */
 	bool until_close;   /* or with the stream */
+	bool forgotten;	    /* before the protocol was known: the beginning of what was a message */
 	bool in_message;
 };
 
@@ -64,7 +66,19 @@ struct conn {
 	uint32_t exchange_cnt;
 	uint32_t done_cnt; /* exchanges completed */
 	uint32_t turn;	   /* last seen */
+	uint32_t turns_missed_cnt; /* before its protocol was known */
 	enum asked asked;
+	/*
+	 * Where a turn has several requests, missing turns do not tell how many were missed. Missing
+	 * bytes do, by what the others have on average.
+	 */
+	bool batched;		/* such a turn was seen */
+	uint32_t request_turn;	/* of the last request */
+	uint64_t seen_off;	/* the client's bytes so far; ~0: up to its next message */
+	uint64_t requests_sz;	/* of the messages that were seen */
+	uint32_t requests_cnt;	/* in them */
+	uint64_t missed_sz;	/* not counted as requests yet */
+	enum account_entry missed_cause;
 	uint32_t process_id;	/* of the last operation */
 	struct verdict verdict; /* in force */
 	uint32_t serial;	/* of the last RECORD_FRAMES or RECORD_DATAGRAM */

@@ -128,7 +128,9 @@ static bool accept_as(struct flow *flow, struct conn *conn, const struct protoco
 		conn->streams[FROM_CLIENT] = from_client;
 	}
 	conn->role = role;
-	conn->asked = conn->about.fresh && turn == 2 ? ASKED_UNSEEN : ASKED_BEFORE;
+	conn->asked = (conn->about.fresh && turn == 2) || conn->streams[FROM_CLIENT].forgotten
+			      ? ASKED_UNSEEN
+			      : ASKED_BEFORE;
 	conn->streams[FROM_CLIENT].lost = conn->streams[FROM_SERVER].lost = false;
 	for (int sender = FROM_CLIENT; conn->about.fresh && turn <= 2 && sender <= FROM_SERVER;
 	     sender++)
@@ -228,6 +230,7 @@ static void keep_looking(struct flow *flow, struct conn *conn, struct stream *st
 		return;
 	if (!last_try && likely) { /* what it was is lost, but not what it told */
 		forget(stream);
+		stream->forgotten = true;
 		return;
 	}
 	if (!possible && tls_is_record(view))

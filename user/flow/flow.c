@@ -136,10 +136,12 @@ static enum sender sender_of(const struct conn *conn, bool send)
 static void pass_silently(struct flow *flow, struct conn *conn, enum sender sender, uint64_t n,
 			  uint64_t time_ns)
 {
-	if (conn->streams[sender].walked)
+	if (conn->streams[sender].walked) {
 		stream_walked(flow, conn, sender, n, time_ns);
-	else
+		pair_bytes_known(conn, sender, conn->streams[sender].next_off);
+	} else {
 		stream_missed(flow, conn, sender, n, time_ns);
+	}
 }
 
 /* Bytes that passed in silence up to that offset. */
@@ -166,7 +168,7 @@ static void end_client_turn(struct flow *flow, struct conn *conn)
 {
 	if (conn->asked != ASKED_UNSEEN || conn->protocol->by_id)
 		return;
-	pair_request_missed(conn, ACCOUNT_LOST_GAP);
+	pair_requests_missed(conn, ACCOUNT_LOST_GAP, 1);
 	stream_lose(flow, conn, FROM_CLIENT);
 }
 
@@ -199,8 +201,12 @@ static bool take_missed_turns(struct flow *flow, struct conn *conn, enum sender 
 	uint32_t missed_cnt = op->turn - conn->turn - 1;
 	bool by_client = sender == FROM_CLIENT;
 
-	if (!conn->turn || !conn->protocol || op->turn <= conn->turn + 1)
+	if ((!conn->turn && !conn->about.fresh) || op->turn <= conn->turn + 1)
 		return false;
+	if (!conn->protocol) {
+		conn->turns_missed_cnt += missed_cnt;
+		return false;
+	}
 	if (conn->protocol->by_id || conn->protocol->conclude) {
 		lose_both(flow, conn);
 		stream_turn_ended(flow, conn, sender);
@@ -208,8 +214,8 @@ static bool take_missed_turns(struct flow *flow, struct conn *conn, enum sender 
 	}
 	end_client_turn(flow, conn);
 	/* Turns alternate; of the missed ones, those of the client's parity were requests. */
-	account_add(ACCOUNT_LOST_RING, by_client ? missed_cnt / 2 : (missed_cnt + 1) / 2);
-	conn->asked = ASKED_COUNTED;
+	pair_requests_missed(conn, ACCOUNT_LOST_RING,
+			     by_client ? missed_cnt / 2 : (missed_cnt + 1) / 2);
 	pair_broken(flow, conn, ACCOUNT_LOST_RING);
 	reset_stream(flow, conn, by_client ? FROM_SERVER : FROM_CLIENT);
 	stream_turn_ended(flow, conn, sender);
@@ -218,12 +224,41 @@ static bool take_missed_turns(struct flow *flow, struct conn *conn, enum sender 
 	return missed_cnt > 1;
 }
 
+/* Now that the protocol is known: every other turn that was missed before was a request. */
+static void count_early_turns(struct conn *conn)
+{
+	uint32_t missed_cnt = conn->turns_missed_cnt / 2;
+
+	conn->turns_missed_cnt = 0;
+	if (missed_cnt)
+		pair_requests_missed(conn, ACCOUNT_LOST_RING, missed_cnt);
+}
+
+static bool tells_last(const struct record_end *record)
+{
+	return record->head.size == sizeof(*record); /* older recordings do not */
+}
+
+/*
+ * Whole turns are missing before the connection's end. That one request is, its missing bytes tell;
+ * here the others are counted.
+ */
+static void take_last_turns(struct conn *conn, const struct record_end *record)
+{
+	uint32_t first = conn->streams[FROM_CLIENT].turn ?: conn->streams[FROM_SERVER].turn + 1;
+	uint32_t missed_cnt = (record->turn - first) / 2 - (conn->turn - first) / 2;
+
+	if (conn->protocol && !conn->protocol->by_id && !conn->protocol->conclude &&
+	    first <= conn->turn && record->turn > conn->turn && missed_cnt > 1)
+		pair_requests_missed(conn, ACCOUNT_LOST_RING, missed_cnt - 1);
+}
+
 /* Records of frames are missing: where the next frame begins, a piece will tell. */
 static void take_missed_frames(struct flow *flow, struct conn *conn, const struct record_op *op)
 {
 	if (op->turn <= conn->turn + 1) { /* else that is counted already */
 		lose_both(flow, conn);
-		pair_request_missed(conn, ACCOUNT_LOST_RING);
+		pair_requests_missed(conn, ACCOUNT_LOST_RING, 1);
 	}
 	conn->streams[FROM_CLIENT].lost = conn->streams[FROM_SERVER].lost = true;
 }
@@ -380,12 +415,13 @@ static void take_op(struct flow *flow, const struct record_op *op)
 			remove_conn(flow, conn);
 		return;
 	}
+	count_early_turns(conn);
 	sender = sender_of(conn, send);
 	begin_turn(flow, conn, sender, op->turn);
 	if (uncertain) {
 		stream_lose(flow, conn, sender);
 		if (sender == FROM_CLIENT)
-			pair_request_missed(conn, ACCOUNT_LOST_RING);
+			pair_requests_missed(conn, ACCOUNT_LOST_RING, 1);
 	}
 	if (op->tail_direction == send)
 		take_tail(flow, conn, op->tail_off, op->tail_ns, send);
@@ -417,13 +453,15 @@ static void take_rest(struct flow *flow, struct conn *conn, const struct record_
 		uint64_t off = send ? record->tx_off : record->rx_off;
 		uint64_t n = off - stream->next_off;
 
-		if (stream->started && off <= stream->next_off)
-			continue;
-		if (stream->started)
-			stream_missed(flow, conn, sender, n, record->time_ns);
-		stream->next_off = off;
-		if (record->head.size == sizeof(*record))
-			frames_end_missed(flow, conn, sender, &record->last_begun[send]);
+		if (!stream->started || off > stream->next_off) {
+			if (stream->started)
+				stream_missed(flow, conn, sender, n, record->time_ns);
+			stream->next_off = off;
+			if (tells_last(record))
+				frames_end_missed(flow, conn, sender, &record->last_begun[send]);
+		}
+		if (sender == FROM_CLIENT && conn->protocol)
+			pair_bytes_ended(conn, off - stream->head_len);
 	}
 }
 
@@ -487,6 +525,8 @@ static void take_end(struct flow *flow, const struct record_end *record)
 	if (!conn || conn->closed)
 		return;
 	take_tail(flow, conn, record->tail_off, record->tail_ns, record->tail_direction);
+	if (tells_last(record))
+		take_last_turns(conn, record);
 	take_rest(flow, conn, record);
 	conn->last_ns = record->time_ns;
 	server_done = sender_of(conn, mine) == FROM_SERVER;

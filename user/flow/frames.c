@@ -152,16 +152,19 @@ static void take_pieces(struct flow *flow, struct conn *conn, enum sender sender
 	     bytes = slice_after(bytes, sizeof(piece) + piece.len)) {
 		memcpy(&piece, bytes.p, sizeof(piece));
 		stream_walked(flow, conn, sender, piece.at - pos, op->time_ns);
+		pair_bytes_known(conn, sender, op->off + piece.at);
 		origin.p = bytes.p + sizeof(piece);
 		origin.off = op->off + piece.at;
 		origin.seq = op->seq ? op->seq + piece.at : 0;
 		take_piece(flow, conn, sender, &piece, &origin);
 		pos = piece.at + piece.len;
 	}
-	if (op->head.flags & FRAMES_BROKEN)
+	if (op->head.flags & FRAMES_BROKEN) {
 		stream_unseen(flow, conn, sender, op->len - pos, op->time_ns);
-	else
-		stream_walked(flow, conn, sender, op->len - pos, op->time_ns);
+		return;
+	}
+	stream_walked(flow, conn, sender, op->len - pos, op->time_ns);
+	pair_bytes_known(conn, sender, op->off + op->len);
 }
 
 void frames_end_missed(struct flow *flow, struct conn *conn, enum sender sender,

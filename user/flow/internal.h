@@ -100,8 +100,14 @@ struct exchange *pair_find(struct flow *flow, struct conn *conn, enum sender ini
 void pair_abort(struct flow *flow, struct conn *conn, const struct msg *msg, uint64_t time_ns);
 /* The message in progress of that sender is whole. */
 void pair_message_done(struct flow *flow, struct conn *conn, enum sender sender, uint64_t time_ns);
-/* Bytes of the client's turn were missed, and a request with them: counted as cause. */
-void pair_request_missed(struct conn *conn, enum account_entry cause);
+/* Bytes of the client's turns were missed, and cnt requests with them, or what its batches tell. */
+void pair_requests_missed(struct conn *conn, enum account_entry cause, uint32_t cnt);
+/* The client's message from off on was seen. */
+void pair_bytes_seen(struct conn *conn, uint64_t off, uint64_t sz, const struct msg *msg);
+/* That sender's bytes before off hold no message that was not seen, unless it has lost its place. */
+void pair_bytes_known(struct conn *conn, enum sender sender, uint64_t off);
+/* The client's messages end at off. */
+void pair_bytes_ended(struct conn *conn, uint64_t off);
 /*
  * Bytes were missed. Where ids pair, exchanges in progress become uncertain; else responses can no
  * longer be told apart, and all of the connection are dropped, counted as cause.

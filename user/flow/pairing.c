@@ -15,6 +15,8 @@
 #define COPY_MIN 512u
 #define PIPELINED_TURN (1024u * 1024)
 #define ENDLESS_TURN UINT32_MAX
+#define MESSAGE_SZ_MAX (1ull << 40)
+#define MEAN_OF 1024 /* requests whose length says how long those are that were missed */
 
 static void tell_copy(struct flow *flow, struct conn *conn, uint32_t copy_op, uint32_t copy_turn)
 {
@@ -186,12 +188,74 @@ struct exchange *pair_find(struct flow *flow, struct conn *conn, enum sender ini
 	return x;
 }
 
-void pair_request_missed(struct conn *conn, enum account_entry cause)
+/* As many as requests of the usual length are in the bytes that were missed. */
+static void count_missed_bytes(struct conn *conn)
+{
+	if (!conn->batched || !conn->requests_sz)
+		return;
+	account_add(conn->missed_cause,
+		    (conn->missed_sz * conn->requests_cnt + conn->requests_sz / 2) /
+			    conn->requests_sz);
+	conn->missed_sz = 0;
+}
+
+void pair_bytes_known(struct conn *conn, enum sender sender, uint64_t off)
+{
+	if (sender == FROM_CLIENT && !conn->streams[sender].lost && off > conn->seen_off)
+		conn->seen_off = off;
+}
+
+static void note_length(struct conn *conn, uint64_t sz, bool is_request)
+{
+	if (conn->requests_cnt == MEAN_OF) {
+		conn->requests_cnt /= 2;
+		conn->requests_sz /= 2;
+	}
+	if (is_request) {
+		conn->batched |= conn->requests_cnt && conn->request_turn == conn->turn;
+		conn->request_turn = conn->turn;
+		conn->requests_cnt++;
+	}
+	conn->requests_sz += sz;
+}
+
+void pair_bytes_seen(struct conn *conn, uint64_t off, uint64_t sz, const struct msg *msg)
+{
+	bool truncated = msg->flags & MESSAGE_TRUNCATED;
+	uint64_t mean = conn->requests_cnt ? conn->requests_sz / conn->requests_cnt : 0;
+
+	if (conn->protocol->by_id)
+		return;
+	if (sz > MESSAGE_SZ_MAX)
+		sz = MESSAGE_SZ_MAX;
+	if (off > conn->seen_off && (conn->batched || !conn->requests_cnt))
+		conn->missed_sz += off - conn->seen_off;
+	conn->seen_off = off + (truncated && sz < mean ? mean : sz);
+	if (!truncated)
+		note_length(conn, sz, msg->kind == MSG_REQUEST || msg->kind == MSG_ONEWAY);
+	count_missed_bytes(conn);
+}
+
+void pair_bytes_ended(struct conn *conn, uint64_t off)
+{
+	if (!conn->batched || off <= conn->seen_off)
+		return;
+	conn->missed_sz += off - conn->seen_off;
+	conn->seen_off = off;
+	count_missed_bytes(conn);
+}
+
+void pair_requests_missed(struct conn *conn, enum account_entry cause, uint32_t cnt)
 {
 	if (conn->protocol && conn->protocol->by_id)
 		return;
-	account_add(cause, 1);
 	conn->asked = ASKED_COUNTED;
+	conn->missed_cause = cause;
+	if (conn->batched)
+		return;
+	account_add(cause, cnt);
+	conn->missed_sz = 0;
+	conn->seen_off = ~0ull;
 }
 
 static struct exchange *new_exchange(struct flow *flow, struct conn *conn,

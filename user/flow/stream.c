@@ -180,12 +180,19 @@ static ssize_t parse(struct flow *flow, struct conn *conn, enum sender sender, s
 	return conn->protocol->parse(conn->state, sender, bytes, last, msg);
 }
 
+/* A message of n bytes, and what is to be skipped, begins where the stream's head does. */
+static void note_seen(struct conn *conn, enum sender sender, const struct msg *msg, size_t n)
+{
+	if (sender == FROM_CLIENT)
+		pair_bytes_seen(conn, conn->streams[sender].head_off, n + msg->skip, msg);
+}
+
 static void malformed(struct flow *flow, struct conn *conn, enum sender sender)
 {
 	account_add(ACCOUNT_GAPS, 1);
 	conn->malformed_cnt++;
 	if (sender == FROM_CLIENT && !conn->exchange_cnt && !conn->streams[sender].in_message)
-		pair_request_missed(conn, ACCOUNT_LOST_UNPARSED);
+		pair_requests_missed(conn, ACCOUNT_LOST_UNPARSED, 1);
 	else if (sender == FROM_CLIENT)
 		conn->asked = ASKED_COUNTED;
 	pair_broken(flow, conn, ACCOUNT_LOST_UNPARSED);
@@ -201,7 +208,7 @@ static void lose_head(struct flow *flow, struct conn *conn, enum sender sender)
 	}
 	account_add(ACCOUNT_GAPS, 1);
 	if (sender == FROM_CLIENT && !conn->streams[sender].in_message)
-		pair_request_missed(conn, ACCOUNT_LOST_MEMORY);
+		pair_requests_missed(conn, ACCOUNT_LOST_MEMORY, 1);
 	pair_broken(flow, conn, ACCOUNT_LOST_MEMORY);
 	stream_lose(flow, conn, sender);
 }
@@ -274,6 +281,7 @@ static void parse_cut(struct flow *flow, struct conn *conn, enum sender sender, 
 			malformed(flow, conn, sender);
 			return;
 		}
+		note_seen(conn, sender, &msg, (size_t)n);
 		take_message(flow, conn, sender, &msg);
 		bytes = slice_after(bytes, (size_t)n);
 		stream->head_off += (uint64_t)n;
@@ -348,6 +356,7 @@ static struct slice parse_one(struct flow *flow, struct conn *conn, enum sender 
 		conn->head_max = (uint32_t)n;
 	if (sender == FROM_CLIENT)
 		conn->asked = ASKED_COUNTED;
+	note_seen(conn, sender, &msg, (size_t)n);
 	/* msg points into the stash: it may be used until take_message returns. */
 	stream->head_len = 0;
 	take_message(flow, conn, sender, &msg);
@@ -437,7 +446,7 @@ static void lose_framing(struct flow *flow, struct conn *conn, enum sender sende
 	account_add(ACCOUNT_GAPS, 1);
 	if (sender == FROM_CLIENT) {
 		/* One request at least; more than one may be outstanding if one was. */
-		pair_request_missed(conn, ACCOUNT_LOST_GAP);
+		pair_requests_missed(conn, ACCOUNT_LOST_GAP, 1);
 		conn->pipelined |= conn->last && !conn->last->responded;
 	}
 	pair_broken(flow, conn, ACCOUNT_LOST_GAP);
@@ -479,7 +488,7 @@ void stream_missed(struct flow *flow, struct conn *conn, enum sender sender, uin
 
 	if (stream->head_len && !stream->in_message && sender == FROM_CLIENT &&
 	    in_later_turn(conn, stream))
-		pair_request_missed(conn, ACCOUNT_LOST_GAP); /* besides this turn's */
+		pair_requests_missed(conn, ACCOUNT_LOST_GAP, 1); /* besides this turn's */
 	stream->head_len = 0;
 	stream_unseen(flow, conn, sender, n, time_ns);
 }
