@@ -52,7 +52,7 @@ static void put_uvarint(uint64_t v)
 
 static void put_varint(int64_t v)
 {
-	put_uvarint((uint64_t)v << 1 ^ (uint64_t)(v >> 63));
+	put_uvarint((uint64_t)v << 1 ^ (v < 0 ? UINT64_MAX : 0));
 }
 
 /*
