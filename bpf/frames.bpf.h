@@ -5,9 +5,13 @@
  *
  * Where does the first frame begin? A walk begins tentatively with a turn: what can be copied whole still
  * is, and the record says where the walk expects the next frame. User space, which has parsed all bytes
- * before, agrees or has it begin anew; once it agreed, only pieces are copied. Nothing is missed meanwhile. From then on offsets keep the walk right: frames split over operations, and gaps
- * inside a frame, do not disturb it. Where it cannot go on (bytes that cannot be read, a length that no
- * frame has) it is broken, and begins anew.
+ * before, agrees or has it begin anew; once it agreed, only pieces are copied. Nothing is missed
+ * meanwhile. From then on offsets keep the walk right: frames split over operations, and gaps inside a
+ * frame, do not disturb it. Where it cannot go on (bytes that cannot be read, a length that no frame has)
+ * it is broken, and begins anew.
+ *
+ * Small operations that are whole frames, which most are, are copied at once and walked in the copy: that
+ * is cheaper than to look at user memory for each frame.
  *
  * All work is done in the scratch of the CPU, by functions that are verified once.
  */
@@ -20,6 +24,7 @@
 #define WALK_STEPS_SHORT 48  /* where there is no bpf_loop */
 #define WALK_WAITS_MAX 4     /* operations of a turn after which a walk begins in its middle */
 #define PIECE_MAX 8192u	     /* bytes copied at once */
+#define SMALL_MAX 512u	     /* operations that are copied before they are walked */
 #define PIECE_AT (COPY_MAX - 1)
 
 /* Of walk_op. */
@@ -414,6 +419,84 @@ static __always_inline void begin_walk(struct frame_walk *walk, __u64 off, bool 
 		walk->generation = 1;
 }
 
+/* The next frame of a small operation; not 0 when the last one, or one that is not whole, was reached. */
+__noinline int small_step(void)
+{
+	struct scratch *s = scratch_get();
+	struct frame_shape *shape;
+	struct frames_work *w;
+	__u32 left, type_at;
+	__s64 total;
+	bool more;
+
+	if (!s)
+		return 1;
+	w = &s->work;
+	shape = bpf_map_lookup_elem(&frame_shapes, &w->shape);
+	left = w->len - w->pos;
+	if (!shape || left < shape->header_sz)
+		return 1;
+	__builtin_memcpy(w->walk.header, &s->payload[w->pos & PIECE_AT], FRAME_HEADER_MAX);
+	total = frame_len(shape, &w->walk);
+	if (total < shape->header_sz || total > left || total > shape->length_max)
+		return 1;
+	note_begun(w, shape, 0);
+	more = !shape->zero_at || !w->walk.header[shape->zero_at & (FRAME_HEADER_MAX - 1)];
+	type_at = w->pos + shape->type_at;
+	if (total <= shape->type_at ||
+	    keep_of_type(shape, s->payload[type_at & PIECE_AT], w->first, more))
+		w->wanted = 1;
+	w->first = 0;
+	w->pos += total;
+	return w->pos >= w->len;
+}
+
+static int walk_small(__u32 index, void *ctx)
+{
+	return small_step() ? 1 : 0;
+}
+
+/* Copies the operation to the payload. Returns its bytes there. */
+static __always_inline __u32 copy_whole(struct scratch *s, struct frames_work *w)
+{
+	__u64 want = w->want;
+	int got = 0;
+
+	if (!want)
+		return 0;
+	barrier_var(want); /* 6.1 wants to see its bound below */
+	if (w->buffer.iov_cnt)
+		got = copy_vector(w->buffer.iov, w->buffer.iov_cnt, want);
+	else if (want <= COPY_MAX &&
+		 bpf_probe_read_user(s->payload, want, (void *)w->buffer.base) == 0)
+		got = want;
+	return got > 0 ? got & COPY_MASK : 0;
+}
+
+/* Is it whole frames, and were they found in the payload? Else nothing is changed. */
+__noinline int walk_copy(void)
+{
+	struct scratch *s = scratch_get();
+	struct frames_work *w;
+
+	if (!s)
+		return 0;
+	w = &s->work;
+	if (w->len > SMALL_MAX || w->want < w->len || w->walk.next != w->off ||
+	    w->walk.header_len || (!w->buffer.iov_cnt && w->buffer.base_len < w->len) ||
+	    copy_whole(s, w) < w->len)
+		return 0;
+	w->out = w->len;
+	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_loop) && !settings.short_walk) {
+		bpf_loop(SMALL_MAX, walk_small, NULL, 0);
+	} else {
+		for (int i = 0; i < WALK_STEPS_SHORT; i++)
+			if (small_step())
+				break;
+	}
+	return w->pos == w->len;
+}
+
 /* Pieces; what is not kept, and is not the beginning of a turn, makes no record. */
 static __always_inline void write_pieces(struct frames_work *w)
 {
@@ -427,44 +510,40 @@ static __always_inline void write_pieces(struct frames_work *w)
 /* The bytes as ever, and where the next frame should begin. */
 static __always_inline void write_whole(struct scratch *s, struct frames_work *w)
 {
-	__u64 want = w->want;
-	int got = 0;
-
-	if (!want)
-		got = 0;
-	else if (w->buffer.iov_cnt)
-		got = copy_vector(w->buffer.iov, w->buffer.iov_cnt, want);
-	else if (want <= COPY_MAX &&
-		 bpf_probe_read_user(s->payload, want, (void *)w->buffer.base) == 0)
-		got = want;
-	if (want && got <= 0)
-		s->counts.unreadable++;
 	w->pos = w->len;
 	w->record_pos = 0;
-	w->out = got > 0 ? got & COPY_MASK : 0;
+	w->out = copy_whole(s, w);
+	if (w->want && !w->out)
+		s->counts.unreadable++;
 	write_frames(FRAMES_WHOLE);
 }
 
-/*
- * An operation of a connection whose frames have a shape; the scratch holds its record's head, its
- * buffer, and how much of it may be copied.
- */
-static __noinline int walk_op(struct scratch *s, struct connection_state *conn)
+/* A small operation that was walked in its copy. */
+static __always_inline void write_small(struct frames_work *w, struct frame_walk *walk)
 {
-	struct frames_work *w = &s->work;
-	struct frame_walk *walk = &conn->walks[w->bits & WALK_SEND];
+	bool silent = w->walk.mode == WALK_AGREED && (w->bits & WALK_MAY_BE_SILENT);
 
-	begin_walk(walk, s->op.off, w->bits & WALK_NEW_TURN);
+	w->walk.next = w->off + w->len;
+	*walk = w->walk;
+	if (w->wanted || !silent)
+		write_frames(FRAMES_WHOLE);
+}
+
+/* What was to be walked was no small operation after all. */
+static __always_inline void rewind_walk(struct frames_work *w, const struct frame_walk *walk)
+{
 	w->walk = *walk;
-	rewind_buffer(w);
-	w->off = s->op.off;
-	w->seq = s->op.seq;
-	w->len = s->op.len;
-	w->pos = w->record_pos = w->out = 0;
-	w->serial = conn->serial;
-	w->shape = conn->shape - 1;
-	w->dry = walk->mode == WALK_NONE || (walk->mode == WALK_TENTATIVE && w->want == w->len);
+	w->pos = w->out = 0;
 	w->first = !!(w->bits & WALK_NEW_TURN);
+	rewind_buffer(w);
+}
+
+/* Walks the operation in user memory, and writes what of it matters. */
+static __always_inline void walk_large(struct scratch *s, struct frames_work *w,
+				       struct frame_walk *walk)
+{
+	rewind_walk(w, walk);
+	w->dry = walk->mode == WALK_NONE || (walk->mode == WALK_TENTATIVE && w->want == w->len);
 	/* What passed unseen may have held the beginning of a frame. */
 	w->broken = walk->mode == WALK_NONE || w->off > walk->next;
 	if (w->broken)
@@ -481,6 +560,31 @@ static __noinline int walk_op(struct scratch *s, struct connection_state *conn)
 		write_pieces(w);
 	else
 		write_whole(s, w);
+}
+
+/*
+ * An operation of a connection whose frames have a shape; the scratch holds its record's head, its
+ * buffer, and how much of it may be copied.
+ */
+static __noinline int walk_op(struct scratch *s, struct connection_state *conn)
+{
+	struct frames_work *w = &s->work;
+	struct frame_walk *walk = &conn->walks[w->bits & WALK_SEND];
+
+	begin_walk(walk, s->op.off, w->bits & WALK_NEW_TURN);
+	w->walk = *walk;
+	w->off = s->op.off;
+	w->seq = s->op.seq;
+	w->len = s->op.len;
+	w->pos = w->record_pos = w->out = 0;
+	w->serial = conn->serial;
+	w->shape = conn->shape - 1;
+	w->first = !!(w->bits & WALK_NEW_TURN);
+	w->wanted = w->broken = 0;
+	if (walk->mode != WALK_NONE && walk_copy())
+		write_small(w, walk);
+	else
+		walk_large(s, w, walk);
 	conn->serial = w->serial;
 	conn->tail_off = s->op.tail_off;
 	if (w->record_pos < w->len) {

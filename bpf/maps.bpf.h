@@ -150,6 +150,7 @@ struct frames_work {
 	__u8 dry;   /* only find the next frame: nothing is copied */
 	__u8 first; /* the next frame is the first of its turn */
 	__u8 broken;
+	__u8 wanted; /* a frame of it is kept */
 };
 
 /*
@@ -275,8 +276,7 @@ static __always_inline __u64 wakeup_flags(struct scratch *s)
  */
 static __always_inline bool has_room_for_op(struct scratch *s)
 {
-	if (s->ring_busy &&
-	    bpf_ringbuf_query(&records, BPF_RB_AVAIL_DATA) > settings.full_at) {
+	if (s->ring_busy && bpf_ringbuf_query(&records, BPF_RB_AVAIL_DATA) > settings.full_at) {
 		s->counts.ring_full++;
 		return false;
 	}
