@@ -10,6 +10,7 @@ import queue
 import random
 import socket
 import sys
+import time
 
 HUGE = [  # lengths of nearly 2 GiB, or what the format has room for
     b"\xff\xff\xff\x7f\x01\0\0\0\0\0\0\0\xdd\x07\0\0",  # MongoDB
@@ -81,6 +82,7 @@ def main():
         listener = free.get()
         play(listener, runs)
         free.put(listener)
+        time.sleep(0.02)  # hostile, but not by its rate
 
     with concurrent.futures.ThreadPoolExecutor(len(listeners)) as pool:
         print(json.dumps(sum(1 for _ in pool.map(one, conversations(sys.argv[1])))))
