@@ -105,8 +105,10 @@ static void for_each_seed(void (*look)(const struct seed *seed))
 			continue;
 		snprintf(path, sizeof(path), CORPORA "/%s", protocol->name);
 		dir = opendir(path);
-		if (!dir)
-			fail_msg("%s has no seeds", protocol->name);
+		if (!dir) {
+			print_error("%s has no seeds\n", protocol->name);
+			abort();
+		}
 		while ((entry = readdir(dir))) {
 			if (entry->d_name[0] == '.' || begins_badly(entry->d_name))
 				continue;
