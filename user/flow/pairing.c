@@ -258,15 +258,40 @@ void pair_requests_missed(struct conn *conn, enum account_entry cause, uint32_t 
 	conn->seen_off = ~0ull;
 }
 
+/*
+ * All exchanges are in use: lets go those that only wait for the other end, or drops those of a connection,
+ * the likelier the more it has, so that one which asks without end costs itself and not the others.
+ */
+static void make_room(struct flow *flow)
+{
+	struct exchange *x;
+
+	flow_release_held(flow, JOIN_RELEASE_ALL);
+	if (flow->exchanges.used_cnt < flow->exchanges.max_cnt)
+		return;
+	for (x = flow->exchanges.oldest; x && x->conn->datagrams;)
+		x = x->newer;
+	if (!x)
+		return;
+	x->conn->quarantined = !x->conn->protocol->by_id;
+	pair_dropped(flow, x->conn, ACCOUNT_LOST_EVICTED);
+}
+
 static struct exchange *new_exchange(struct flow *flow, struct conn *conn,
 				     const struct stream *stream, uint64_t time_ns)
 {
 	struct exchange *x = exchange_pool__take(&flow->exchanges);
 
 	if (!x) {
+		make_room(flow);
+		x = exchange_pool__take(&flow->exchanges);
+	}
+	if (!x || conn->quarantined) {
 		account_add(ACCOUNT_LOST_EVICTED, 1);
 		pair_dropped(flow, conn, ACCOUNT_LOST_EVICTED);
 		conn->quarantined = !conn->protocol->by_id;
+		if (x)
+			exchange_pool__put(&flow->exchanges, x);
 		return NULL;
 	}
 	x->start_ns = x->last_ns = time_ns;
