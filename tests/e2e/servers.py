@@ -192,6 +192,24 @@ class Nghttpd(Server):
         assert self.process.poll() is None, self.log.read_text()
 
 
+class Nghttpx(Server):
+    """A proxy for the server at a port; it lets HTTP/1.1 be upgraded."""
+    service = "nghttpx"
+
+    def __init__(self, tmp_path, backend_port):
+        self.fixed_port, self.backend_port = free_port(), backend_port
+        super().__init__(tmp_path)
+
+    def make_command(self, tmp_path):
+        return ["nghttpx", "--conf=/dev/null", f"-f127.0.0.1,{self.fixed_port};no-tls",
+                f"-b127.0.0.1,{self.backend_port}", "--workers=1", "--single-process"]
+
+    def wait_ready(self):
+        self.port = self.fixed_port
+        wait_for(lambda: accepts(self.port) or self.process.poll() is not None, "nghttpx to listen")
+        assert self.process.poll() is None, self.log.read_text()
+
+
 class GrpcGo(Server):
     service = "grpc"
 

@@ -89,6 +89,20 @@ def test_spans(tracing, tmp_path, start, name):
             assert client["attributes"]["url.full"] == server.url + "/small?a=REDACTED"
 
 
+def test_upgrade(tracing, tmp_path, start, nginx):
+    """From HTTP/1.1: the request that asks for it is one of that, what follows is HTTP/2."""
+    proxy = start(servers.Nghttpx(tmp_path, nginx.port))
+    trace = tracing("--port", proxy.port)
+    truth = clients.curl_client(proxy.url, [clients.step(path=f"/items/{n}") for n in range(4)],
+                                "--http2")
+    trace.stop()
+    assert [t["status"] for t in truth] == [200] * 4
+    told = [(s["attributes"]["network.protocol.version"],
+             s["attributes"]["http.response.status_code"]) for s in of_kind(trace.spans, "CLIENT")]
+    assert told == [("1.1", 101)] + [("2", 200)] * 3
+    assert len(paired(trace.spans)) == 4 and trace.account.lost == 0
+
+
 def test_older_connections(tmp_path, start):
     """Connections that were there before: each further request is counted, by nginx's own count,
     but for those under way at that moment."""
@@ -98,19 +112,15 @@ def test_older_connections(tmp_path, start):
     load.start()
     config = {"targets": {"ports": [server.port]}, "export": {"discard": True}}
     with Agent(tmp_path, config) as agent:
-        before = nginx_requests(server)
+        before = server.requests()
         at_start = int(agent.metrics().get("sonde_spans_total", 0))
         load.join()
-        truth = nginx_requests(server) - before
+        truth = server.requests() - before
         metrics = agent.settled_metrics()
         agent.stop()
     counted = int(metrics["sonde_spans_total"]) + lost(metrics) - at_start
     assert truth > 1000, "the load ended too soon"
     assert abs(counted - 2 * truth) <= 40, (counted, truth, metrics)
-
-
-def nginx_requests(server):
-    return server.requests()
 
 
 def check_call(span, truth):
