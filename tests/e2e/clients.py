@@ -95,10 +95,12 @@ def paced(address, paths, connections, rate, seconds):
     return json.loads(done.stdout)
 
 
-def h2load(url, requests, connections, streams, rate=0):
+def h2load(url, requests, connections, streams, rate=0, seconds=0):
     """Requests over HTTP/2 by prior knowledge, so many streams at once in each connection; rate is
-    per second and connection, 0: full speed. Returns how many h2load counted as answered."""
-    command = ["h2load", "-n", str(requests), "-c", str(connections), "-m", str(streams),
+    per second and connection, 0: full speed. As many as are told, or for some seconds. Returns how
+    many h2load counted as answered."""
+    command = ["h2load", *(["-D", f"{seconds:g}"] if seconds else ["-n", str(requests)]),
+               "-c", str(connections), "-m", str(streams),
                *(["--rps", str(rate)] if rate else []), url]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120,
                           stdin=subprocess.DEVNULL)

@@ -175,6 +175,10 @@ class NginxHttp2(Nginx):
     listen_more = " http2"
 
 
+class NginxHttp2Pair(NginxHttp2):
+    workers = 2
+
+
 class Nghttpd(Server):
     service = "nghttpd"
 
