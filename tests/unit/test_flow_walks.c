@@ -39,8 +39,7 @@ static void walk(struct walked *w, bool send, const char *bytes, uint32_t len, b
 	struct end *end = &w->end;
 	uint64_t *off = send ? &end->tx_off : &end->rx_off;
 	uint32_t *seq = send ? &end->tx_seq : &end->rx_seq;
-	struct frames_end last = {
-		.next_frame = *off + len, .serial = ++w->serial, .generation = 1};
+	struct frames_end last = {.next_frame = *off + len, .serial = ++w->serial, .generation = 1};
 	char payload[512];
 	size_t n = write_payload(payload, bytes, len, whole);
 	struct record_op *record = malloc(sizeof(*record) + n + sizeof(last));

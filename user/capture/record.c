@@ -79,8 +79,7 @@ bool record_valid(const void *bytes, size_t len)
 		return head->size == sizeof(struct record_op) &&
 		       ((const struct record_op *)bytes)->tail_direction <= DIRECTION_SEND;
 	case RECORD_END:
-		return (head->size == sizeof(struct record_end) ||
-			head->size == RECORD_END_MIN) &&
+		return (head->size == sizeof(struct record_end) || head->size == RECORD_END_MIN) &&
 		       ((const struct record_end *)bytes)->tail_direction <= DIRECTION_SEND;
 	case RECORD_EXIT:
 		return head->size == sizeof(struct record_exit);

@@ -382,8 +382,7 @@ static void take_bytes(struct flow *flow, struct conn *conn, enum sender sender,
 /* Does the walk go on from here, so that what is silent holds no frame that matters? */
 static void note_walk(struct conn *conn, enum sender sender, const struct record_op *op)
 {
-	conn->streams[sender].walked =
-		op->head.kind == RECORD_FRAMES && frames_walked(conn, op);
+	conn->streams[sender].walked = op->head.kind == RECORD_FRAMES && frames_walked(conn, op);
 }
 
 static void take_op(struct flow *flow, const struct record_op *op)
