@@ -3,6 +3,7 @@
 import hashlib
 import itertools
 import pathlib
+import re
 import subprocess
 import sys
 import urllib.request
@@ -224,6 +225,52 @@ class GrpcGo(Server):
 class GrpcPython(Server):
     command = [sys.executable, str(WORKLOADS / "grpc_peer.py"), "server"]
     service = "grpc_peer"
+
+
+class Redis(Server):
+    """Listens on .port and on the unix socket .path."""
+    service = "redis-server"
+
+    def make_command(self, tmp_path):
+        directory = tmp_path / f"redis-{next(unique)}"
+        directory.mkdir()
+        self.fixed_port, self.path = free_port(), str(directory / "redis.sock")
+        return ["redis-server", "--port", str(self.fixed_port), "--unixsocket", self.path,
+                "--save", "", "--dir", str(directory)]
+
+    def wait_ready(self):
+        self.port = self.fixed_port
+        wait_for(lambda: accepts(self.port) or self.process.poll() is not None, "redis to listen")
+        assert self.process.poll() is None, self.process.stdout.read()
+
+    def ask(self, *args):
+        """By the unix socket, so that nothing that is traced by the port sees it."""
+        return subprocess.run(["redis-cli", "-s", self.path, *args], check=True, text=True,
+                              stdout=subprocess.PIPE, stdin=subprocess.DEVNULL).stdout
+
+    def forget_commands(self):
+        self.ask("config", "resetstat")
+
+    def commands(self):
+        """How many it was asked since, by its own count."""
+        counts = re.findall(r"cmdstat_(\S+?):calls=(\d+).*rejected_calls=(\d+)",
+                            self.ask("info", "commandstats"))
+        return sum(int(calls) + int(rejected) for name, calls, rejected in counts
+                   if name not in ("config|resetstat", "info"))
+
+
+class Memcached(Server):
+    service = "memcached"
+
+    def make_command(self, tmp_path):
+        self.fixed_port = free_port()
+        return ["memcached", "-u", "nobody", "-l", "127.0.0.1", "-p", str(self.fixed_port), "-U", "0"]
+
+    def wait_ready(self):
+        self.port = self.fixed_port
+        wait_for(lambda: accepts(self.port) or self.process.poll() is not None,
+                 "memcached to listen")
+        assert self.process.poll() is None, self.log.read_text()
 
 
 ALL = {"nginx": Nginx, "python": PythonServer, "go": GoServer, "node": NodeServer}
