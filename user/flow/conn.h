@@ -64,20 +64,20 @@ struct conn {
 	struct stream streams[2];      /* by enum sender */
 	struct exchange *first, *last; /* in order of request */
 	uint32_t exchange_cnt;
-	uint32_t done_cnt; /* exchanges completed */
-	uint32_t turn;	   /* last seen */
+	uint32_t done_cnt;	   /* exchanges completed */
+	uint32_t turn;		   /* last seen */
 	uint32_t turns_missed_cnt; /* before its protocol was known */
 	enum asked asked;
 	/*
 	 * Where a turn has several requests, missing turns do not tell how many were missed. Missing
 	 * bytes do, by what the others have on average.
 	 */
-	bool batched;		/* such a turn was seen */
-	uint32_t request_turn;	/* of the last request */
-	uint64_t seen_off;	/* the client's bytes so far; ~0: up to its next message */
-	uint64_t requests_sz;	/* of the messages that were seen */
-	uint32_t requests_cnt;	/* in them */
-	uint64_t missed_sz;	/* not counted as requests yet */
+	bool batched;	       /* such a turn was seen */
+	uint32_t request_turn; /* of the last request */
+	uint64_t seen_off;     /* the client's bytes so far; ~0: up to its next message */
+	uint64_t requests_sz;  /* of the messages that were seen */
+	uint32_t requests_cnt; /* in them */
+	uint64_t missed_sz;    /* not counted as requests yet */
 	enum account_entry missed_cause;
 	uint32_t process_id;	/* of the last operation */
 	struct verdict verdict; /* in force */
