@@ -275,6 +275,7 @@ const struct setting settings[] = {
 		.help = "Walk frames without bpf_loop, as kernels before 5.17 do: fewer for each operation",
 		BOOL(capture.short_walk),
 		.fallback = "false",
+		.hidden = true,
 	},
 	{
 		.path = "capture.max_connections",

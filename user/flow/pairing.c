@@ -14,6 +14,7 @@
 #define VERDICT_AFTER 8 /* exchanges before copying is narrowed */
 #define COPY_MIN 512u
 #define PIPELINED_TURN (1024u * 1024)
+#define OLDEST_LOOKED_AT 64
 #define ENDLESS_TURN UINT32_MAX
 #define MESSAGE_SZ_MAX (1ull << 40)
 #define MEAN_OF 1024 /* requests whose length says how long those are that were missed */
@@ -259,22 +260,26 @@ void pair_requests_missed(struct conn *conn, enum account_entry cause, uint32_t 
 }
 
 /*
- * All exchanges are in use: lets go those that only wait for the other end, or drops those of a connection,
- * the likelier the more it has, so that one which asks without end costs itself and not the others.
+ * All exchanges are in use: lets go those that only wait for the other end, or drops those of the
+ * connection that has most of the oldest, if they are more than this one's: who asks without end costs
+ * itself and not the others.
  */
-static void make_room(struct flow *flow)
+static void make_room(struct flow *flow, const struct conn *conn)
 {
+	struct conn *most = NULL;
 	struct exchange *x;
 
 	flow_release_held(flow, JOIN_RELEASE_ALL);
 	if (flow->exchanges.used_cnt < flow->exchanges.max_cnt)
 		return;
-	for (x = flow->exchanges.oldest; x && x->conn->datagrams;)
-		x = x->newer;
-	if (!x)
+	x = flow->exchanges.oldest;
+	for (int i = 0; x && i < OLDEST_LOOKED_AT; i++, x = x->newer)
+		if (!x->conn->datagrams && (!most || x->conn->exchange_cnt > most->exchange_cnt))
+			most = x->conn;
+	if (!most || most->exchange_cnt <= conn->exchange_cnt + 1)
 		return;
-	x->conn->quarantined = !x->conn->protocol->by_id;
-	pair_dropped(flow, x->conn, ACCOUNT_LOST_EVICTED);
+	most->quarantined = !most->protocol->by_id;
+	pair_dropped(flow, most, ACCOUNT_LOST_EVICTED);
 }
 
 static struct exchange *new_exchange(struct flow *flow, struct conn *conn,
@@ -283,7 +288,7 @@ static struct exchange *new_exchange(struct flow *flow, struct conn *conn,
 	struct exchange *x = exchange_pool__take(&flow->exchanges);
 
 	if (!x) {
-		make_room(flow);
+		make_room(flow, conn);
 		x = exchange_pool__take(&flow->exchanges);
 	}
 	if (!x || conn->quarantined) {
