@@ -415,15 +415,56 @@ static __always_inline void emit_copy(struct scratch *s, struct connection_state
 		conn->tail_off = 0;
 }
 
+/* What is still to be done with an operation, from what is in the scratch. */
+enum rest_of_op {
+	OP_DONE,
+	OP_TO_WALK,  /* its frames */
+	OP_TO_SPLIT, /* it is to be copied to several records */
+};
+
+/* Writes the operation that the scratch describes as several, of which the last has what is not copied. */
+static __noinline int split_op(struct scratch *s, struct connection_state *conn)
+{
+	struct frames_work *w = &s->work;
+
+	rewind_buffer(w);
+	conn->tail_off = 0;
+	for (int i = 0; i < COPY_PARTS_MAX / PIECE_MAX && w->want; i++) {
+		__u32 n = w->want < PIECE_MAX ? w->want : PIECE_MAX;
+		__u32 rest = s->op.len;
+
+		if (!has_room_for_op(s))
+			return 0;
+		if (!read_frames(0, n))
+			break;
+		barrier_var(n); /* 6.1 wants to see its bound below */
+		if (n > PIECE_MAX)
+			break;
+		w->want -= n;
+		if (w->want)
+			s->op.len = n;
+		s->op.head.size = sizeof(s->op) + n;
+		emit(s, &s->op, sizeof(s->op) + n);
+		conn->turn_left -= n < conn->turn_left ? n : conn->turn_left;
+		s->op.tail_off = 0;
+		s->op.off += s->op.len;
+		if (s->op.seq)
+			s->op.seq += s->op.len;
+		s->op.len = rest - s->op.len;
+	}
+	if (s->op.len) {
+		s->op.head.size = sizeof(s->op);
+		emit(s, &s->op, sizeof(s->op));
+	}
+	return 0;
+}
+
 #define OF_SEND 1
 #define OF_TYPED 2
 
-/*
- * Returns whether the operation's frames are to be walked, from what is then in the scratch. A function of
- * its own, as is walk_op, for the sake of the stack.
- */
-static __noinline bool emit_op(struct scratch *s, struct sock *sk, struct connection_state *conn,
-			       __u32 len, __u32 of)
+/* A function of its own, as is what is to be done then, for the sake of the stack. */
+static __noinline enum rest_of_op emit_op(struct scratch *s, struct sock *sk,
+					  struct connection_state *conn, __u32 len, __u32 of)
 {
 	bool send = of & OF_SEND, typed = of & OF_TYPED;
 	struct tcp_sock *tcp = FIELD(sk, __sk_common.skc_family) == FAMILY_UNIX ? NULL
@@ -453,20 +494,22 @@ static __noinline bool emit_op(struct scratch *s, struct sock *sk, struct connec
 	if (!found)
 		want = 0;
 	silent = tcp && turn == conn->turn;
-	if (conn->shape) {
-		fill_op(&s->op, conn, &facts, RECORD_FRAMES, 0);
+	if (conn->shape || want > COPY_MAX) {
+		fill_op(&s->op, conn, &facts, conn->shape ? RECORD_FRAMES : RECORD_OP, 0);
 		s->work.buffer = buffer;
 		s->work.want = want;
 		s->work.bits = (send ? WALK_SEND : 0) | (turn != conn->turn ? WALK_NEW_TURN : 0) |
 			       (silent ? WALK_MAY_BE_SILENT : 0);
-	} else if (want == 0 && silent) {
+		return conn->shape ? OP_TO_WALK : OP_TO_SPLIT;
+	}
+	if (want == 0 && silent) {
 		conn->tail_off = facts.off + len;
 		conn->tail_ns = facts.time_ns;
 		conn->tail_direction = send;
 	} else {
 		emit_copy(s, conn, &buffer, &facts, want);
 	}
-	return conn->shape;
+	return OP_DONE;
 }
 
 /*
@@ -504,6 +547,7 @@ static __always_inline bool is_traced(struct scratch *s, struct sock *sk,
 static __always_inline int socket_op(struct sock *sk, int ret, int flags, bool send, bool typed)
 {
 	struct connection_state *conn;
+	enum rest_of_op rest;
 	struct scratch *s;
 	__u32 turn;
 
@@ -537,8 +581,11 @@ static __always_inline int socket_op(struct sock *sk, int ret, int flags, bool s
 		return 0;
 	turn = conn->turn;
 	if (ret > 0) {
-		if (emit_op(s, sk, conn, ret, (send ? OF_SEND : 0) | (typed ? OF_TYPED : 0)))
+		rest = emit_op(s, sk, conn, ret, (send ? OF_SEND : 0) | (typed ? OF_TYPED : 0));
+		if (rest == OP_TO_WALK)
 			walk_op(s, conn);
+		else if (rest == OP_TO_SPLIT)
+			split_op(s, conn);
 		note_request(conn, turn, ret, flags, send);
 	} else if (ret == 0 && !send && (FIELD(sk, sk_shutdown) & RCV_SHUTDOWN)) {
 		emit_end(s, conn, bpf_ktime_get_ns(), END_EOF, 0);

@@ -88,7 +88,7 @@ static void give_verdict(void *ctx, uint64_t cookie, const struct verdict *verdi
 {
 	(void)ctx;
 	(void)cookie;
-	CHECK(verdict->copy_op <= COPY_MAX);
+	CHECK(verdict->copy_op <= COPY_PARTS_MAX);
 	CHECK(verdict->shape <= FRAME_SHAPES_MAX);
 }
 

@@ -181,7 +181,7 @@ static inline void rig_verdict(void *ctx, uint64_t cookie, const struct verdict 
 	struct rig *rig = ctx;
 
 	assert_in_range(rig->verdicts_cnt, 0, RIG_VERDICTS_MAX - 1);
-	assert_true(verdict->ignore || verdict->copy_op <= COPY_MAX);
+	assert_true(verdict->ignore || verdict->copy_op <= COPY_PARTS_MAX);
 	rig->verdicts[rig->verdicts_cnt].cookie = cookie;
 	rig->verdicts[rig->verdicts_cnt++].verdict = *verdict;
 }

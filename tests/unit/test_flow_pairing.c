@@ -183,7 +183,7 @@ static void test_pipelining(void **state)
 				       (uint32_t)m - at < steps[s] ? (uint32_t)m - at : steps[s]);
 			check_pipelined(rig, kind_of(both_roles[r]));
 			/* From now on everything is copied. */
-			assert_int_equal(rig->verdicts[0].verdict.copy_op, COPY_MAX);
+			assert_int_equal(rig->verdicts[0].verdict.copy_op, COPY_PARTS_MAX);
 			rig_finish(rig);
 		}
 	}

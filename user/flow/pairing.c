@@ -37,9 +37,13 @@ static void adapt_copying(struct flow *flow, struct conn *conn)
 	const struct protocol *protocol = conn->protocol;
 	uint32_t want = COPY_MIN;
 
-	if (conn->pipelined || protocol->by_id || protocol->shape || protocol->conclude) {
-		tell_copy(flow, conn, COPY_MAX,
-			  protocol->by_id && !protocol->shape ? ENDLESS_TURN : PIPELINED_TURN);
+	if (protocol->shape) {
+		tell_copy(flow, conn, COPY_MAX, PIPELINED_TURN);
+		return;
+	}
+	if (conn->pipelined || protocol->by_id || protocol->conclude) {
+		tell_copy(flow, conn, COPY_PARTS_MAX,
+			  protocol->by_id ? ENDLESS_TURN : PIPELINED_TURN);
 		return;
 	}
 	if (conn->done_cnt < VERDICT_AFTER)

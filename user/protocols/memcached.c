@@ -225,14 +225,15 @@ static bool read_size(struct slice s, uint64_t *size)
 static bool read_value_size(const struct text_command *known, const struct line *line,
 			    uint64_t *skip)
 {
+	uint32_t at = known->form == STORE ? 4 : 2;
 	struct slice size;
 
 	*skip = 0;
 	if (known->form != STORE && known->form != META_STORE)
 		return true;
-	if (line->cnt <= known->args_min)
+	if (line->cnt <= known->args_min || line->cnt <= at)
 		return false;
-	size = line->args[known->form == STORE ? 4 : 2];
+	size = line->args[at];
 	if (known->form == META_STORE && slice_starts_with(size, SLICE("S")))
 		size = slice_after(size, 1); /* as the first versions had it */
 	if (!read_size(size, skip))

@@ -16,7 +16,7 @@ static enum detect detect_array(struct slice head)
 {
 	const struct redis_command *known;
 	struct resp_item item, text;
-	struct slice rest = head, name = SLICE("");
+	struct slice rest, name = SLICE("");
 	int got = resp_read_number(head, &item);
 
 	if (got <= 0 || item.null || item.streamed || !item.n)
