@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """AMQP 0-9-1: RabbitMQ, and a client in Python that knows what it published and was given."""
 import collections
+import time
 
 import pika
 import pytest
@@ -120,6 +121,7 @@ def test_get_and_settle(tracing, rabbitmq):
     trace = tracing("--port", rabbitmq.port)
     with Client(rabbitmq.port) as client:
         client.new_queue("orders")
+        time.sleep(0.3)  # until the kernel is told that these are frames
         client.publish("", "orders", b"x" * 50_000)
         for settle in (client.channel.basic_nack, client.channel.basic_reject,
                        client.channel.basic_ack):

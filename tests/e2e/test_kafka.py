@@ -167,14 +167,18 @@ def was_closed(span):
 
 def check_same(client, server):
     """Both ends tell the same, but of records that went through sendfile() only the client knows."""
-    assert (client["name"], client["status"]) == (server["name"], server["status"]), \
-        (client, server)
     ours, theirs = client["attributes"], server["attributes"]
+    learnt = "messaging.destination.name"  # a topic's id may get its name between the two ends
+    assert client["status"] == server["status"], (client, server)
+    assert client["name"] == server["name"] or (learnt in ours) != (learnt in theirs), \
+        (client, server)
     keys = {key for key in {*ours, *theirs} if key.startswith(("messaging.", "error", "server."))}
     assert ours["messaging.system"] == "kafka"
     if ours["messaging.operation.name"] == "poll":
         assert not links([server])
         keys.discard("messaging.batch.message_count")
+        if (learnt in ours) != (learnt in theirs):
+            keys.discard(learnt)
     else:
         assert links([client]) == links([server])
     for key in keys:
