@@ -82,17 +82,16 @@ struct conn {
 	uint32_t process_id;	/* of the last operation */
 	struct verdict verdict; /* in force */
 	uint32_t serial;	/* of the last RECORD_FRAMES or RECORD_DATAGRAM */
-	uint32_t
-		missing_cnt; /* datagrams whose records were lost, and whose exchanges are not counted */
-	uint64_t missing_ns;  /* since when there are any */
-	bool shape_refused;   /* its frames are not what their protocol says */
-	uint32_t head_max;    /* longest head seen */
-	uint64_t peer_cookie; /* the other end on this host, once certain */
+	uint32_t missing_cnt;	/* datagrams lost with their records, not counted yet */
+	uint64_t missing_ns;	/* since when there are any */
+	bool shape_refused;	/* its frames are not what their protocol says */
+	uint32_t head_max;	/* longest head seen */
+	uint64_t peer_cookie;	/* the other end on this host, once certain */
 	uint64_t last_ns;
 	uint64_t unknown_bytes[2]; /* while it had no protocol: received, sent */
 	uint64_t sampled_off;	   /* of the request that a sample named last, if sampled */
-	uint64_t likely[2][2],
-		possible[2][2]; /* parsers, see detect.c; by assumed role, direction */
+	/* Parsers, see detect.c; by assumed role, direction. */
+	uint64_t likely[2][2], possible[2][2];
 	uint16_t detect_tries;
 	uint16_t malformed_cnt, misframed_cnt;
 	bool datagrams; /* a UDP socket: no streams, and its other end may change */
