@@ -7,7 +7,7 @@ import pika
 import pytest
 
 import brokers
-from messages import (PARENT, TRACE, TRACEPARENT, called, check_ends, check_full_speed, check_told,
+from messages import (PARENT, ROOMY, TRACE, TRACEPARENT, called, check_ends, check_full_speed, check_told,
                       column, delivered, links, named, published)
 
 OPENED = called("connection.start-ok", "connection.open", "channel.open")
@@ -67,6 +67,7 @@ def test_publish_and_deliver(tracing, rabbitmq):
         client.new_queue("orders")
         client.channel.exchange_declare("shop", "topic")
         client.channel.queue_bind("orders", "shop", "order.*")
+        time.sleep(0.3)  # until the kernel is told that these are frames
         for size in sizes:
             client.publish("shop", "order.new", b"x" * size, message_id="m1", correlation_id="c1")
         client.channel.confirm_delivery()
@@ -184,9 +185,10 @@ def test_attached_in_the_middle(tracing, rabbitmq):
 
 def test_full_speed(tracing, rabbitmq):
     count = 15000
-    trace = tracing("--port", rabbitmq.port, "--discard")
+    trace = tracing("--port", rabbitmq.port, "--discard", env=ROOMY)
     with Client(rabbitmq.port) as giver, Client(rabbitmq.port) as taker:
         taker.new_queue("fast")
+        time.sleep(0.3)  # until the kernel is told that these are frames
         for _ in range(count):
             giver.publish("", "fast", b"a message")
         taker.take("fast", count)

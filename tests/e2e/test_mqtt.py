@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """MQTT: mosquitto, and clients in Python and C that know what they published and were given."""
 import subprocess
+import time
 
 import paho.mqtt.client as mqtt
 import pytest
@@ -8,7 +9,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 import brokers
-from messages import (PARENT, TRACE, TRACEPARENT, called, check_ends, check_full_speed, check_told,
+from messages import (PARENT, ROOMY, TRACE, TRACEPARENT, called, check_ends, check_full_speed, check_told,
                       column, delivered, links, named, published)
 from traced import environment, wait_for
 
@@ -151,11 +152,17 @@ def test_attached_in_the_middle(tracing, mosquitto, version):
 def test_full_speed(tracing, mosquitto, qos, count):
     """The C client publishes as fast as it can, another counts what it is given."""
     where = ["-h", "127.0.0.1", "-p", str(mosquitto.port), "-t", "fast/lane", "-q", str(qos)]
-    trace = tracing("--port", mosquitto.port, "--discard")
+    trace = tracing("--port", mosquitto.port, "--discard", env=ROOMY)
     with subprocess.Popen(["mosquitto_sub", *where, "-C", str(count), "-i", "counter", "-c"],
                           stdout=subprocess.PIPE, env=environment()) as taker:
         wait_for(lambda: "counter" in mosquitto.log.read_text(), "the subscriber")
-        subprocess.run(["mosquitto_pub", *where, "-l"], input=b"a message\n" * count, check=True,
-                       timeout=60, env=environment())
+        with subprocess.Popen(["mosquitto_pub", *where, "-l"], stdin=subprocess.PIPE,
+                              env=environment()) as giver:
+            giver.stdin.write(b"a message\n")
+            giver.stdin.flush()
+            time.sleep(0.3)  # until the kernel is told to copy more than the first 64 KiB
+            giver.stdin.write(b"a message\n" * (count - 1))
+            giver.stdin.close()
+            assert giver.wait(timeout=60) == 0
         assert len(taker.communicate(timeout=60)[0].splitlines()) == count
     check_full_speed(trace, 2 * count)

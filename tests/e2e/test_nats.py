@@ -6,7 +6,7 @@ import nats
 import pytest
 
 import brokers
-from messages import (PARENT, TRACE, TRACEPARENT, called, check_ends, check_full_speed, check_told,
+from messages import (PARENT, ROOMY, TRACE, TRACEPARENT, called, check_ends, check_full_speed, check_told,
                       column, delivered, links, named, published)
 
 
@@ -231,10 +231,11 @@ def test_full_speed(tracing, server, how, count):
                 done.set()
 
         await taker.subscribe("fast", cb=take)
-        await settle(taker)
+        await settle(giver, taker)
+        await asyncio.sleep(0.3)  # until the kernel is told to copy more than the first 64 KiB
         for number in range(count):
             await giver.publish("fast", b"a message")
-            while number - taken[0] > 2000:  # more at once than 256 KiB are not looked at
+            while number - taken[0] > 2000:  # no more than 256 KiB at once are looked at
                 await asyncio.sleep(0)
         await done.wait()
 
@@ -247,10 +248,11 @@ def test_full_speed(tracing, server, how, count):
                 await asker.request("fast", b"a message", timeout=30)
 
         await answerer.subscribe("fast", cb=answer)
-        await settle(answerer)
+        await settle(asker, answerer)
+        await asyncio.sleep(0.3)
         await asyncio.gather(*[ask() for _ in range(50)])
 
-    trace = tracing("--port", server.port, "--discard")
+    trace = tracing("--port", server.port, "--discard", env=ROOMY)
     with Clients(server.port) as clients:
         clients.run((publish if how == "publish" else request)(*clients.all))
     # Published and delivered; asked, delivered and answered.

@@ -366,6 +366,20 @@ static struct slice payload_of(const struct record_op *op)
 	return slice_of((const char *)(op + 1), op->head.size - sizeof(*op) - end_sz);
 }
 
+/*
+ * Who publishes without end begins no turn. What was lost there is found again where an operation begins
+ * as messages of this protocol do.
+ */
+static void find_again(struct conn *conn, enum sender sender, struct slice bytes)
+{
+	const struct protocol *protocol = conn->protocol;
+	struct stream *stream = &conn->streams[sender];
+
+	if (stream->lost && bytes.n && protocol->by_id && !protocol->shape && protocol->detect &&
+	    protocol->detect(sender, bytes) >= DETECT_LIKELY)
+		stream->lost = false;
+}
+
 static void take_bytes(struct flow *flow, struct conn *conn, enum sender sender, struct slice bytes,
 		       const struct record_op *op)
 {
@@ -375,6 +389,7 @@ static void take_bytes(struct flow *flow, struct conn *conn, enum sender sender,
 		frames_take(flow, conn, sender, bytes, op);
 		return;
 	}
+	find_again(conn, sender, bytes);
 	stream_bytes(flow, conn, sender, bytes, &origin);
 	stream_unseen(flow, conn, sender, op->len - bytes.n, op->time_ns);
 }
