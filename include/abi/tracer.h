@@ -12,10 +12,10 @@
 
 #include "include/abi/shape.h"
 
-#define COPY_MAX 16384u		      /* bytes that one record may copy */
+#define COPY_MAX 16384u		       /* bytes that one record may copy */
 #define COPY_PARTS_MAX (16 * COPY_MAX) /* that one operation may, in several records */
-#define ARGS_MAX 1024u		      /* bytes of a process's arguments in its record */
-#define ENV_MAX 8192u		      /* bytes of its environment */
+#define ARGS_MAX 1024u		       /* bytes of a process's arguments in its record */
+#define ENV_MAX 8192u		       /* bytes of its environment */
 #define FILTER_NAMES_MAX 64
 #define VERDICTS_MAX 16384
 
