@@ -532,7 +532,8 @@ static __always_inline bool is_traced(struct scratch *s, struct sock *sk,
 	state = traced_task(s, jiffies);
 	if (!conn)
 		return state;
-	if (s->counts.no_storage != no_storage) /* not now: as before, and asked again the next time */
+	if (s->counts.no_storage !=
+	    no_storage) /* not now: as before, and asked again the next time */
 		return !conn->untraced;
 	conn->tid = task->pid;
 	conn->exec_id = task->self_exec_id;

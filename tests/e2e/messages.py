@@ -31,7 +31,9 @@ def told(spans):
 
 
 def named(spans, name, kind=None):
-    return [s for s in spans if s["name"] == name and kind in (None, s["kind"])]
+    """In the order in which they began; they are told as they end, and some are held a while."""
+    return sorted((s for s in spans if s["name"] == name and kind in (None, s["kind"])),
+                  key=lambda s: s["startTimeUnixNano"])
 
 
 def check_told(trace, *expected):
