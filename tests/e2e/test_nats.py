@@ -139,6 +139,7 @@ def test_errors(tracing, server):
     async def talk(client):
         await client.publish("forbidden.x", b"hello")
         await settle(client)
+        await asyncio.sleep(0.3)  # the error is told besides
 
     trace = tracing("--port", server.port)
     with Clients(server.port, 1) as clients:
