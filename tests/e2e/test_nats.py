@@ -44,7 +44,8 @@ class Clients:
 
 
 async def settle(*clients):
-    """What they have said has been read."""
+    """What they have said has been read. A flush overtakes what a client has not sent yet."""
+    await asyncio.sleep(0.1)
     for client in clients:
         await client.flush()
 
