@@ -52,9 +52,14 @@ static __noinline struct connection_state *connection_at(struct sock *sk, bool c
 static __always_inline struct connection_state *connection_get(struct sock *sk, bool create,
 							       bool typed)
 {
+	struct connection_state *conn;
+
 	if (!typed)
 		return connection_at(sk, create);
-	return bpf_sk_storage_get(&connections, sk, 0, create ? BPF_SK_STORAGE_GET_F_CREATE : 0);
+	conn = bpf_sk_storage_get(&connections, sk, 0, create ? BPF_SK_STORAGE_GET_F_CREATE : 0);
+	if (!conn && create) /* another CPU was first to make it */
+		conn = bpf_sk_storage_get(&connections, sk, 0, 0);
+	return conn;
 }
 
 /* The number of a socket; conn is its state. */

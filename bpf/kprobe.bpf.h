@@ -11,8 +11,7 @@
 
 static __always_inline int note_entry(struct sock *sk, int flags, bool send)
 {
-	struct task_state *state = bpf_task_storage_get(&tasks, bpf_get_current_task_btf(), 0,
-							BPF_LOCAL_STORAGE_GET_F_CREATE);
+	struct task_state *state = task_state(bpf_get_current_task_btf());
 	struct scratch *s = scratch_get();
 
 	if (!s)

@@ -13,6 +13,15 @@
 #define CGROUP_LEVELS_MAX 12
 #define PATH_PARTS_MAX 12
 
+/* The state of a task. Where another CPU is first to make it, making fails, and it is there. */
+static __always_inline struct task_state *task_state(struct task_struct *task)
+{
+	struct task_state *state =
+		bpf_task_storage_get(&tasks, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+
+	return state ? state : bpf_task_storage_get(&tasks, task, 0, 0);
+}
+
 static __always_inline bool name_matches(struct task_struct *leader)
 {
 	struct name_key key = {};
@@ -202,16 +211,16 @@ __noinline int refresh_task(__u32 jiffies, __u32 slot)
 
 	if (!state || !s)
 		return 0;
-	state->checked = true;
 	state->checked_jiffies = jiffies;
 	state->filter_generation = filter_generation;
 	state->traced = process_matches(task->tgid);
 	if (!state->traced) {
 		state->exec_id = task->self_exec_id;
+		state->checked = true;
 		return 1;
 	}
-	leader_state =
-		bpf_task_storage_get(&tasks, task->group_leader, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	state->checked = false;
+	leader_state = task_state(task->group_leader);
 	if (!leader_state)
 		return 0;
 	if (leader_state->process_id == 0 || leader_state->exec_id != task->self_exec_id) {
@@ -223,6 +232,7 @@ __noinline int refresh_task(__u32 jiffies, __u32 slot)
 		leader_state->announced = announce_process(leader_state->process_id, slot);
 	state->process_id = leader_state->process_id;
 	state->exec_id = task->self_exec_id;
+	state->checked = true;
 	return 1;
 }
 
@@ -238,15 +248,13 @@ static __always_inline bool is_stale(const struct task_state *state, struct task
 static __noinline struct task_state *traced_task(struct scratch *s, __u32 jiffies)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	struct task_state *state =
-		bpf_task_storage_get(&tasks, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	struct task_state *state = task_state(task);
 
-	if (!state) {
+	if (!state || (is_stale(state, task, jiffies) &&
+		       !refresh_task(jiffies, bpf_get_smp_processor_id()))) {
 		s->counts.no_storage++;
 		return NULL;
 	}
-	if (is_stale(state, task, jiffies) && !refresh_task(jiffies, bpf_get_smp_processor_id()))
-		return NULL;
 	return state->traced ? state : NULL;
 }
 

@@ -13,8 +13,7 @@ static __always_inline struct task_state *sampled_task(struct scratch *s, struct
 						       __u32 slot)
 {
 	__u32 jiffies = bpf_jiffies64();
-	struct task_state *state =
-		bpf_task_storage_get(&tasks, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	struct task_state *state = task_state(task);
 
 	if (!state || (is_stale(state, task, jiffies) && !refresh_task(jiffies, slot))) {
 		s->counts.samples_busy++;
