@@ -11,7 +11,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "build/bpf/tracer.skel.h"
+#include "bpf/tracer.skel.h"
 #include "user/base/account.h"
 #include "user/base/address.h"
 #include "user/base/log.h"

@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "include/abi/tracer.h"
-#include "build/bpf/tracer.skel.h"
+#include "bpf/tracer.skel.h"
 #include "user/capture/kernel.h"
 
 #define TRACEFS "/sys/kernel/tracing"

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "include/abi/tracer.h"
-#include "build/bpf/tracer.skel.h"
+#include "bpf/tracer.skel.h"
 #include "user/base/log.h"
 #include "user/capture/kernel.h"
 #include "user/capture/kprobes.h"
