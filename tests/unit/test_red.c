@@ -244,7 +244,8 @@ static void add_lookup(struct rig *r, const char *name)
 	struct span *span = add_span(r, SPAN_CLIENT, MS);
 
 	span->scope = SLICE("dns");
-	attrs_add_str(&span->attrs, SLICE("dns.question.name"), slice_str(name));
+	if (name)
+		attrs_add_str(&span->attrs, SLICE("dns.question.name"), slice_str(name));
 	attrs_add_str(&span->attrs, SLICE("dns.answers"), SLICE("192.0.2.1"));
 }
 
@@ -277,7 +278,24 @@ static void test_lookups(void **state)
 	close_rig(&r);
 }
 
-/* Those who send and those who ask; a topic of too many names is counted by what stands for it. */
+/* Whoever wants no names outside has the names deleted, not the durations. */
+static void test_nameless_lookup(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	open_rig(&r, 8, 0);
+	add_lookup(&r, NULL);
+	assert_int_equal(observe(&r), 1);
+	assert_true(slice_eq(r.snapshot.v[0].instrument->name, SLICE("dns.lookup.duration")));
+	check_attrs(&r.snapshot.v[0].attrs, "");
+	close_rig(&r);
+}
+
+/*
+ * Those who send and those who ask, in one metric; a topic of too many names is counted by what stands
+ * for it.
+ */
 static void test_messaging(void **state)
 {
 	struct span *span;
@@ -303,6 +321,7 @@ static void test_messaging(void **state)
 	assert_int_equal(observe(&r), 2);
 	assert_true(slice_eq(r.snapshot.v[0].instrument->name,
 			     SLICE("messaging.client.operation.duration")));
+	assert_ptr_equal(r.snapshot.v[0].instrument, r.snapshot.v[1].instrument);
 	for (int i = 0; i < 2; i++)
 		if (r.snapshot.v[i].cnt == 1)
 			check_attrs(&r.snapshot.v[i].attrs,
@@ -466,9 +485,9 @@ int main(void)
 		cmocka_unit_test(test_buckets),	  cmocka_unit_test(test_attributes),
 		cmocka_unit_test(test_databases), cmocka_unit_test(test_calls),
 		cmocka_unit_test(test_series),	  cmocka_unit_test(test_lookups),
-		cmocka_unit_test(test_messaging), cmocka_unit_test(test_overflow),
-		cmocka_unit_test(test_long_text), cmocka_unit_test(test_end),
-		cmocka_unit_test(test_many),
+		cmocka_unit_test(test_messaging), cmocka_unit_test(test_nameless_lookup),
+		cmocka_unit_test(test_overflow),  cmocka_unit_test(test_long_text),
+		cmocka_unit_test(test_end),	  cmocka_unit_test(test_many),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

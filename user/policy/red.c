@@ -26,13 +26,14 @@
 
 /*
  * Which spans an instrument measures, and the attributes that it takes over from them. The first one
- * is what all spans of the family have, whatever the protocol, and no others.
+ * is what all spans of the family have, whatever the protocol, and no others, unless it is one that
+ * people delete: then the scope tells.
  */
 struct row {
-	enum span_kind kind;
+	uint32_t kinds; /* bits */
+	struct slice scope;
 	struct instrument instrument;
-	struct slice keys[KEYS_MAX];
-	uint32_t keys_cnt;
+	struct slice keys[KEYS_MAX + 1]; /* an empty one ends them */
 	bool open; /* a key takes any value that a program thinks of: at most a quarter of all series */
 	/* Spans with one of the others are not told apart by the first: it has too many values. */
 	struct slice wide, narrow[2];
@@ -47,37 +48,11 @@ static const uint64_t db_bounds_ns[] = {
 	1 * MS, 5 * MS, 10 * MS, 50 * MS, 100 * MS, 500 * MS, 1000 * MS, 5000 * MS, 10000 * MS,
 };
 
-/* What is handed to a consumer has no duration that we know. */
-#define MESSAGING_ROW(span_kind)                                                                  \
-	{                                                                                         \
-		.kind = span_kind,                                                                \
-		.instrument =                                                                     \
-			{                                                                         \
-				.name = SLICE("messaging.client.operation.duration"),             \
-				.description = SLICE("Duration of messaging client operations."), \
-				.bounds_ns = call_bounds_ns,                                      \
-				.bounds_cnt = LEN(call_bounds_ns),                                \
-			},                                                                        \
-		.keys =                                                                           \
-			{                                                                         \
-				SLICE("messaging.system"),                                        \
-				SLICE("messaging.operation.name"),                                \
-				SLICE("messaging.operation.type"),                                \
-				SLICE("messaging.destination.name"),                              \
-				SLICE("messaging.destination.template"),                          \
-				SLICE("messaging.consumer.group.name"),                           \
-				SLICE("error.type"),                                              \
-				SLICE("server.address"),                                          \
-				SLICE("server.port"),                                             \
-			},                                                                        \
-		.keys_cnt = 9, .wide = SLICE("messaging.destination.name"),                       \
-		.narrow = {SLICE("messaging.destination.template"),                               \
-			   SLICE("messaging.destination.temporary")},                             \
-	}
+#define KIND(kind) (1u << (kind))
 
 static const struct row rows[] = {
 	{
-		.kind = SPAN_SERVER,
+		.kinds = KIND(SPAN_SERVER),
 		.instrument =
 			{
 				.name = SLICE("http.server.request.duration"),
@@ -94,10 +69,9 @@ static const struct row rows[] = {
 				SLICE("error.type"),
 				SLICE("network.protocol.version"),
 			},
-		.keys_cnt = 6,
 	},
 	{
-		.kind = SPAN_CLIENT,
+		.kinds = KIND(SPAN_CLIENT),
 		.instrument =
 			{
 				.name = SLICE("http.client.request.duration"),
@@ -114,10 +88,9 @@ static const struct row rows[] = {
 				SLICE("error.type"),
 				SLICE("network.protocol.version"),
 			},
-		.keys_cnt = 6,
 	},
 	{
-		.kind = SPAN_SERVER,
+		.kinds = KIND(SPAN_SERVER),
 		.instrument =
 			{
 				.name = SLICE("rpc.server.call.duration"),
@@ -134,10 +107,9 @@ static const struct row rows[] = {
 				SLICE("error.type"),
 				SLICE("network.protocol.version"),
 			},
-		.keys_cnt = 5,
 	},
 	{
-		.kind = SPAN_CLIENT,
+		.kinds = KIND(SPAN_CLIENT),
 		.instrument =
 			{
 				.name = SLICE("rpc.client.call.duration"),
@@ -156,10 +128,9 @@ static const struct row rows[] = {
 				SLICE("error.type"),
 				SLICE("network.protocol.version"),
 			},
-		.keys_cnt = 7,
 	},
 	{
-		.kind = SPAN_CLIENT,
+		.kinds = KIND(SPAN_CLIENT),
 		.instrument =
 			{
 				.name = SLICE("db.client.operation.duration"),
@@ -179,10 +150,10 @@ static const struct row rows[] = {
 				SLICE("server.address"),
 				SLICE("server.port"),
 			},
-		.keys_cnt = 9,
 	},
 	{
-		.kind = SPAN_CLIENT,
+		.kinds = KIND(SPAN_CLIENT),
+		.scope = SLICE("dns"),
 		.instrument =
 			{
 				.name = SLICE("dns.lookup.duration"),
@@ -192,11 +163,37 @@ static const struct row rows[] = {
 				.bounds_cnt = LEN(call_bounds_ns),
 			},
 		.keys = {SLICE("dns.question.name"), SLICE("error.type")},
-		.keys_cnt = 2,
 		.open = true,
 	},
-	MESSAGING_ROW(SPAN_PRODUCER),
-	MESSAGING_ROW(SPAN_CLIENT),
+	{
+		/* What is handed to a consumer has no duration that we know. */
+		.kinds = KIND(SPAN_PRODUCER) | KIND(SPAN_CLIENT),
+		.instrument =
+			{
+				.name = SLICE("messaging.client.operation.duration"),
+				.description = SLICE("Duration of messaging client operations."),
+				.bounds_ns = call_bounds_ns,
+				.bounds_cnt = LEN(call_bounds_ns),
+			},
+		.keys =
+			{
+				SLICE("messaging.system"),
+				SLICE("messaging.operation.name"),
+				SLICE("messaging.operation.type"),
+				SLICE("messaging.destination.name"),
+				SLICE("messaging.destination.template"),
+				SLICE("messaging.consumer.group.name"),
+				SLICE("error.type"),
+				SLICE("server.address"),
+				SLICE("server.port"),
+			},
+		.wide = SLICE("messaging.destination.name"),
+		.narrow =
+			{
+				SLICE("messaging.destination.template"),
+				SLICE("messaging.destination.temporary"),
+			},
+	},
 };
 
 struct series {
@@ -254,7 +251,7 @@ static void pack(const struct row *row, uint8_t *hints, const struct attrs *attr
 {
 	uint8_t *at = out->bytes;
 
-	for (uint32_t i = 0; i < row->keys_cnt; i++) {
+	for (uint32_t i = 0; row->keys[i].n; i++) {
 		const struct attr *attr = find(attrs, row->keys[i], &hints[i]);
 
 		if (!attr || (attr->type != ATTR_INT && attr->type != ATTR_STRING) ||
@@ -278,7 +275,7 @@ static void pack(const struct row *row, uint8_t *hints, const struct attrs *attr
 /* The attributes that were packed; their texts point into bytes. */
 static void unpack(const struct row *row, const uint8_t *at, struct attrs *out)
 {
-	for (uint32_t i = 0; i < row->keys_cnt; i++) {
+	for (uint32_t i = 0; row->keys[i].n; i++) {
 		enum attr_type type = *at++;
 		struct attr *attr;
 
@@ -385,11 +382,17 @@ static void fill_slots(struct red *red)
 
 /* --- what goes in ----------------------------------------------------------------------------- */
 
+static bool is_of_family(struct red *red, size_t row, const struct span *span)
+{
+	if (rows[row].scope.n)
+		return slice_eq(rows[row].scope, span->scope);
+	return find(&span->attrs, rows[row].keys[0], &red->hints[row][0]);
+}
+
 static const struct row *row_of(struct red *red, const struct span *span)
 {
 	for (size_t i = 0; i < LEN(rows); i++)
-		if (rows[i].kind == span->kind &&
-		    find(&span->attrs, rows[i].keys[0], &red->hints[i][0]))
+		if (rows[i].kinds & KIND(span->kind) && is_of_family(red, i, span))
 			return &rows[i];
 	return NULL;
 }
