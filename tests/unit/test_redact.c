@@ -197,7 +197,7 @@ static void nothing_to_do(void **state)
 	assert_int_equal(arena.used_sz, 0);
 }
 
-/* Parameters of a path, in the path and in the URL. */
+/* Parameters of a path, in the path, in the URL and in what gRPC takes for no method. */
 static void paths(void **state)
 {
 	static const struct redact_case cases[] = {
@@ -215,6 +215,7 @@ static void paths(void **state)
 	(void)state;
 	check("url.path", cases, CNT(cases));
 	check("url.full", cases, CNT(cases));
+	check("rpc.method_original", cases, CNT(cases));
 }
 
 static void arena_full(void **state)

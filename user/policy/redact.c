@@ -79,6 +79,8 @@ static enum key_kind kind_of(struct slice key)
 				       slice_eq(key, SLICE("process.command_line"))
 			       ? KEY_COMMAND_LINE
 			       : KEY_OTHER;
+	if (key.p[0] == 'r') /* a path that is no method's */
+		return slice_eq(key, SLICE("rpc.method_original")) ? KEY_PATH : KEY_OTHER;
 	return key.p[0] == 'h' ? header_kind(key) : KEY_OTHER;
 }
 
