@@ -900,6 +900,39 @@ static void test_captured(void **state)
 	free(http2_state);
 }
 
+/* Of more headers than a message may have, or has room for, the rest is counted. */
+static void test_captured_too_many(void **state)
+{
+	static const char *const wanted_names[] = {"x"};
+	static const size_t rooms[] = {0, MSG_ROOM_SZ};
+	char bytes[9 + 1 + 20 * 6 + 1] = HEADER("\0\x79", "\x01", "\x05", "\x01") "\x82";
+	struct wanted_headers wanted;
+
+	(void)state;
+	assert_int_equal(wanted_headers__init(&wanted, FROM_CLIENT, wanted_names, 1), 0);
+	for (size_t i = 0; i < 20; i++)
+		memcpy(bytes + 10 + 6 * i, "\0\x01x\x82\x18\xc7", 6);
+	for (size_t i = 0; i < LEN(rooms); i++) {
+		char *room = malloc(rooms[i] ?: 1);
+		struct attr v[MSG_ATTRS_MAX];
+		struct msg msg = {.attrs = {.v = v, .cap = LEN(v)},
+				  .room = room,
+				  .room_sz = rooms[i],
+				  .wanted = &wanted};
+		void *http2_state = calloc(1, http2->state_size);
+		uint16_t kept = rooms[i] ? HTTP_HEADERS_MAX : 0;
+
+		assert_int_equal(http2->parse(http2_state, FROM_CLIENT, slice_of(bytes, 130), false,
+					      &msg),
+				 130);
+		assert_int_equal(msg.attrs.cnt, 3 + kept);
+		assert_int_equal(msg.attrs.dropped_cnt, 20 - kept);
+		free(http2_state);
+		free(room);
+	}
+	wanted_headers__free(&wanted);
+}
+
 /* As many header frames as fit, each with as much as can be made of its bytes: time and room end. */
 static void test_bombs(void **state)
 {
@@ -933,9 +966,8 @@ static void test_bombs(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_conversations),
-		cmocka_unit_test(test_detections),
-		cmocka_unit_test(test_captured),
+		cmocka_unit_test(test_conversations), cmocka_unit_test(test_detections),
+		cmocka_unit_test(test_captured),      cmocka_unit_test(test_captured_too_many),
 		cmocka_unit_test(test_bombs),
 	};
 

@@ -190,8 +190,7 @@ static void read_coding(struct headers *h, struct slice value)
 static void headers_begin(struct headers *h, const struct wanted_headers *wanted)
 {
 	memset(h, 0, offsetof(struct headers, captured));
-	h->captured.wanted = wanted && wanted->cnt ? wanted : NULL;
-	h->captured.cnt = h->captured.dropped_cnt = 0;
+	http_headers__begin(&h->captured, wanted);
 }
 
 static void capture(struct http_headers *captured, struct slice line)

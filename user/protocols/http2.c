@@ -195,52 +195,49 @@ static enum opening opening_of(struct slice name)
 	return slice_starts_with(name, SLICE(":")) ? OPENING_REQUEST : OPENING_TRAILERS;
 }
 
-/* The value for as long as the message lives. */
-static struct slice lasting_value(const struct hpack_field *field, bool moves, struct msg *msg)
+/* The value for as long as the message lives. False if it is none, or there is no room for it. */
+static bool keep_value(const struct hpack_field *field, bool moves, struct msg *msg,
+		       struct slice *value)
 {
 	char *to = msg->room + msg->room_len;
 	size_t room = msg->room_sz - msg->room_len;
-	struct slice value = field->value;
 	ssize_t n;
 
-	if (!field->value_known || !value.n || (!field->coded && !field->in_table && !moves))
-		return value;
+	*value = field->value;
+	if (!value->n || (!field->coded && !field->in_table && !moves))
+		return true;
 	if (field->coded) {
-		n = hpack_decode(value, to, room);
+		n = hpack_decode(*value, to, room);
 	} else {
-		n = (ssize_t)(value.n < room ? value.n : room);
-		memcpy(to, value.p, (size_t)n);
+		n = (ssize_t)(value->n < room ? value->n : room);
+		memcpy(to, value->p, (size_t)n);
 	}
 	if (n <= 0)
-		return SLICE("");
-	msg->room_len += (size_t)n;
-	return slice_of(to, (size_t)n);
-}
-
-static bool is_wanted(const struct http_headers *captured, struct slice name)
-{
-	if (!captured->wanted || captured->cnt == HTTP_HEADERS_MAX)
 		return false;
-	for (size_t i = 0; i < captured->wanted->cnt; i++)
-		if (slice_eq(captured->wanted->v[i].name, name))
-			return true;
-	return false;
+	msg->room_len += (size_t)n;
+	*value = slice_of(to, (size_t)n);
+	return true;
 }
 
 static void take_field(struct block *block, const struct hpack_field *field, bool moves,
 		       struct msg *msg)
 {
+	bool wanted = http_headers__wants(&block->captured, field->name), fresh;
 	enum field known = 0;
-	struct slice value = SLICE("");
-	bool wanted = is_wanted(&block->captured, field->name);
+	struct slice value;
 
 	while (known < FIELD_CNT && !slice_eq(names[known], field->name))
 		known++;
-	if (wanted || (known < FIELD_CNT && !block->v[known].n))
-		value = lasting_value(field, moves, msg);
-	if (known < FIELD_CNT && !block->v[known].n)
+	fresh = known < FIELD_CNT && !block->v[known].n;
+	if (!field->value_known || (!wanted && !fresh))
+		return;
+	if (!keep_value(field, moves, msg, &value)) {
+		block->captured.dropped_cnt += wanted;
+		return;
+	}
+	if (fresh)
 		block->v[known] = value;
-	if (wanted && value.n)
+	if (wanted)
 		http_headers__take(&block->captured, field->name, value);
 }
 
@@ -287,7 +284,8 @@ static void read_fragment(struct hpack *table, struct open_block *open, struct s
 	struct hpack_field field;
 	bool unknown = false;
 
-	*block = (struct block){.captured.wanted = msg->wanted};
+	memset(block, 0, offsetof(struct block, captured));
+	http_headers__begin(&block->captured, msg->wanted);
 	while (!open->broken) {
 		bool moves = open->carry_len > 0;
 		enum opening opening;

@@ -55,21 +55,37 @@ void wanted_headers__free(struct wanted_headers *w)
 	*w = (struct wanted_headers){.cnt = 0};
 }
 
+void http_headers__begin(struct http_headers *h, const struct wanted_headers *wanted)
+{
+	h->wanted = wanted && wanted->cnt ? wanted : NULL;
+	h->cnt = h->dropped_cnt = 0;
+}
+
+static const struct wanted_header *find(const struct http_headers *h, struct slice name)
+{
+	for (size_t i = 0; h->wanted && i < h->wanted->cnt; i++)
+		if (slice_eq_nocase(name, h->wanted->v[i].name))
+			return &h->wanted->v[i];
+	return NULL;
+}
+
+bool http_headers__wants(const struct http_headers *h, struct slice name)
+{
+	return find(h, name);
+}
+
 void http_headers__take(struct http_headers *h, struct slice name, struct slice value)
 {
-	for (size_t i = 0; i < h->wanted->cnt; i++) {
-		const struct wanted_header *wanted = &h->wanted->v[i];
+	const struct wanted_header *wanted = find(h, name);
 
-		if (!slice_eq_nocase(name, wanted->name))
-			continue;
-		if (h->cnt == HTTP_HEADERS_MAX) {
-			h->dropped_cnt++;
-			return;
-		}
-		h->v[h->cnt].key = wanted->key;
-		h->v[h->cnt++].value = value;
+	if (!wanted)
+		return;
+	if (h->cnt == HTTP_HEADERS_MAX) {
+		h->dropped_cnt++;
 		return;
 	}
+	h->v[h->cnt].key = wanted->key;
+	h->v[h->cnt++].value = value;
 }
 
 void http_headers__add(const struct http_headers *h, struct attrs *attrs)

@@ -17,7 +17,7 @@ int wanted_headers__init(struct wanted_headers *w, enum sender sender, const cha
 			 size_t names_cnt);
 void wanted_headers__free(struct wanted_headers *w);
 
-/* Those of one message so far. Starts with .wanted set and the rest zero. */
+/* Those of one message so far. */
 struct http_headers {
 	const struct wanted_headers *wanted; /* NULL: none */
 	size_t cnt, dropped_cnt;
@@ -26,6 +26,9 @@ struct http_headers {
 	} v[HTTP_HEADERS_MAX];
 };
 
+void http_headers__begin(struct http_headers *h, const struct wanted_headers *wanted);
+/* Of the name in any case. */
+bool http_headers__wants(const struct http_headers *h, struct slice name);
 /* Keeps the header if it is wanted. The value is borrowed. */
 void http_headers__take(struct http_headers *h, struct slice name, struct slice value);
 /* Adds what was kept to a message's attributes, which others must already be in. */
