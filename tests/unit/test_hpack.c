@@ -195,6 +195,36 @@ static void test_huffman(void **state)
 	assert_int_equal(hpack_decode(SLICE("\x1f\xff"), (char *)decoded, 256), -EPROTO);
 }
 
+static void insert_filled(struct hpack *table, char letter, size_t len)
+{
+	char block[2048] = "\x40\x01n\x7f";
+
+	block[4] = (char)((len - 127) % 128 | 128);
+	block[5] = (char)((len - 127) / 128);
+	memset(block + 6, letter, len);
+	read_block(table, slice_of(block, 6 + len));
+}
+
+/* A value that goes wrong in the end has been written over another one by then. */
+static void test_bad_coding(void **state)
+{
+	char block[68] = "\x40\x01n\xc0";
+	struct hpack *table = calloc(1, sizeof(*table));
+
+	(void)state;
+	memset(block + 4, 0x18, 60);
+	memset(block + 64, 0xff, 4);
+	read_block(table, SLICE("\x40\x01n\x02zz"));
+	for (int i = 0; i < 3; i++)
+		insert_filled(table, (char)('a' + i), 1000);
+	insert_filled(table, 'd', 900);
+	insert_filled(table, 'e', 188); /* the text is full */
+	assert_string_equal(read_block(table, slice_of(block, sizeof(block))), "n: ?\n");
+	assert_string_equal(read_block(table, SLICE("\xc3")), "?: ?\n");
+	assert_memory_equal(read_block(table, SLICE("\xc2")), "n: bbb", 6);
+	free(table);
+}
+
 /* Insertions beyond what is kept, compared with a list of all of them. */
 static void test_random(void **state)
 {
@@ -242,7 +272,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_examples),  cmocka_unit_test(test_unknown),
 		cmocka_unit_test(test_forgotten), cmocka_unit_test(test_huffman),
-		cmocka_unit_test(test_random),
+		cmocka_unit_test(test_random),	  cmocka_unit_test(test_bad_coding),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -308,7 +308,8 @@ static void insert(struct hpack *table, const struct hpack_field *field)
 	if (!field->coded && max)
 		memcpy(text + name_len, field->value.p, max);
 	entry->value_len = value_len < 0 ? UNKNOWN : (uint16_t)value_len;
-	table->end += (uint32_t)(name_len + (value_len < 0 ? 0 : (size_t)value_len));
+	/* What was decoded before it made no sense has been written, too. */
+	table->end += (uint32_t)(name_len + (value_len < 0 ? max : (size_t)value_len));
 }
 
 void hpack_forget(struct hpack *table)
