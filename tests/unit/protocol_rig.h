@@ -136,13 +136,13 @@ static inline void rig_say_msg(struct rig_text *text, enum sender sender, const 
 {
 	static const char *const kinds[] = {"none", "request", "response", "part",
 					    "end",  "oneway",  "abort"};
-	static const char *const flags[] = {"more", "close",	  "upgrade",  "cut",
-					    "bad",  "all-before", "all-after"};
+	static const char *const flags[] = {"more", "close",	  "upgrade",   "cut",
+					    "bad",  "all-before", "all-after", "of-head"};
 
 	if (msg->kind == MSG_NONE && !msg->flags && !msg->skip)
 		return;
 	rig_say(text, "%c %s", sender == FROM_CLIENT ? '>' : '<', kinds[msg->kind]);
-	for (unsigned int i = 0; i < 7; i++)
+	for (unsigned int i = 0; i < sizeof(flags) / sizeof(*flags); i++)
 		if (msg->flags & 1u << i)
 			rig_say(text, " %s", flags[i]);
 	if (msg->initiator == FROM_SERVER)

@@ -526,17 +526,18 @@ static const struct conversation cases[] = {
 				SERVER("\0\0\x01\x01\x05\0\0\0\x09\x88"
 				       "\0\0\x01\x01\x05\0\0\0\x0f\x88"),
 			},
-		.transcript = "> none skip=6\n"
-			      "> request id=1" METHOD
-			      "GET url.path=/1 url.scheme=http server.address=h" HTTP2 "\n"
-			      "> request id=3 skip=38" METHOD "GET url.scheme=http" HTTP2 "\n"
-			      "< response id=1" STATUS "200\n"
-			      "< response id=3" STATUS "200\n"
-			      "> request id=9 missed=2" METHOD
-			      "GET url.path=/9 url.scheme=http" HTTP2 "\n"
-			      "> request id=15" METHOD "GET url.path=/15 url.scheme=http" HTTP2 "\n"
-			      "< response id=9" STATUS "200\n"
-			      "< response id=15" STATUS "200\n",
+		.transcript =
+			"> none skip=6\n"
+			"> request id=1" METHOD
+			"GET url.path=/1 url.scheme=http server.address=h" HTTP2 "\n"
+			"> request of-head id=3 skip=38" METHOD "GET url.scheme=http" HTTP2 "\n"
+			"< response id=1" STATUS "200\n"
+			"< response id=3" STATUS "200\n"
+			"> request id=9 missed=2" METHOD "GET url.path=/9 url.scheme=http" HTTP2
+			"\n"
+			"> request id=15" METHOD "GET url.path=/15 url.scheme=http" HTTP2 "\n"
+			"< response id=9" STATUS "200\n"
+			"< response id=15" STATUS "200\n",
 		.spans =
 			"GET client" METHOD
 			"GET url.full=http://h/1 server.address=h server.port=7777" PEER_S TCP
@@ -649,7 +650,7 @@ static const struct conversation cases[] = {
 				       "\0\0\x01\x01\x05\0\0\0\x03\x88"),
 			},
 		.transcript = "> none skip=6\n"
-			      "> request id=1 skip=16777207" METHOD
+			      "> request of-head id=1 skip=16777207" METHOD
 			      "GET url.path=/big url.scheme=http" HTTP2 "\n"
 			      "< response id=1" STATUS "200\n"
 			      "< response id=3" STATUS "200\n",

@@ -8,7 +8,8 @@
 #define BYTES(lit) lit, sizeof(lit) - 1
 
 enum type {
-	HEADERS = 1,
+	DATA,
+	HEADERS,
 	RST_STREAM = 3,
 	CONTINUATION = 9,
 };
@@ -150,13 +151,31 @@ static void test_full_table(void **state)
 	finish_scene(&scene);
 }
 
+/* What was not copied of headers is no body. */
+static void test_large_headers(void **state)
+{
+	char block[4000] = "\x83\x86\x84\x40\x01x\x7f\x9e\x1e"; /* a value of 3997 bytes */
+	struct scene scene = begin();
+
+	(void)state;
+	scene.attacked.copy_op = 100;
+	scene.rig->made++;
+	pass_frame(&scene.attacked, FROM_CLIENT, HEADERS, 4, 1, slice_of(block, sizeof(block)));
+	pass_frame(&scene.attacked, FROM_CLIENT, DATA, 1, 1, SLICE("abc"));
+	pass_frame(&scene.attacked, FROM_SERVER, HEADERS, 5, 1, SLICE("\x88"));
+	use_other(&scene);
+	rig_wait(scene.rig, 200 * MS);
+	assert_int_equal(span_of(scene.rig, SPAN_SERVER, 0)->code, 200);
+	assert_int_equal(span_of(scene.rig, SPAN_SERVER, 0)->request_sz, 3);
+	finish_scene(&scene);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_streams_without_answer),
-		cmocka_unit_test(test_rapid_reset),
-		cmocka_unit_test(test_continuations),
-		cmocka_unit_test(test_full_table),
+		cmocka_unit_test(test_streams_without_answer), cmocka_unit_test(test_rapid_reset),
+		cmocka_unit_test(test_continuations),	       cmocka_unit_test(test_full_table),
+		cmocka_unit_test(test_large_headers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

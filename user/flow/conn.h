@@ -21,7 +21,7 @@
  */
 struct stream {
 	uint64_t next_off;	    /* offset that follows all bytes so far, seen or not */
-	uint64_t skip;		    /* body bytes still to pass */
+	uint64_t skip;		    /* bytes still to pass, of a body unless skips_head */
 	uint64_t last_ns;	    /* when the last byte passed */
 	uint64_t head_ns, head_off; /* of the first byte of the message that is waited for */
 	uint32_t head_seq, head_peer_seq;
@@ -45,6 +45,7 @@ struct stream {
 	bool until_close;   /* or with the stream */
 	bool forgotten;	    /* before the protocol was known: the beginning of what was a message */
 	bool in_message;
+	bool skips_head;
 };
 
 /* What is known of the client's last turn: to whom a response without a request belongs. */

@@ -90,6 +90,8 @@ static void pass_body(struct flow *flow, struct conn *conn, enum sender sender, 
 	if (n == 0)
 		return;
 	stream->last_ns = time_ns;
+	if (stream->skips_head)
+		x = NULL;
 	if (x && (sender == x->initiator || !x->responded))
 		x->request_body_sz += n;
 	else if (x)
@@ -146,6 +148,7 @@ static void take_message(struct flow *flow, struct conn *conn, enum sender sende
 	bool of_exchange = msg->kind != MSG_NONE && msg->kind != MSG_ABORT;
 
 	stream->skip = msg->skip;
+	stream->skips_head = msg->flags & MESSAGE_SKIPS_HEAD;
 	if (msg->kind == MSG_ABORT)
 		pair_abort(flow, conn, msg, stream->last_ns);
 	if (of_exchange && !take_exchange(flow, conn, sender, msg))

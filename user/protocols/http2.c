@@ -526,13 +526,18 @@ static void parse_goaway(const struct http2_state *state, enum sender sender, st
 
 /* --- the protocol ----------------------------------------------------------------------------- */
 
+static bool has_block(const struct frame *frame)
+{
+	return frame->type == FRAME_HEADERS || frame->type == FRAME_PUSH_PROMISE ||
+	       frame->type == FRAME_CONTINUATION;
+}
+
 /* How much of a frame must be there to read it, unless no more comes. */
 static size_t needed(const struct frame *frame)
 {
 	size_t len = frame->len, max = 0;
 
-	if (frame->type == FRAME_HEADERS || frame->type == FRAME_PUSH_PROMISE ||
-	    frame->type == FRAME_CONTINUATION)
+	if (has_block(frame))
 		max = FRAME_MAX - HEADER_SZ;
 	else if (frame->type == FRAME_RST_STREAM)
 		max = 4;
@@ -601,6 +606,8 @@ static ssize_t parse(void *opaque, enum sender sender, struct slice bytes, bool 
 	if (parse_frame(state, sender, &frame, slice_after(seen, HEADER_SZ), msg))
 		return -EPROTO;
 	msg->skip = HEADER_SZ + (uint64_t)frame.len - seen.n;
+	if (msg->skip && has_block(&frame))
+		msg->flags |= MESSAGE_SKIPS_HEAD;
 	return (ssize_t)seen.n;
 }
 

@@ -59,6 +59,7 @@ enum msg_kind {
 #define MESSAGE_MALFORMED 0x10u	  /* the message is malformed, but its extent is known */
 #define MESSAGE_ALL_BEFORE 0x20u  /* MSG_ABORT: so do all that were begun before it */
 #define MESSAGE_ALL_AFTER 0x40u	  /* MSG_ABORT: only those that were begun after it */
+#define MESSAGE_SKIPS_HEAD 0x80u  /* what skip tells is the rest of a head, and no body */
 
 /* A header that a message shall bring along as an attribute. */
 struct wanted_header {
