@@ -577,6 +577,26 @@ static const struct conversation cases[] = {
 			"POST url.path=/up url.scheme=http" HOST PEER_C TCP STATUS "200" EMPTY "\n",
 	},
 	{
+		.name = "data that begins as the preface",
+		.side = SIDE_SERVER,
+		.turns =
+			{
+				CLIENT_CUT(PREFACE "\0\0\x06\x04\0\0\0\0\0\0\x01\0\0\x10\0"
+						   "\0\0\x07\x01\x04\0\0\0\x01\x83\x86"
+						   "D\x03/up"
+						   "PRI\0\x01\0\0\0\x01"
+						   "abc",
+					   0x505249 - 3),
+				SERVER("\0\0\0\x04\0\0\0\0\0"
+				       "\0\0\x01\x01\x05\0\0\0\x01\x88"),
+			},
+		.transcript =
+			"> none skip=6\n"
+			"> request more id=1" METHOD "POST url.path=/up url.scheme=http" HTTP2 "\n"
+			"> end id=1 skip=5263945\n"
+			"< response id=1" STATUS "200\n",
+	},
+	{
 		.name = "frames that say nothing",
 		.side = SIDE_CLIENT,
 		.turns =

@@ -551,8 +551,6 @@ static ssize_t parse_preface(struct http2_state *state, struct slice bytes, bool
 {
 	struct slice seen = slice_first(bytes, preface.n);
 
-	if (!slice_starts_with(preface, seen))
-		return -EPROTO;
 	if (seen.n < preface.n && !last)
 		return 0;
 	state->next_stream = 1;
@@ -590,7 +588,8 @@ static ssize_t parse(void *opaque, enum sender sender, struct slice bytes, bool 
 	struct frame frame;
 	struct slice seen;
 
-	if (sender == FROM_CLIENT && bytes.n && bytes.p[0] == preface.p[0])
+	if (sender == FROM_CLIENT && bytes.n &&
+	    slice_starts_with(preface, slice_first(bytes, preface.n)))
 		return parse_preface(state, bytes, last, msg);
 	if (bytes.n < HEADER_SZ) {
 		if (!last)
