@@ -1,22 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-/* HTTP/2 and gRPC: conversations, and what is taken for one. Header compression has its own tests. */
+/* HTTP/2: conversations, and what is taken for one. gRPC and header compression have tests of their own. */
+#include "tests/unit/http2_text.h"
 #include "tests/unit/protocol_rig.h"
 #include "user/protocols/http_headers.h"
 
 #define LEN(array) (sizeof(array) / sizeof((array)[0]))
-#define PREFACE "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-
-/* Of transcripts and spans, what repeats. */
-#define METHOD " http.request.method="
-#define STATUS " http.response.status_code="
-#define HTTP2 " network.protocol.name=http network.protocol.version=2"
-#define HOST " server.address=192.0.2.2 server.port=7777"
-#define PEER_S " network.peer.address=192.0.2.2 network.peer.port=7777"
-#define PEER_C                                        \
-	" client.address=192.0.2.1 client.port=40000" \
-	" network.peer.address=192.0.2.1 network.peer.port=40000"
-#define TCP " network.protocol.version=2 network.transport=tcp"
-#define EMPTY " http.response.body.size=0"
 
 static const struct conversation cases[] = {
 	{
