@@ -22,8 +22,8 @@ static void add(struct unknown_table *table, const char *service, uint16_t port,
 	unknown_table__add(table, slice_str(service), &unknown);
 }
 
-static void check_view(const struct unknown_row *rows, size_t cnt, enum view_format format,
-		       const char *want)
+/* malloc'd. */
+static char *view(const struct unknown_row *rows, size_t cnt, enum view_format format)
 {
 	char *text = NULL;
 	size_t len;
@@ -32,7 +32,27 @@ static void check_view(const struct unknown_row *rows, size_t cnt, enum view_for
 	assert_non_null(out);
 	assert_int_equal(unknown_view(out, format, rows, cnt), 0);
 	fclose(out);
+	return text;
+}
+
+static void check_view(const struct unknown_row *rows, size_t cnt, enum view_format format,
+		       const char *want)
+{
+	char *text = view(rows, cnt, format);
+
 	assert_string_equal(text, want);
+	free(text);
+}
+
+/* Of all the rows there can be. */
+static void check_view_end(const struct unknown_row *rows, enum view_format format,
+			   const char *want)
+{
+	char *text = view(rows, UNKNOWN_ROWS_MAX, format);
+	size_t len = strlen(text);
+
+	assert_in_range(len, strlen(want), SIZE_MAX);
+	assert_string_equal(text + len - strlen(want), want);
 	free(text);
 }
 
@@ -92,6 +112,8 @@ static void test_bounds(void **unused)
 	for (size_t i = 0; i < UNKNOWN_ROWS_MAX; i++)
 		sum += rows[i].connection_cnt;
 	assert_int_equal(sum, 1000);
+	check_view_end(rows, VIEW_TEXT, "\n  and 236 more\n");
+	check_view_end(rows, VIEW_JSON, "\"received\":3}]");
 	unknown_table__free(table);
 }
 

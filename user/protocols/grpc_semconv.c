@@ -186,8 +186,6 @@ void grpc_describe(const struct exchange_view *x, struct description *out)
 	struct slice status = str_of(x->response, KEY_STATUS), error;
 	int64_t http_status = num_of(x->response, KEY_HTTP_STATUS);
 
-	out->text_len = out->items_cnt = 0;
-	out->route_path = SLICE("");
 	error = error_type(x, status, out);
 	out->error = error.n > 0;
 	attrs_add_str(&out->attrs, KEY_SYSTEM, SLICE("grpc"));

@@ -173,7 +173,7 @@ static const struct slice names[FIELD_CNT] = {
 	[FIELD_GRPC_STATUS] = SLICE("grpc-status"),
 };
 
-/* What the first field of a block is. Pseudo-header fields come before all others. */
+/* What a block is, by its first fields. Pseudo-header fields come before all others. */
 enum opening {
 	OPENING_UNKNOWN,
 	OPENING_REQUEST,
@@ -188,11 +188,14 @@ struct block {
 	struct http_headers captured;
 };
 
-static enum opening opening_of(struct slice name)
+/* The field may stand behind others whose names are not known. */
+static enum opening opening_of(struct slice name, bool behind_unknown)
 {
 	if (slice_eq(name, names[FIELD_STATUS]))
 		return OPENING_RESPONSE;
-	return slice_starts_with(name, SLICE(":")) ? OPENING_REQUEST : OPENING_TRAILERS;
+	if (slice_starts_with(name, SLICE(":")))
+		return OPENING_REQUEST;
+	return behind_unknown ? OPENING_UNKNOWN : OPENING_TRAILERS;
 }
 
 /* The value for as long as the message lives. False if it is none, or there is no room for it. */
@@ -288,16 +291,14 @@ static void read_fragment(struct hpack *table, struct open_block *open, struct s
 	http_headers__begin(&block->captured, msg->wanted);
 	while (!open->broken) {
 		bool moves = open->carry_len > 0;
-		enum opening opening;
 
 		if (!next_field(table, open, &fragment, &field))
 			break;
 		unknown |= !field.none && !field.name_known;
 		if (!field.name_known)
 			continue;
-		opening = opening_of(field.name);
-		if (!block->opening && (opening != OPENING_TRAILERS || !unknown))
-			block->opening = opening;
+		if (!block->opening)
+			block->opening = opening_of(field.name, unknown);
 		take_field(block, &field, moves, msg);
 	}
 	open->broken |= cut || (ends ? fragment.n || open->carry_len : !carry(open, fragment));
@@ -678,7 +679,7 @@ static enum detect detect_block(enum sender sender, struct frame *frame, struct 
 		payload = slice_after(payload, (size_t)n);
 		if (!field.name_known)
 			continue;
-		opening = opening_of(field.name);
+		opening = opening_of(field.name, false);
 		if (opening == OPENING_TRAILERS)
 			return DETECT_LIKELY;
 		return (opening == OPENING_REQUEST) == (sender == FROM_CLIENT) ? DETECT_YES
