@@ -215,13 +215,13 @@ static void test_bad_coding(void **state)
 	memset(block + 4, 0x18, 60);
 	memset(block + 64, 0xff, 4);
 	read_block(table, SLICE("\x40\x01n\x02zz"));
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < 4; i++)
 		insert_filled(table, (char)('a' + i), 1000);
-	insert_filled(table, 'd', 900);
-	insert_filled(table, 'e', 188); /* the text is full */
+	insert_filled(table, 'e', 700);
+	insert_filled(table, 'f', HPACK_TEXT_SZ - 3 - 4 * 1001 - 701 - 1); /* the text is full */
 	assert_string_equal(read_block(table, slice_of(block, sizeof(block))), "n: ?\n");
-	assert_string_equal(read_block(table, SLICE("\xc3")), "?: ?\n");
-	assert_memory_equal(read_block(table, SLICE("\xc2")), "n: bbb", 6);
+	assert_string_equal(read_block(table, SLICE("\xc4")), "?: ?\n");
+	assert_memory_equal(read_block(table, SLICE("\xc3")), "n: bbb", 6);
 	free(table);
 }
 
@@ -267,12 +267,57 @@ static void test_random(void **state)
 	free(table);
 }
 
+/*
+ * All that an encoder may refer to, whose table has the size that is the default, is known, and what is
+ * known is true: also when gigabytes of text have passed.
+ */
+static void check_default_size(uint32_t text_end)
+{
+	enum {
+		CNT = 1000
+	};
+	struct hpack *table = calloc(1, sizeof(*table));
+	size_t *lens = calloc(CNT, sizeof(*lens));
+
+	table->end = text_end;
+	srand(2);
+	for (size_t i = 0; i < CNT; i++) {
+		size_t sz = 0, len = 127 + (size_t)rand() % (HPACK_VALUE_MAX - 126);
+
+		lens[i] = len;
+		insert_filled(table, (char)('a' + i % 26), len);
+		for (size_t back = 0; back <= i && back < 60; back++) {
+			const char ref = (char)(0x80 | (62 + back));
+			const char *text = read_block(table, slice_of(&ref, 1));
+
+			sz += 33 + lens[i - back];
+			if (sz > 4096 && strcmp(text, "?: ?\n") == 0)
+				break;
+			assert_int_equal(strlen(text), lens[i - back] + 4);
+			for (size_t k = 0; k < lens[i - back]; k++)
+				assert_int_equal(text[3 + k], 'a' + (i - back) % 26);
+		}
+	}
+	free(lens);
+	free(table);
+}
+
+static void test_default_size(void **state)
+{
+	(void)state;
+	check_default_size(0);
+	check_default_size((1u << 31) - 300000);
+	for (uint32_t left = 1000; left < 100000; left += 10000)
+		check_default_size(UINT32_MAX - left);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_examples),  cmocka_unit_test(test_unknown),
-		cmocka_unit_test(test_forgotten), cmocka_unit_test(test_huffman),
-		cmocka_unit_test(test_random),	  cmocka_unit_test(test_bad_coding),
+		cmocka_unit_test(test_examples),     cmocka_unit_test(test_unknown),
+		cmocka_unit_test(test_forgotten),    cmocka_unit_test(test_huffman),
+		cmocka_unit_test(test_random),	     cmocka_unit_test(test_bad_coding),
+		cmocka_unit_test(test_default_size),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

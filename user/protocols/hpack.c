@@ -6,6 +6,7 @@
 
 #define UNKNOWN UINT16_MAX /* a length */
 #define INT_MAX_VALUE (1u << 24)
+#define END_MAX (1u << 31) /* of what is counted in texts */
 
 #define FIELD_INDEXED 0x80
 #define FIELD_INSERTED 0x40
@@ -270,6 +271,16 @@ static void keep_name(struct hpack_field *field, struct slice name, bool coded)
 	field->name = slice_of(field->name_text, n < 0 ? 0 : (size_t)n);
 }
 
+/* The same places, and the same distances, in smaller numbers. */
+static void count_anew(struct hpack *table)
+{
+	uint32_t whole = (table->end / HPACK_TEXT_SZ - 1) * HPACK_TEXT_SZ;
+
+	for (size_t i = 0; i < HPACK_ENTRIES; i++)
+		table->entries[i].start -= whole;
+	table->end -= whole;
+}
+
 /* Where n bytes may be written in one piece. */
 static char *take_room(struct hpack *table, size_t n)
 {
@@ -289,6 +300,8 @@ static void insert(struct hpack *table, const struct hpack_field *field)
 	ssize_t value_len;
 	char *text;
 
+	if (table->end > END_MAX)
+		count_anew(table);
 	if (table->known_cnt < HPACK_ENTRIES)
 		table->known_cnt++;
 	if (field->coded)

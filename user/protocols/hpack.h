@@ -15,13 +15,14 @@
 
 #include "user/base/slice.h"
 
-#define HPACK_ENTRIES 128 /* as many as the default limit allows: 4096 / 32 */
-#define HPACK_TEXT_SZ 4096
+#define HPACK_ENTRIES 128    /* as many as the default limit allows: 4096 / 32 */
 #define HPACK_NAME_MAX 128   /* longer names are not known */
 #define HPACK_VALUE_MAX 1024 /* longer values are not kept in the table */
+/* What the default limit allows, and what is left free where an entry does not fit before the end. */
+#define HPACK_TEXT_SZ (4096 + HPACK_NAME_MAX + HPACK_VALUE_MAX)
 
 struct hpack_entry {
-	uint32_t start; /* of its text, counted over all that was ever written */
+	uint32_t start; /* of its text, counted over all that was written, but see count_anew */
 	uint16_t name_len, value_len;
 };
 
