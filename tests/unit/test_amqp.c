@@ -234,6 +234,27 @@ static const struct conversation conversations[] = {
 				" error.type=320\n",
 	},
 	{
+		.name = "opened again",
+		.turns = {
+			CLIENT(PUBLISH HEADER_5 BODY_2),
+			SERVER(CLOSE_404_PUBLISH),
+			CLIENT(DECLARE CLOSE_OK CHANNEL_OPEN DECLARE BODY_3),
+			SERVER(CHANNEL_OPEN_OK DECLARE_OK),
+		},
+		.transcript =
+			"> oneway more id=1" OP("publish") TYPE("send") TO("shop:new") KEY("new")
+				SIZE(5) "\n"
+			"> part id=1 skip=3\n"
+			"< request from-server id=2" OP("channel.close") " error.type=404\n"
+			"> request id=3" OP("queue.declare") TO("orders") "\n"
+			"> response from-server id=2\n"
+			"> request id=4" OP("channel.open") "\n"
+			"> request id=5" OP("queue.declare") TO("orders") "\n"
+			"> none skip=4\n"
+			"< response id=4\n"
+			"< response id=5" TO("orders") "\n",
+	},
+	{
 		.name = "login refused",
 		.turns = {
 			CLIENT(START_OK),
@@ -381,11 +402,97 @@ static void only_amqp_is_accepted(void **state)
 			   sizeof(detections) / sizeof(*detections));
 }
 
+/* What the client or the server says on a channel; the frame is one of those above. */
+static struct msg parse_one(struct rig *rig, enum sender sender, struct slice frame,
+			    uint8_t channel)
+{
+	static struct attr v[MSG_ATTRS_MAX];
+	static char room[MSG_ROOM_SZ];
+	struct msg msg = {.attrs = {.v = v, .cap = MSG_ATTRS_MAX},
+			  .room = room,
+			  .room_sz = sizeof(room),
+			  .memo = rig->memo,
+			  .memo_owner = 1};
+	char copy[64];
+	ssize_t n;
+
+	assert_in_range(frame.n, 1, sizeof(copy));
+	memcpy(copy, frame.p, frame.n);
+	copy[2] = (char)channel;
+	n = rig->protocol->parse(rig->state, sender, slice_of(copy, frame.n), false, &msg);
+	assert_int_equal((uint64_t)n + msg.skip, frame.n);
+	return msg;
+}
+
+/* What finds no room is one-way; no answer is taken for another's. */
+static void more_calls_than_there_is_room_for(void **state)
+{
+	struct rig *rig = malloc(sizeof(*rig));
+	uint64_t ids[200], asked = 0, answered = 0;
+	struct msg msg;
+
+	(void)state;
+	assert_non_null(rig);
+	rig_begin(rig, rig_protocol("amqp"), SIDE_CLIENT);
+	for (; asked < 150; asked++) {
+		msg = parse_one(rig, FROM_CLIENT, SLICE(GET), 1);
+		ids[asked] = msg.id;
+		assert_int_equal(msg.kind, asked < 96 ? MSG_REQUEST : MSG_ONEWAY);
+	}
+	for (; asked < 200; asked++) {
+		msg = parse_one(rig, FROM_SERVER, SLICE(GET_EMPTY), 1);
+		assert_int_equal(msg.id, ids[answered++]);
+		msg = parse_one(rig, FROM_CLIENT, SLICE(GET), 1);
+		ids[asked] = 0;
+		assert_int_equal(msg.kind, MSG_ONEWAY);
+	}
+	msg = parse_one(rig, FROM_CLIENT, SLICE(BIND), 1); /* there is room again for others */
+	assert_int_equal(msg.kind, MSG_REQUEST);
+	assert_int_equal(parse_one(rig, FROM_SERVER, SLICE(BIND_OK), 1).id, msg.id);
+	for (; answered < 200; answered++) {
+		msg = parse_one(rig, FROM_SERVER, SLICE(GET_EMPTY), 1);
+		assert_int_equal(msg.id, ids[answered] ? ids[answered] : UINT32_MAX);
+	}
+	msg = parse_one(rig, FROM_CLIENT, SLICE(GET), 1);
+	assert_int_equal(msg.kind, MSG_REQUEST);
+	assert_int_equal(parse_one(rig, FROM_SERVER, SLICE(GET_EMPTY), 1).id, msg.id);
+	rig_finish(rig);
+	free(rig);
+}
+
+/* A message that finds no room ends with its header; those before it end with their bodies. */
+static void more_messages_than_there_is_room_for(void **state)
+{
+	struct rig *rig = malloc(sizeof(*rig));
+	uint64_t ids[20];
+	struct msg msg;
+
+	(void)state;
+	assert_non_null(rig);
+	rig_begin(rig, rig_protocol("amqp"), SIDE_CLIENT);
+	for (uint8_t i = 0; i < 20; i++) {
+		parse_one(rig, FROM_CLIENT, SLICE(PUBLISH), i + 1);
+		msg = parse_one(rig, FROM_CLIENT, SLICE(HEADER_5), i + 1);
+		ids[i] = msg.id;
+		assert_int_equal(msg.kind, MSG_ONEWAY);
+		assert_int_equal(msg.flags, i < 16 ? MESSAGE_HAS_PARTS : 0);
+	}
+	for (uint8_t i = 0; i < 20; i++) {
+		msg = parse_one(rig, FROM_CLIENT, SLICE("\x03\0\0\0\0\0\5hello\xce"), i + 1);
+		assert_int_equal(msg.kind, i < 16 ? MSG_END : MSG_NONE);
+		assert_int_equal(msg.id, i < 16 ? ids[i] : 0);
+	}
+	rig_finish(rig);
+	free(rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(conversations_give_their_messages),
 		cmocka_unit_test(only_amqp_is_accepted),
+		cmocka_unit_test(more_calls_than_there_is_room_for),
+		cmocka_unit_test(more_messages_than_there_is_room_for),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

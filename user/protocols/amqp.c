@@ -23,7 +23,7 @@
 #define FRAME_LEN_MAX (16u * 1024 * 1024)
 
 #define HEAD_MAX 4096 /* bytes of a method or content header that are looked at */
-#define CALLS_MAX 48
+#define CALLS_MAX 96
 #define CONTENTS_MAX 16
 #define NO_SUCH_CALL UINT32_MAX
 #define FIRST_ERROR 300 /* of the reply codes */
@@ -36,8 +36,8 @@
 #define CONFIRM 85
 #define TX 90
 
-#define CLOSE_OF_CONNECTION 50
-#define CLOSE_OF_CHANNEL 40
+#define CHANNEL_OPEN 10
+#define CHANNEL_CLOSE_OK 41
 #define CONSUME 20
 #define CONSUME_OK 21
 #define PUBLISH 40
@@ -153,7 +153,8 @@ static const struct method methods[] = {
 
 /* A method that waits for its answer. */
 struct call {
-	uint32_t id;
+	uint32_t id;	     /* NO_SUCH_CALL: it was answered, those behind it were not */
+	uint32_t behind_cnt; /* of its kind on its channel, for which there was no room */
 	uint16_t channel, class, number;
 	uint8_t initiator;
 };
@@ -170,7 +171,7 @@ struct content {
 struct amqp_state {
 	uint32_t last_id;
 	uint16_t epochs[2]; /* of the sender's methods: those from before a gap do not count */
-	uint8_t calls_cnt, evict_next;
+	uint8_t calls_cnt;
 	struct call calls[CALLS_MAX]; /* the oldest first */
 	struct content contents[2][CONTENTS_MAX];
 };
@@ -414,13 +415,36 @@ static void remove_call(struct amqp_state *state, unsigned int at)
 		(state->calls_cnt - at) * sizeof(*state->calls));
 }
 
+static struct call *last_call(const struct place *at, const struct method *method)
+{
+	struct call *last = NULL;
+
+	for (unsigned int i = 0; i < at->state->calls_cnt; i++) {
+		struct call *call = &at->state->calls[i];
+
+		if (call->initiator == at->sender && call->channel == at->channel &&
+		    call->class == method->class && call->number == method->number)
+			last = call;
+	}
+	return last;
+}
+
+/*
+ * 0 if there is no room for it. Answers come in the order of their kind, so then there is none either for
+ * those of its kind that follow, until it was answered.
+ */
 static uint32_t begin_call(const struct place *at, const struct method *method)
 {
 	struct amqp_state *state = at->state;
-	uint32_t id = next_id(state);
+	struct call *same = last_call(at, method);
+	bool full = state->calls_cnt == CALLS_MAX || (same && same->behind_cnt);
+	uint32_t id;
 
-	if (state->calls_cnt == CALLS_MAX)
-		remove_call(state, 0);
+	if (full && same)
+		same->behind_cnt++;
+	if (full)
+		return 0;
+	id = next_id(state);
 	state->calls[state->calls_cnt++] = (struct call){
 		.id = id,
 		.channel = at->channel,
@@ -435,24 +459,34 @@ static uint32_t begin_call(const struct place *at, const struct method *method)
 static uint32_t end_call(const struct place *at, uint16_t class, uint16_t number)
 {
 	for (unsigned int i = 0; i < at->state->calls_cnt; i++) {
-		const struct call *call = &at->state->calls[i];
+		struct call *call = &at->state->calls[i];
 		uint32_t id = call->id;
 
-		if (call->initiator != at->sender && call->channel == at->channel &&
-		    call->class == class && (!number || call->number == number)) {
+		if (call->initiator == at->sender || call->channel != at->channel ||
+		    call->class != class || (number && call->number != number))
+			continue;
+		if (call->behind_cnt) {
+			call->behind_cnt--;
+			call->id = NO_SUCH_CALL;
+		} else {
 			remove_call(at->state, i);
-			return id;
 		}
+		return id;
 	}
 	return 0;
 }
 
-/* The channel is over: what was asked on it gets no answer. */
-static void forget_calls(const struct place *at)
+/* The channel is over, or new: what was asked on it gets no answer, what was begun no end. */
+static void forget_channel(const struct place *at)
 {
-	for (unsigned int i = at->state->calls_cnt; i-- > 0;)
-		if (at->state->calls[i].channel == at->channel)
-			remove_call(at->state, i);
+	struct amqp_state *state = at->state;
+
+	for (unsigned int i = state->calls_cnt; i-- > 0;)
+		if (state->calls[i].channel == at->channel)
+			remove_call(state, i);
+	for (unsigned int i = 0; i < 2 * CONTENTS_MAX; i++)
+		if (state->contents[i / CONTENTS_MAX][i % CONTENTS_MAX].channel == at->channel)
+			state->contents[i / CONTENTS_MAX][i % CONTENTS_MAX].used = false;
 }
 
 static struct content *find_content(const struct place *at)
@@ -465,6 +499,7 @@ static struct content *find_content(const struct place *at)
 	return NULL;
 }
 
+/* NULL if too many are under way. */
 static struct content *new_content(const struct place *at)
 {
 	struct content *contents = at->state->contents[at->sender];
@@ -472,7 +507,7 @@ static struct content *new_content(const struct place *at)
 	for (unsigned int i = 0; i < CONTENTS_MAX; i++)
 		if (!contents[i].used)
 			return &contents[i];
-	return &contents[at->state->evict_next++ % CONTENTS_MAX];
+	return NULL;
 }
 
 /* Names in the memo: of a method until its content header comes, ... */
@@ -498,6 +533,8 @@ static void keep_queue(const struct place *at, const struct arguments *a, uint32
 {
 	struct msg *msg = at->msg;
 
+	if (!a->tag.n && !id)
+		return;
 	memo__put(msg->memo, msg->memo_owner, a->tag.n ? consumer_name(at, a->tag) : call_name(id),
 		  a->queue);
 }
@@ -610,8 +647,11 @@ static void fill_request(const struct place *at, const struct method *method,
 			 const struct arguments *a)
 {
 	struct msg *msg = at->msg;
-	uint32_t id = a->no_answer ? 0 : begin_call(at, method);
+	uint32_t id;
 
+	if (method->class == CHANNEL && method->number == CHANNEL_OPEN)
+		forget_channel(at);
+	id = a->no_answer ? 0 : begin_call(at, method);
 	begin(at, id ? MSG_REQUEST : MSG_ONEWAY, method);
 	msg->id = id;
 	if (method->class == BASIC && method->number == CONSUME)
@@ -627,6 +667,8 @@ static void fill_answer(const struct place *at, const struct method *method,
 	struct msg *msg = at->msg;
 	uint32_t id = end_call(at, method->class, method->answers);
 
+	if (method->class == CHANNEL && method->number == CHANNEL_CLOSE_OK)
+		forget_channel(at);
 	if (!id && at->sender == FROM_CLIENT) /* of a close that was an answer itself */
 		return;
 	msg->kind = MSG_RESPONSE;
@@ -647,8 +689,6 @@ static void fill_close(const struct place *at, const struct method *method,
 	if (at->sender == FROM_SERVER && a->code >= FIRST_ERROR)
 		id = connection ? end_call(at, CONNECTION, 0)
 				: end_call(at, a->fault_class, a->fault_number);
-	if (at->sender == FROM_SERVER)
-		forget_calls(at);
 	if (!id) {
 		fill_request(at, method, a);
 		return;
@@ -752,6 +792,7 @@ static void parse_header(const struct place *at, const struct frame *frame)
 	struct arguments a;
 	uint64_t body_sz = take_num(&c, 8);
 	const struct method *method = carrier(at, &a);
+	struct content *content;
 
 	take_properties(&c, &p);
 	if (method->number == GET_OK)
@@ -763,10 +804,11 @@ static void parse_header(const struct place *at, const struct frame *frame)
 	add_key(msg, a.key);
 	add_tag(msg, a.delivery_tag);
 	add_properties(msg, &p, body_sz);
-	if (!body_sz)
+	content = body_sz ? find_content(at) ?: new_content(at) : NULL;
+	if (!content)
 		return;
 	msg->flags |= MESSAGE_HAS_PARTS;
-	*(find_content(at) ?: new_content(at)) = (struct content){
+	*content = (struct content){
 		.left = body_sz,
 		.id = (uint32_t)msg->id,
 		.channel = at->channel,
