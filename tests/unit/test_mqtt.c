@@ -239,6 +239,37 @@ static const struct conversation conversations[] = {
 						  "> oneway skip=1" SEND TO("a/b") SIZE(1) "\n",
 	},
 	{
+		.name = "join in version 4, payloads like properties",
+		.turns =
+			{
+				CLIENT("\x30\x08\x00\x03"
+				       "a/b\x02\x01\x00"),
+				CLIENT("\x30\x09\x00\x03"
+				       "a/bhiho"),
+				CLIENT("\x30\x08\x00\x03"
+				       "a/b\x02\x01\x00"),
+			},
+		.transcript = "> oneway" SEND TO("a/b")
+			SIZE(0) "\n"
+				"> oneway skip=4" SEND TO("a/b")
+					SIZE(4) "\n"
+						"> oneway skip=3" SEND TO("a/b") SIZE(3) "\n",
+	},
+	{
+		.name = "join in version 5, a cut list",
+		.turns =
+			{
+				CLIENT_CUT("\x30\x57\x00\x03"
+					   "a/b\x4f" TP_PROPERTY "\x09\x00",
+					   8),
+				CLIENT("\x30\x08\x00\x03"
+				       "a/b\x02\x01\x00"),
+			},
+		.transcript = "> oneway skip=82" SEND TO("a/b") SIZE(82) "\n"
+									 "> oneway" SEND TO("a/b")
+										 SIZE(0) "\n",
+	},
+	{
 		.name = "cut payload",
 		.turns =
 			{

@@ -130,7 +130,7 @@ static uint32_t take_varint(struct cursor *c)
 }
 
 /* How a property's value is written, by its identifier. */
-static const char formats[128] = {
+static const char formats[256] = {
 	[0x01] = '1', [0x17] = '1', [0x19] = '1', [0x24] = '1', [0x25] = '1', [0x28] = '1',
 	[0x29] = '1', [0x2a] = '1', [0x13] = '2', [0x21] = '2', [0x22] = '2', [0x23] = '2',
 	[0x02] = '4', [0x11] = '4', [0x18] = '4', [0x27] = '4', [0x0b] = 'v', [0x03] = 't',
@@ -152,7 +152,7 @@ static void take_property(struct cursor *c, struct properties *properties)
 {
 	uint32_t identifier = take_u8(c);
 
-	switch (formats[identifier & 0x7f]) {
+	switch (formats[identifier]) {
 	case '1':
 		take_u8(c);
 		break;
@@ -357,24 +357,37 @@ static struct slice resolve_alias(const struct mqtt_state *state, enum sender se
 	return topic;
 }
 
-/*
- * The properties of a PUBLISH. Where the version is not known, a payload that begins like a whole
- * list of properties is one.
- */
-static void take_publish_properties(struct mqtt_state *state, struct cursor *c,
-				    struct properties *properties)
+/* Would the list of properties that begins here end within the packet? */
+static bool has_room_for_list(const struct packet *p, struct cursor c)
 {
-	struct cursor guess = *c;
+	uint32_t len = take_varint(&c);
+
+	return c.failed || len <= p->len - (p->seen.n - c.rest.n);
+}
+
+/*
+ * The properties of a PUBLISH. Where the version is not known, a payload that begins like a whole list of
+ * properties is one; what does not begin so is none of version 5, whatever it was taken for before.
+ */
+static void take_publish_properties(struct mqtt_state *state, const struct packet *p,
+				    struct cursor *c, struct properties *properties)
+{
+	struct cursor list = *c;
+	bool is_list, cut;
 
 	*properties = (struct properties){.cnt = 0};
-	if (state->version == 5) {
-		take_properties(c, properties);
-	} else if (!state->version && take_properties(&guess, properties) && properties->cnt) {
+	if (c->failed || (state->version && state->version < 5))
+		return;
+	is_list = take_properties(&list, properties);
+	cut = list.failed && p->seen.n < p->len && has_room_for_list(p, *c);
+	if (is_list && properties->cnt)
 		state->version = 5;
-		*c = guess;
-	} else {
+	else if (!is_list && !cut)
+		state->version = 4;
+	if (state->version == 5)
+		*c = list;
+	else
 		*properties = (struct properties){.cnt = 0};
-	}
 }
 
 static void fill_publish(struct mqtt_state *state, const struct packet *p, enum sender sender,
@@ -384,7 +397,7 @@ static void fill_publish(struct mqtt_state *state, const struct packet *p, enum 
 	uint32_t id = p->qos ? take_u16(c) : 0;
 	struct properties properties;
 
-	take_publish_properties(state, c, &properties);
+	take_publish_properties(state, p, c, &properties);
 	topic = resolve_alias(state, sender, topic, properties.alias, msg);
 	msg->kind = id ? MSG_REQUEST : MSG_ONEWAY;
 	msg->initiator = sender;
