@@ -172,7 +172,7 @@ static void test_attributes(void **state)
 
 	(void)state;
 	messaging_add_partition(&msg, 0);
-	messaging_add_partition(&msg, 4294967295);
+	messaging_add_partition(&msg, INT32_MAX);
 	messaging_add_partition(&msg, 1234567890); /* no more room */
 	messaging_add_batch_count(&msg.attrs, 3);
 	messaging_add_body_size(&msg.attrs, 70000);
@@ -183,7 +183,7 @@ static void test_attributes(void **state)
 	messaging_add_destination(&msg.attrs, SLICE(""));
 	write_attrs(&msg.attrs, text, sizeof(text));
 	assert_string_equal(text, "messaging.destination.partition.id=0\n"
-				  "messaging.destination.partition.id=4294967295\n"
+				  "messaging.destination.partition.id=2147483647\n"
 				  "messaging.batch.message_count=3\n"
 				  "messaging.message.body.size=70000\n"
 				  "messaging.consumer.group.name=g\n"

@@ -37,8 +37,6 @@
 #define TYPE_IXFR 251
 #define TYPE_AXFR 252
 
-#define RCODE_NXDOMAIN 3
-
 struct dns_state {
 	bool transfers; /* the answer to transfer_id comes in more messages */
 	uint16_t transfer_id;
@@ -270,11 +268,14 @@ static size_t write_byte(char *to, uint8_t byte)
 /* As it appears in the query, without the last dot, bytes that are no text escaped. */
 static struct slice question_name(const struct message *m, struct msg *msg)
 {
-	char *text = msg_room(msg, NAME_LEN_MAX * 4);
+	char *text;
 	size_t n = 0;
 
-	if (!text || m->name.n == 1)
+	if (m->name.n == 1)
 		return SLICE(".");
+	text = msg_room(msg, NAME_LEN_MAX * 4);
+	if (!text)
+		return SLICE("");
 	for (size_t at = 0; m->name.p[at];) {
 		size_t end = at + 1 + (uint8_t)m->name.p[at];
 
@@ -313,21 +314,6 @@ static struct slice addresses(const struct message *m, struct slice s, struct ms
 	return slice_of(text, n);
 }
 
-static struct slice number_name(struct msg *msg, struct slice prefix, uint16_t number)
-{
-	char *text = msg_room(msg, prefix.n + 5);
-	size_t digits_cnt = 1;
-
-	if (!text)
-		return SLICE("");
-	memcpy(text, prefix.p, prefix.n);
-	for (uint16_t rest = number; rest > 9; rest /= 10)
-		digits_cnt++;
-	for (size_t i = digits_cnt; i; i--, number /= 10)
-		text[prefix.n + i - 1] = (char)('0' + number % 10);
-	return slice_of(text, prefix.n + digits_cnt);
-}
-
 static void fill_query(const struct message *m, struct msg *msg)
 {
 	struct slice type = name_of(types, LEN(types), m->type);
@@ -335,7 +321,7 @@ static void fill_query(const struct message *m, struct msg *msg)
 	msg->kind = MSG_REQUEST;
 	attrs_add_str(&msg->attrs, key_name, question_name(m, msg));
 	attrs_add_str(&msg->attrs, key_type,
-		      type.n ? type : number_name(msg, SLICE("TYPE"), m->type));
+		      type.n ? type : msg_number(msg, SLICE("TYPE"), m->type));
 }
 
 static void fill_response(const struct message *m, struct slice s, struct msg *msg)
@@ -344,7 +330,7 @@ static void fill_response(const struct message *m, struct slice s, struct msg *m
 
 	msg->kind = MSG_RESPONSE;
 	attrs_add_str(&msg->attrs, key_rcode,
-		      rcode.n ? rcode : number_name(msg, SLICE("RCODE"), m->rcode));
+		      rcode.n ? rcode : msg_number(msg, SLICE("RCODE"), m->rcode));
 	if (found.n)
 		attrs_add_str(&msg->attrs, key_answers, found);
 }
@@ -544,8 +530,7 @@ static struct slice operation(struct description *out, struct slice type)
 /* That there is no such name is an answer; resolvers ask for many that are not there. */
 static struct slice error_type(const struct exchange_view *x, struct slice rcode)
 {
-	if (x->failure.n || slice_eq(rcode, SLICE("NOERROR")) ||
-	    slice_eq(rcode, rcodes[RCODE_NXDOMAIN].name))
+	if (x->failure.n || slice_eq(rcode, SLICE("NOERROR")) || slice_eq(rcode, SLICE("NXDOMAIN")))
 		return x->failure;
 	return rcode;
 }
@@ -554,10 +539,7 @@ static void describe(const struct exchange_view *x, struct description *out)
 {
 	struct slice rcode = str_of(x->response, key_rcode), error = error_type(x, rcode);
 
-	out->text_len = out->items_cnt = 0;
-	out->kind = KIND_OF_SIDE;
 	out->operation = operation(out, str_of(x->request, key_type));
-	out->route_path = SLICE("");
 	out->error = error.n > 0;
 	add_str(&out->attrs, key_name, str_of(x->request, key_name));
 	add_str(&out->attrs, key_type, str_of(x->request, key_type));

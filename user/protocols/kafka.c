@@ -49,20 +49,6 @@ static uint64_t exchange_id(int32_t correlation_id)
 
 /* --- messages --------------------------------------------------------------------------------- */
 
-static struct slice key_text(int16_t key, struct msg *msg)
-{
-	static const struct slice prefix = SLICE("Call ");
-	char *text = msg_room(msg, prefix.n + 3);
-
-	if (!text)
-		return SLICE("Call");
-	memcpy(text, prefix.p, prefix.n);
-	text[prefix.n] = (char)('0' + key / 100);
-	text[prefix.n + 1] = (char)('0' + key / 10 % 10);
-	text[prefix.n + 2] = (char)('0' + key % 10);
-	return slice_of(text, prefix.n + 3);
-}
-
 static void read_request(struct kafka_state *state, struct wire w, struct msg *msg)
 {
 	int16_t key = wire_i16(&w), version = wire_i16(&w);
@@ -75,13 +61,14 @@ static void read_request(struct kafka_state *state, struct wire w, struct msg *m
 		return; /* no call: a token of authentication before version 1 of SaslHandshake */
 	msg->kind = MSG_REQUEST;
 	msg->id = exchange_id(correlation_id);
-	name = !api ? key_text(key, msg) : api->operation.n ? api->operation : api->name;
+	name = !api		  ? msg_number(msg, SLICE("Call "), key)
+	       : api->operation.n ? api->operation
+				  : api->name;
 	messaging_add_operation(&msg->attrs, SLICE("kafka"), api ? api->type : MESSAGING_OTHER,
 				name);
 	if (key != KAFKA_CONTROLLED_SHUTDOWN || version > 0)
 		client_id = wire_string(&w);
-	if (client_id.n)
-		attrs_add_str(&msg->attrs, SLICE("messaging.client.id"), client_id);
+	messaging_add_client_id(&msg->attrs, client_id);
 	body.w = w;
 	body.w.flexible = api && version >= api->flexible_from;
 	wire_tags(&body.w);

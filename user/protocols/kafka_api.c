@@ -117,6 +117,7 @@ static const struct kafka_api apis[] = {
 
 /* org.apache.kafka.common.protocol.Errors */
 static const struct slice errors[] = {
+	[0] = SLICE(""),
 	[1] = SLICE("OFFSET_OUT_OF_RANGE"),
 	[2] = SLICE("CORRUPT_MESSAGE"),
 	[3] = SLICE("UNKNOWN_TOPIC_OR_PARTITION"),
@@ -257,23 +258,12 @@ const struct kafka_api *kafka_api(int16_t key)
 
 struct slice kafka_error(int16_t code, struct msg *msg)
 {
-	char digits[6], *text;
-	size_t at = sizeof(digits);
-	int rest = code < 0 ? -code : code;
+	struct slice number;
 
 	if (code == -1)
 		return SLICE("UNKNOWN_SERVER_ERROR");
-	if (code == 0)
-		return SLICE("");
-	if (code > 0 && (size_t)code < sizeof(errors) / sizeof(*errors))
+	if (code >= 0 && (size_t)code < sizeof(errors) / sizeof(*errors))
 		return errors[code];
-	for (; rest; rest /= 10)
-		digits[--at] = (char)('0' + rest % 10);
-	if (code < 0)
-		digits[--at] = '-';
-	text = msg_room(msg, sizeof(digits) - at);
-	if (!text)
-		return SLICE("_OTHER");
-	memcpy(text, digits + at, sizeof(digits) - at);
-	return slice_of(text, sizeof(digits) - at);
+	number = msg_number(msg, SLICE(""), code);
+	return number.n ? number : SLICE("_OTHER");
 }

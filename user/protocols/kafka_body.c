@@ -44,7 +44,7 @@ static void add_target(struct kafka_body *body, const struct target *target)
 		return;
 	messaging_add_destination(&body->msg->attrs, target->topic);
 	if (target->partitions_cnt == 1 && target->partition >= 0)
-		messaging_add_partition(body->msg, (uint64_t)target->partition);
+		messaging_add_partition(body->msg, target->partition);
 }
 
 static void note_partition(struct target *target, int32_t partition)

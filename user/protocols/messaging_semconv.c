@@ -18,7 +18,6 @@
 #define KEY_TEMPLATE SLICE("messaging.destination.template")
 #define KEY_TEMPORARY SLICE("messaging.destination.temporary")
 #define KEY_ERROR SLICE("error.type")
-#define DIGITS_MAX 20
 #define HEX_ID_MIN 8
 #define ID_MIN 16
 #define LEVEL_MAX 64
@@ -122,20 +121,15 @@ void messaging_add_message_id(struct attrs *attrs, struct slice id)
 	add(attrs, SLICE("messaging.message.id"), id);
 }
 
-void messaging_add_partition(struct msg *msg, uint64_t partition)
+void messaging_add_client_id(struct attrs *attrs, struct slice id)
 {
-	char digits[DIGITS_MAX], *text;
-	size_t at = sizeof(digits);
+	add(attrs, SLICE("messaging.client.id"), id);
+}
 
-	do
-		digits[--at] = (char)('0' + partition % 10);
-	while (partition /= 10);
-	text = msg_room(msg, sizeof(digits) - at);
-	if (!text)
-		return;
-	memcpy(text, digits + at, sizeof(digits) - at);
+void messaging_add_partition(struct msg *msg, int32_t partition)
+{
 	add(&msg->attrs, SLICE("messaging.destination.partition.id"),
-	    slice_of(text, sizeof(digits) - at));
+	    msg_number(msg, SLICE(""), partition));
 }
 
 void messaging_add_batch_count(struct attrs *attrs, uint64_t messages_cnt)

@@ -36,9 +36,11 @@ void messaging_add_template(struct attrs *attrs, struct slice template);
  */
 void messaging_add_topic(struct msg *msg, struct slice name, const char *separators, char wildcard);
 void messaging_add_consumer_group(struct attrs *attrs, struct slice name);
+/* Who a connection's client says it is. */
+void messaging_add_client_id(struct attrs *attrs, struct slice id);
 void messaging_add_message_id(struct attrs *attrs, struct slice id);
 /* As text, in the message's room. */
-void messaging_add_partition(struct msg *msg, uint64_t partition);
+void messaging_add_partition(struct msg *msg, int32_t partition);
 /* Messages in a batch; a single message that could not have been a batch has none. */
 void messaging_add_batch_count(struct attrs *attrs, uint64_t messages_cnt);
 /* The bytes of one message's body. */

@@ -119,6 +119,26 @@ static inline char *msg_room(struct msg *msg, size_t n)
 	return p;
 }
 
+/* A number in decimal, behind a prefix, in the message's room; empty if there is no more room. */
+static inline struct slice msg_number(struct msg *msg, struct slice prefix, int64_t number)
+{
+	uint64_t rest = number < 0 ? -(uint64_t)number : (uint64_t)number;
+	char digits[20], *text;
+	size_t at = sizeof(digits);
+
+	do
+		digits[--at] = (char)('0' + rest % 10);
+	while (rest /= 10);
+	if (number < 0)
+		digits[--at] = '-';
+	text = msg_room(msg, prefix.n + sizeof(digits) - at);
+	if (!text)
+		return SLICE("");
+	memcpy(text, prefix.p, prefix.n);
+	memcpy(text + prefix.n, digits + at, sizeof(digits) - at);
+	return slice_of(text, prefix.n + sizeof(digits) - at);
+}
+
 /* Which end of the connection a span is for. */
 enum side {
 	SIDE_CLIENT,
