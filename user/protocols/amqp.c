@@ -12,7 +12,7 @@
  */
 #include <errno.h>
 
-#include "user/protocols/messaging_semconv.h"
+#include "user/protocols/amqp_methods.h"
 
 #define FRAME_METHOD 1
 #define FRAME_HEADER 2
@@ -28,128 +28,7 @@
 #define NO_SUCH_CALL UINT32_MAX
 #define FIRST_ERROR 300 /* of the reply codes */
 
-#define CONNECTION 10
-#define CHANNEL 20
-#define EXCHANGE 40
-#define QUEUE 50
-#define BASIC 60
-#define CONFIRM 85
-#define TX 90
-
-#define CHANNEL_OPEN 10
-#define CHANNEL_CLOSE_OK 41
-#define CONSUME 20
-#define CONSUME_OK 21
-#define PUBLISH 40
-#define RETURN 50
-#define DELIVER 60
-#define GET 70
-#define GET_OK 71
-
 #define SYSTEM SLICE("rabbitmq")
-
-#define BY_CLIENT 0x01
-#define BY_SERVER 0x02
-#define BY_BOTH (BY_CLIENT | BY_SERVER)
-
-enum role {
-	SAYS,	 /* nothing that would be a span */
-	ASKS,	 /* is answered, unless it says otherwise */
-	ANSWERS, /* the method of its row, or, if that is 0, any of its class */
-	CLOSES,	 /* asks, or answers what was at fault */
-	TELLS,	 /* is not answered */
-	CARRIES, /* is followed by a message */
-};
-
-/*
- * What a method is. Arguments: w, l: 2 and 4 bytes; s: a text; q, e, r, t: the texts that are queue,
- * exchange, routing key and consumer tag; d: delivery tag; o: an octet; c: reply code; f: class and
- * method at fault; 0 to 7: an octet in which that bit says that no answer is wanted.
- */
-struct method {
-	uint16_t class, number;
-	uint8_t senders;
-	enum role role;
-	struct slice name;
-	const char *arguments;
-	uint16_t answers;
-	enum messaging_type type;
-};
-
-static const struct method methods[] = {
-	{CONNECTION, 10, BY_SERVER, SAYS, .name = SLICE("connection.start")},
-	{CONNECTION, 11, BY_CLIENT, ASKS, .name = SLICE("connection.start-ok")},
-	{CONNECTION, 20, BY_SERVER, ANSWERS, .name = SLICE("connection.secure")},
-	{CONNECTION, 21, BY_CLIENT, ASKS, .name = SLICE("connection.secure-ok")},
-	{CONNECTION, 30, BY_SERVER, ANSWERS, .name = SLICE("connection.tune")},
-	{CONNECTION, 31, BY_CLIENT, SAYS, .name = SLICE("connection.tune-ok")},
-	{CONNECTION, 40, BY_CLIENT, ASKS, .name = SLICE("connection.open")},
-	{CONNECTION, 41, BY_SERVER, ANSWERS, .answers = 40},
-	{CONNECTION, 50, BY_BOTH, CLOSES, .name = SLICE("connection.close"), .arguments = "csf"},
-	{CONNECTION, 51, BY_BOTH, ANSWERS, .answers = 50},
-	{CONNECTION, 60, BY_SERVER, SAYS, .name = SLICE("connection.blocked")},
-	{CONNECTION, 61, BY_SERVER, SAYS, .name = SLICE("connection.unblocked")},
-	{CONNECTION, 70, BY_CLIENT, ASKS, .name = SLICE("connection.update-secret")},
-	{CONNECTION, 71, BY_SERVER, ANSWERS, .answers = 70},
-	{CHANNEL, 10, BY_CLIENT, ASKS, .name = SLICE("channel.open")},
-	{CHANNEL, 11, BY_SERVER, ANSWERS, .answers = 10},
-	{CHANNEL, 20, BY_BOTH, ASKS, .name = SLICE("channel.flow")},
-	{CHANNEL, 21, BY_BOTH, ANSWERS, .answers = 20},
-	{CHANNEL, 40, BY_BOTH, CLOSES, .name = SLICE("channel.close"), .arguments = "csf"},
-	{CHANNEL, 41, BY_BOTH, ANSWERS, .answers = 40},
-	{EXCHANGE, 10, BY_CLIENT, ASKS, .name = SLICE("exchange.declare"), .arguments = "wes4"},
-	{EXCHANGE, 11, BY_SERVER, ANSWERS, .answers = 10},
-	{EXCHANGE, 20, BY_CLIENT, ASKS, .name = SLICE("exchange.delete"), .arguments = "we1"},
-	{EXCHANGE, 21, BY_SERVER, ANSWERS, .answers = 20},
-	{EXCHANGE, 30, BY_CLIENT, ASKS, .name = SLICE("exchange.bind"), .arguments = "wesr0"},
-	{EXCHANGE, 31, BY_SERVER, ANSWERS, .answers = 30},
-	{EXCHANGE, 40, BY_CLIENT, ASKS, .name = SLICE("exchange.unbind"), .arguments = "wesr0"},
-	{EXCHANGE, 51, BY_SERVER, ANSWERS, .answers = 40},
-	{QUEUE, 10, BY_CLIENT, ASKS, .name = SLICE("queue.declare"), .arguments = "wq4"},
-	{QUEUE, 11, BY_SERVER, ANSWERS, .arguments = "q", .answers = 10},
-	{QUEUE, 20, BY_CLIENT, ASKS, .name = SLICE("queue.bind"), .arguments = "wqer0"},
-	{QUEUE, 21, BY_SERVER, ANSWERS, .answers = 20},
-	{QUEUE, 30, BY_CLIENT, ASKS, .name = SLICE("queue.purge"), .arguments = "wq0"},
-	{QUEUE, 31, BY_SERVER, ANSWERS, .answers = 30},
-	{QUEUE, 40, BY_CLIENT, ASKS, .name = SLICE("queue.delete"), .arguments = "wq2"},
-	{QUEUE, 41, BY_SERVER, ANSWERS, .answers = 40},
-	{QUEUE, 50, BY_CLIENT, ASKS, .name = SLICE("queue.unbind"), .arguments = "wqer"},
-	{QUEUE, 51, BY_SERVER, ANSWERS, .answers = 50},
-	{BASIC, 10, BY_CLIENT, ASKS, .name = SLICE("qos")},
-	{BASIC, 11, BY_SERVER, ANSWERS, .answers = 10},
-	{BASIC, CONSUME, BY_CLIENT, ASKS, .name = SLICE("consume"), .arguments = "wqt3"},
-	{BASIC, CONSUME_OK, BY_SERVER, ANSWERS, .arguments = "t", .answers = CONSUME},
-	{BASIC, 30, BY_BOTH, ASKS, .name = SLICE("cancel"), .arguments = "t0"},
-	{BASIC, 31, BY_BOTH, ANSWERS, .answers = 30},
-	{BASIC, PUBLISH, BY_CLIENT, CARRIES, .name = SLICE("publish"), .arguments = "wer",
-	 .type = MESSAGING_SEND},
-	{BASIC, RETURN, BY_SERVER, CARRIES, .name = SLICE("return"), .arguments = "cser"},
-	{BASIC, DELIVER, BY_SERVER, CARRIES, .name = SLICE("deliver"), .arguments = "tdoer",
-	 .type = MESSAGING_DELIVER},
-	{BASIC, GET, BY_CLIENT, ASKS, .name = SLICE("get"), .arguments = "wqo",
-	 .type = MESSAGING_RECEIVE},
-	{BASIC, GET_OK, BY_SERVER, CARRIES, .arguments = "doer", .answers = GET},
-	{BASIC, 72, BY_SERVER, ANSWERS, .answers = GET},
-	{BASIC, 80, BY_CLIENT, TELLS, .name = SLICE("ack"), .arguments = "d",
-	 .type = MESSAGING_SETTLE},
-	{BASIC, 80, BY_SERVER, SAYS, .name = SLICE("ack")},
-	{BASIC, 90, BY_CLIENT, TELLS, .name = SLICE("reject"), .arguments = "d",
-	 .type = MESSAGING_SETTLE},
-	{BASIC, 100, BY_CLIENT, TELLS, .name = SLICE("recover")},
-	{BASIC, 110, BY_CLIENT, ASKS, .name = SLICE("recover")},
-	{BASIC, 111, BY_SERVER, ANSWERS, .answers = 110},
-	{BASIC, 120, BY_CLIENT, TELLS, .name = SLICE("nack"), .arguments = "d",
-	 .type = MESSAGING_SETTLE},
-	{BASIC, 120, BY_SERVER, TELLS, .name = SLICE("nack"), .arguments = "d"},
-	{CONFIRM, 10, BY_CLIENT, ASKS, .name = SLICE("confirm.select"), .arguments = "0"},
-	{CONFIRM, 11, BY_SERVER, ANSWERS, .answers = 10},
-	{TX, 10, BY_CLIENT, ASKS, .name = SLICE("tx.select")},
-	{TX, 11, BY_SERVER, ANSWERS, .answers = 10},
-	{TX, 20, BY_CLIENT, ASKS, .name = SLICE("tx.commit")},
-	{TX, 21, BY_SERVER, ANSWERS, .answers = 20},
-	{TX, 30, BY_CLIENT, ASKS, .name = SLICE("tx.rollback")},
-	{TX, 31, BY_SERVER, ANSWERS, .answers = 30},
-};
 
 /* A method that waits for its answer. */
 struct call {
@@ -183,18 +62,6 @@ struct frame {
 	struct slice seen; /* what there is of it, at most HEAD_MAX */
 };
 
-struct arguments {
-	struct slice queue, exchange, key, tag;
-	uint64_t delivery_tag;
-	uint16_t code, fault_class, fault_number;
-	bool no_answer;
-	bool unknown; /* the method was missed */
-};
-
-struct properties {
-	struct slice traceparent, tracestate, message_id, correlation_id;
-};
-
 /* Where a parse call is. */
 struct place {
 	struct amqp_state *state;
@@ -202,202 +69,6 @@ struct place {
 	uint16_t channel;
 	struct msg *msg;
 };
-
-/* --- reading ------------------------------------------------------------------------------------ */
-
-/* Once it ends too early, all that follows is empty. */
-struct cursor {
-	struct slice rest;
-	bool failed;
-};
-
-static struct slice take(struct cursor *c, size_t n)
-{
-	struct slice taken = slice_first(c->rest, n);
-
-	c->failed |= taken.n < n;
-	if (c->failed)
-		return SLICE("");
-	c->rest = slice_after(c->rest, n);
-	return taken;
-}
-
-static uint64_t take_num(struct cursor *c, size_t n)
-{
-	struct slice s = take(c, n);
-	uint64_t num = 0;
-
-	for (size_t i = 0; i < s.n; i++)
-		num = num << 8 | (uint8_t)s.p[i];
-	return num;
-}
-
-static struct slice take_short(struct cursor *c)
-{
-	return take(c, (size_t)take_num(c, 1));
-}
-
-static struct slice take_long(struct cursor *c)
-{
-	return take(c, (size_t)take_num(c, 4));
-}
-
-static void take_argument(struct cursor *c, char kind, struct arguments *a)
-{
-	switch (kind) {
-	case 'w':
-		take(c, 2);
-		break;
-	case 's':
-		take_short(c);
-		break;
-	case 'q':
-		a->queue = take_short(c);
-		break;
-	case 'e':
-		a->exchange = take_short(c);
-		break;
-	case 'r':
-		a->key = take_short(c);
-		break;
-	case 't':
-		a->tag = take_short(c);
-		break;
-	case 'd':
-		a->delivery_tag = take_num(c, 8);
-		break;
-	case 'o':
-		take(c, 1);
-		break;
-	case 'c':
-		a->code = (uint16_t)take_num(c, 2);
-		break;
-	case 'f':
-		a->fault_class = (uint16_t)take_num(c, 2);
-		a->fault_number = (uint16_t)take_num(c, 2);
-		break;
-	default:
-		a->no_answer = take_num(c, 1) >> (kind - '0') & 1;
-	}
-}
-
-static void take_arguments(struct slice rest, const struct method *method, struct arguments *a)
-{
-	struct cursor c = {.rest = rest};
-
-	*a = (struct arguments){.code = 0};
-	for (const char *kind = method->arguments; kind && *kind; kind++)
-		take_argument(&c, *kind, a);
-}
-
-static const struct method *find_method(uint32_t class, uint32_t number, enum sender sender)
-{
-	uint8_t by = sender == FROM_CLIENT ? BY_CLIENT : BY_SERVER;
-
-	for (size_t i = 0; i < sizeof(methods) / sizeof(*methods); i++)
-		if (methods[i].class == class && methods[i].number == number &&
-		    methods[i].senders & by)
-			return &methods[i];
-	return NULL;
-}
-
-/* Class and number off the front; NULL if there is no such method, or not yet. */
-static const struct method *take_method(struct slice *seen, enum sender sender)
-{
-	struct cursor c = {.rest = *seen};
-	uint32_t class = (uint32_t)take_num(&c, 2), number = (uint32_t)take_num(&c, 2);
-
-	*seen = c.rest;
-	return c.failed ? NULL : find_method(class, number, sender);
-}
-
-/* A value in a table of headers, by RabbitMQ's letters. The text, if it is one. */
-static struct slice take_value(struct cursor *c)
-{
-	switch ((char)take_num(c, 1)) {
-	case 't':
-	case 'b':
-	case 'B':
-		take(c, 1);
-		break;
-	case 's':
-	case 'u':
-	case 'U':
-		take(c, 2);
-		break;
-	case 'I':
-	case 'i':
-	case 'f':
-		take(c, 4);
-		break;
-	case 'D':
-		take(c, 5);
-		break;
-	case 'l':
-	case 'L':
-	case 'd':
-	case 'T':
-		take(c, 8);
-		break;
-	case 'S':
-	case 'x':
-		return take_long(c);
-	case 'A':
-	case 'F':
-		take_long(c);
-		break;
-	case 'V':
-		break;
-	default:
-		c->failed = true;
-	}
-	return SLICE("");
-}
-
-/* What there is of them, even where the end is missing. */
-static void take_headers(struct cursor *c, struct properties *p)
-{
-	uint32_t len = (uint32_t)take_num(c, 4);
-	struct cursor table = {.rest = slice_first(c->rest, len), .failed = c->failed};
-
-	while (table.rest.n && !table.failed) {
-		struct slice name = take_short(&table), value = take_value(&table);
-
-		if (slice_eq_nocase(name, SLICE("traceparent")))
-			p->traceparent = value;
-		else if (slice_eq_nocase(name, SLICE("tracestate")))
-			p->tracestate = value;
-	}
-	take(c, len);
-}
-
-/* From the flags that say which are there. */
-static void take_properties(struct cursor *c, struct properties *p)
-{
-	uint32_t flags = (uint32_t)take_num(c, 2), more = flags;
-
-	*p = (struct properties){.traceparent = SLICE("")};
-	while (more & 1 && !c->failed) /* further flags, of which none has a meaning */
-		more = (uint32_t)take_num(c, 2);
-	if (flags & 1u << 15) /* content-type */
-		take_short(c);
-	if (flags & 1u << 14) /* content-encoding */
-		take_short(c);
-	if (flags & 1u << 13)
-		take_headers(c, p);
-	if (flags & 1u << 12) /* delivery-mode */
-		take(c, 1);
-	if (flags & 1u << 11) /* priority */
-		take(c, 1);
-	if (flags & 1u << 10)
-		p->correlation_id = take_short(c);
-	if (flags & 1u << 9) /* reply-to */
-		take_short(c);
-	if (flags & 1u << 8) /* expiration */
-		take_short(c);
-	if (flags & 1u << 7)
-		p->message_id = take_short(c);
-}
 
 /* --- what is remembered ------------------------------------------------------------------------- */
 
@@ -559,14 +230,8 @@ static void move_queue(const struct place *at, const struct arguments *a, uint32
 
 static void add_code(struct msg *msg, uint16_t code)
 {
-	char *text = code >= FIRST_ERROR ? msg_room(msg, 5) : NULL;
-	size_t at = 5;
-
-	if (!text)
-		return;
-	for (; code; code /= 10)
-		text[--at] = (char)('0' + code % 10);
-	messaging_add_error(&msg->attrs, slice_of(text + at, 5 - at));
+	if (code >= FIRST_ERROR)
+		messaging_add_error(&msg->attrs, msg_number(msg, SLICE(""), code));
 }
 
 /* Queues that the server named, and the pseudo-queue of direct replies, are somebody's own. */
@@ -710,12 +375,12 @@ static void fill_told(const struct place *at, const struct method *method,
 static void parse_method(const struct place *at, const struct frame *frame)
 {
 	struct slice rest = frame->seen;
-	const struct method *method = take_method(&rest, at->sender);
+	const struct method *method = amqp_take_method(&rest, at->sender);
 	struct arguments a;
 
 	if (!method || method->role == SAYS)
 		return;
-	take_arguments(rest, method, &a);
+	amqp_take_arguments(rest, method, &a);
 	switch (method->role) {
 	case ASKS:
 		fill_request(at, method, &a);
@@ -747,13 +412,13 @@ static const struct method *carrier(const struct place *at, struct arguments *a)
 
 	*a = (struct arguments){.code = 0};
 	if (memo__get(at->msg->memo, at->msg->memo_owner, method_name(at), &kept))
-		method = take_method(&kept, at->sender);
+		method = amqp_take_method(&kept, at->sender);
 	if (method) {
-		take_arguments(kept, method, a);
+		amqp_take_arguments(kept, method, a);
 		return method;
 	}
 	a->unknown = true;
-	return find_method(BASIC, at->sender == FROM_CLIENT ? PUBLISH : DELIVER, at->sender);
+	return amqp_find_method(BASIC, at->sender == FROM_CLIENT ? PUBLISH : DELIVER, at->sender);
 }
 
 static void fill_message(const struct place *at, const struct method *method, struct arguments *a,
@@ -790,11 +455,11 @@ static void parse_header(const struct place *at, const struct frame *frame)
 	struct msg *msg = at->msg;
 	struct properties p;
 	struct arguments a;
-	uint64_t body_sz = take_num(&c, 8);
+	uint64_t body_sz = cursor_be(&c, 8);
 	const struct method *method = carrier(at, &a);
 	struct content *content;
 
-	take_properties(&c, &p);
+	amqp_take_properties(&c, &p);
 	if (method->number == GET_OK)
 		fill_got(at, method);
 	else
@@ -839,12 +504,12 @@ static int read_frame(struct slice bytes, struct frame *frame)
 {
 	struct cursor c = {.rest = bytes};
 
-	frame->type = (uint8_t)take_num(&c, 1);
+	frame->type = (uint8_t)cursor_be(&c, 1);
 	if (!c.failed && frame->type != FRAME_METHOD && frame->type != FRAME_HEADER &&
 	    frame->type != FRAME_BODY && frame->type != FRAME_HEARTBEAT)
 		return -EPROTO;
-	frame->channel = (uint16_t)take_num(&c, 2);
-	frame->sz = (uint32_t)take_num(&c, 4);
+	frame->channel = (uint16_t)cursor_be(&c, 2);
+	frame->sz = (uint32_t)cursor_be(&c, 4);
 	if (c.failed)
 		return 0;
 	if (frame->sz > FRAME_LEN_MAX - FRAME_HEAD_LEN - 1)
@@ -915,7 +580,7 @@ static void resync(void *opaque, enum sender sender)
 static enum detect detect_method(enum sender sender, const struct frame *frame)
 {
 	struct slice rest = frame->seen;
-	const struct method *method = take_method(&rest, sender);
+	const struct method *method = amqp_take_method(&rest, sender);
 
 	if (frame->sz < 4)
 		return DETECT_NO;
@@ -928,7 +593,7 @@ static enum detect detect_method(enum sender sender, const struct frame *frame)
 static enum detect detect_header(const struct frame *frame)
 {
 	struct cursor c = {.rest = frame->seen};
-	uint64_t class = take_num(&c, 2), weight = take_num(&c, 2), body_sz = take_num(&c, 8);
+	uint64_t class = cursor_be(&c, 2), weight = cursor_be(&c, 2), body_sz = cursor_be(&c, 8);
 
 	if (c.failed)
 		return frame->sz < 14 ? DETECT_NO : DETECT_MORE;

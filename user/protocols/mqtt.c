@@ -9,6 +9,7 @@
  */
 #include <errno.h>
 
+#include "user/base/cursor.h"
 #include "user/protocols/messaging_semconv.h"
 
 #define HEAD_MAX 4096		/* bytes of a packet that are looked at */
@@ -69,12 +70,6 @@ struct packet {
 	struct slice seen; /* what there is of them, at most HEAD_MAX */
 };
 
-/* Reads fields one after the other; once they end too early, all that follow are empty. */
-struct cursor {
-	struct slice rest;
-	bool failed;
-};
-
 struct properties {
 	struct slice traceparent, tracestate;
 	uint32_t alias;
@@ -83,34 +78,19 @@ struct properties {
 
 /* --- fields ------------------------------------------------------------------------------------- */
 
-static struct slice take(struct cursor *c, size_t n)
-{
-	struct slice taken = slice_first(c->rest, n);
-
-	c->failed |= taken.n < n;
-	if (c->failed)
-		return SLICE("");
-	c->rest = slice_after(c->rest, n);
-	return taken;
-}
-
 static uint32_t take_u8(struct cursor *c)
 {
-	struct slice s = take(c, 1);
-
-	return s.n ? (uint8_t)s.p[0] : 0;
+	return (uint32_t)cursor_be(c, 1);
 }
 
 static uint32_t take_u16(struct cursor *c)
 {
-	struct slice s = take(c, 2);
-
-	return s.n ? (uint32_t)((uint8_t)s.p[0] << 8 | (uint8_t)s.p[1]) : 0;
+	return (uint32_t)cursor_be(c, 2);
 }
 
 static struct slice take_text(struct cursor *c)
 {
-	return take(c, take_u16(c));
+	return cursor_take(c, take_u16(c));
 }
 
 /* At most four bytes of seven bits each, the lowest first. */
@@ -163,7 +143,7 @@ static void take_property(struct cursor *c, struct properties *properties)
 			take_u16(c);
 		break;
 	case '4':
-		take(c, 4);
+		cursor_take(c, 4);
 		break;
 	case 'v':
 		take_varint(c);
@@ -189,7 +169,7 @@ static bool take_properties(struct cursor *c, struct properties *properties)
 	*properties = (struct properties){.cnt = 0};
 	while (inner.rest.n && !inner.failed)
 		take_property(&inner, properties);
-	take(c, len);
+	cursor_take(c, len);
 	return !inner.failed && !c->failed;
 }
 
@@ -305,15 +285,14 @@ static void fill_connect(struct mqtt_state *state, const struct packet *p, struc
 	struct slice id;
 
 	state->version = take_version(&c);
-	take(&c, 2); /* keep alive */
+	cursor_take(&c, 2); /* keep alive */
 	if (state->version == 5)
 		take_properties(&c, &unused);
 	id = take_text(&c);
 	msg->kind = MSG_REQUEST;
 	msg->id = CONNECT_ID;
 	add_operation(msg, MESSAGING_OTHER, SLICE("connect"));
-	if (id.n)
-		attrs_add_str(&msg->attrs, SLICE("messaging.client.id"), id);
+	messaging_add_client_id(&msg->attrs, id);
 }
 
 static void fill_connack(struct mqtt_state *state, const struct packet *p, struct msg *msg)
@@ -662,7 +641,7 @@ static enum detect detect_publish(const struct packet *p)
 	if (!topic_len || topic_len + 2 + (p->qos ? 2 : 0) > p->len ||
 	    (topic.n && !is_topic(topic)))
 		return DETECT_NO;
-	take(&c, topic_len);
+	cursor_take(&c, topic_len);
 	if (p->qos && !take_u16(&c) && !c.failed)
 		return DETECT_NO;
 	return c.failed ? DETECT_MORE : DETECT_LIKELY;
