@@ -596,4 +596,42 @@ static inline void rig_run_detections(const struct protocol *protocol,
 	}
 }
 
+/* --- test programs ---------------------------------------------------------------------------- */
+
+struct rig_tables {
+	const char *protocol;
+	const struct conversation *conversations;
+	size_t conversations_cnt;
+	const struct detect_case *detections;
+	size_t detections_cnt;
+};
+
+static inline void rig_test_conversations(void **state)
+{
+	const struct rig_tables *tables = *state;
+
+	rig_run(rig_protocol(tables->protocol), tables->conversations, tables->conversations_cnt);
+}
+
+static inline void rig_test_detections(void **state)
+{
+	const struct rig_tables *tables = *state;
+
+	rig_run_detections(rig_protocol(tables->protocol), tables->detections,
+			   tables->detections_cnt);
+}
+
+/* Two tests, of a protocol's tables `conversations` and `detections`. */
+#define RIG_TESTS(name)                                                      \
+	cmocka_unit_test_prestate(rig_test_conversations, RIG_TABLES(name)), \
+		cmocka_unit_test_prestate(rig_test_detections, RIG_TABLES(name))
+#define RIG_TABLES(name)                                                             \
+	(&(struct rig_tables){                                                       \
+		.protocol = name,                                                    \
+		.conversations = conversations,                                      \
+		.conversations_cnt = sizeof(conversations) / sizeof(*conversations), \
+		.detections = detections,                                            \
+		.detections_cnt = sizeof(detections) / sizeof(*detections),          \
+	})
+
 #endif

@@ -388,20 +388,6 @@ static const struct detect_case detections[] = {
 	{FROM_CLIENT, DETECT_NO, SLICE("Public opinion is a weak tyrant\r\n")},
 };
 
-static void conversations_give_their_messages(void **state)
-{
-	(void)state;
-	rig_run(rig_protocol("amqp"), conversations,
-		sizeof(conversations) / sizeof(*conversations));
-}
-
-static void only_amqp_is_accepted(void **state)
-{
-	(void)state;
-	rig_run_detections(rig_protocol("amqp"), detections,
-			   sizeof(detections) / sizeof(*detections));
-}
-
 /* What the client or the server says on a channel; the frame is one of those above. */
 static struct msg parse_one(struct rig *rig, enum sender sender, struct slice frame,
 			    uint8_t channel)
@@ -489,8 +475,7 @@ static void more_messages_than_there_is_room_for(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(conversations_give_their_messages),
-		cmocka_unit_test(only_amqp_is_accepted),
+		RIG_TESTS("amqp"),
 		cmocka_unit_test(more_calls_than_there_is_room_for),
 		cmocka_unit_test(more_messages_than_there_is_room_for),
 	};

@@ -382,25 +382,10 @@ static const struct detect_case detections[] = {
 	{FROM_CLIENT, DETECT_NO, SLICE("AMQP\0\0\x09\x01")},
 };
 
-static void conversations_give_their_messages(void **state)
-{
-	(void)state;
-	rig_run(rig_protocol("mqtt"), conversations,
-		sizeof(conversations) / sizeof(*conversations));
-}
-
-static void only_mqtt_is_accepted(void **state)
-{
-	(void)state;
-	rig_run_detections(rig_protocol("mqtt"), detections,
-			   sizeof(detections) / sizeof(*detections));
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(conversations_give_their_messages),
-		cmocka_unit_test(only_mqtt_is_accepted),
+		RIG_TESTS("mqtt"),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -241,20 +241,6 @@ static const struct detect_case detections[] = {
 	{FROM_CLIENT, DETECT_NO, SLICE("set a 0 0 1\r\nx\r\n")},
 };
 
-static void conversations_give_their_messages(void **state)
-{
-	(void)state;
-	rig_run(rig_protocol("nats"), conversations,
-		sizeof(conversations) / sizeof(*conversations));
-}
-
-static void only_nats_is_accepted(void **state)
-{
-	(void)state;
-	rig_run_detections(rig_protocol("nats"), detections,
-			   sizeof(detections) / sizeof(*detections));
-}
-
 /* More requests than there is room for become one-way; their late answers are deliveries. */
 static void many_requests_outstanding(void **state)
 {
@@ -289,8 +275,7 @@ static void many_requests_outstanding(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(conversations_give_their_messages),
-		cmocka_unit_test(only_nats_is_accepted),
+		RIG_TESTS("nats"),
 		cmocka_unit_test(many_requests_outstanding),
 	};
 

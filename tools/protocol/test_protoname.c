@@ -67,25 +67,10 @@ static const struct detect_case detections[] = {
 	{FROM_CLIENT, DETECT_NO, SLICE("\x16\x03\x01\x02\x00\x01\x00")},
 };
 
-static void test_conversations(void **state)
-{
-	(void)state;
-	rig_run(rig_protocol("protoname"), conversations,
-		sizeof(conversations) / sizeof(*conversations));
-}
-
-static void test_detections(void **state)
-{
-	(void)state;
-	rig_run_detections(rig_protocol("protoname"), detections,
-			   sizeof(detections) / sizeof(*detections));
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_conversations),
-		cmocka_unit_test(test_detections),
+		RIG_TESTS("protoname"),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -65,6 +65,14 @@ static inline void attrs_add_int(struct attrs *list, struct slice key, int64_t v
 		attr->num = value;
 }
 
+static inline void attrs_add_bool(struct attrs *list, struct slice key, bool value)
+{
+	struct attr *attr = attrs_add(list, key, ATTR_BOOL);
+
+	if (attr)
+		attr->num = value;
+}
+
 static inline void attrs_add_strs(struct attrs *list, struct slice key, const struct slice *items,
 				  uint32_t items_cnt)
 {

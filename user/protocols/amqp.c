@@ -380,6 +380,10 @@ static void parse_method(const struct place *at, const struct frame *frame)
 
 	if (!method || method->role == SAYS)
 		return;
+	if (method->role == CARRIES) { /* read with what it carries */
+		memo__put(at->msg->memo, at->msg->memo_owner, method_name(at), frame->seen);
+		return;
+	}
 	amqp_take_arguments(rest, method, &a);
 	switch (method->role) {
 	case ASKS:
@@ -395,8 +399,6 @@ static void parse_method(const struct place *at, const struct frame *frame)
 		fill_told(at, method, &a);
 		break;
 	case CARRIES:
-		memo__put(at->msg->memo, at->msg->memo_owner, method_name(at), frame->seen);
-		break;
 	case SAYS:
 		break;
 	}

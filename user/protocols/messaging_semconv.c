@@ -49,10 +49,7 @@ void messaging_add_destination(struct attrs *attrs, struct slice name)
 
 void messaging_add_temporary(struct attrs *attrs)
 {
-	struct attr *attr = attrs_add(attrs, KEY_TEMPORARY, ATTR_BOOL);
-
-	if (attr)
-		attr->num = true;
+	attrs_add_bool(attrs, KEY_TEMPORARY, true);
 }
 
 void messaging_add_template(struct attrs *attrs, struct slice template)

@@ -16,8 +16,7 @@
 #define CLOSE_GOING_AWAY 1001
 
 #define BIT_FINAL 0x80u
-#define BIT_COMPRESSED 0x40u
-#define BITS_RESERVED 0x30u
+#define BITS_RESERVED 0x30u /* but the one that tells of compression */
 #define BIT_MASKED 0x80u
 
 enum opcode {
@@ -160,7 +159,7 @@ static void conclude(const void *state, struct msg *msg)
 	attrs_add_int(&msg->attrs, SLICE("websocket.server.message_bytes"),
 		      (int64_t)websocket->byte_cnt[FROM_SERVER]);
 	if (websocket->missed)
-		attrs_add(&msg->attrs, SLICE("websocket.incomplete"), ATTR_BOOL)->num = 1;
+		attrs_add_bool(&msg->attrs, SLICE("websocket.incomplete"), true);
 	if (websocket->close_code)
 		attrs_add_int(&msg->attrs, SLICE("websocket.close_code"), websocket->close_code);
 }
