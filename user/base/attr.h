@@ -84,6 +84,15 @@ static inline void attrs_add_strs(struct attrs *list, struct slice key, const st
 	}
 }
 
+/* The same attribute; what it points to stays where it is. */
+static inline void attrs_add_copy(struct attrs *list, const struct attr *from)
+{
+	struct attr *attr = attrs_add(list, from->key, from->type);
+
+	if (attr)
+		*attr = *from;
+}
+
 /* The first attribute of that key, or NULL. */
 static inline const struct attr *attrs_get(const struct attrs *list, struct slice key)
 {

@@ -191,13 +191,13 @@ static void add_told(const struct exchange_view *x, struct attrs *attrs)
 	for (uint16_t i = 0; i < x->request->cnt; i++) {
 		struct slice key = x->request->v[i].key;
 
-		if (attrs->cnt < attrs->cap && !slice_eq(key, KEY_ERROR) &&
-		    !slice_eq(key, KEY_TYPE) && !attrs_get(x->response, key))
-			attrs->v[attrs->cnt++] = x->request->v[i];
+		if (!slice_eq(key, KEY_ERROR) && !slice_eq(key, KEY_TYPE) &&
+		    !attrs_get(x->response, key))
+			attrs_add_copy(attrs, &x->request->v[i]);
 	}
 	for (uint16_t i = 0; i < x->response->cnt; i++)
-		if (attrs->cnt < attrs->cap && !slice_eq(x->response->v[i].key, KEY_ERROR))
-			attrs->v[attrs->cnt++] = x->response->v[i];
+		if (!slice_eq(x->response->v[i].key, KEY_ERROR))
+			attrs_add_copy(attrs, &x->response->v[i]);
 }
 
 static void add_address(struct attrs *attrs, struct slice address, struct slice address_key,

@@ -210,15 +210,9 @@ static void describe(const struct exchange_view *x, struct description *out)
 	drop_http(attrs);
 	out->operation = SLICE("WEBSOCKET");
 	attrs_add_str(attrs, SLICE("network.protocol.name"), SLICE("websocket"));
-	for (uint16_t i = 0; i < x->response->cnt; i++) {
-		const struct attr *from = &x->response->v[i];
-		struct attr *copy = slice_starts_with(from->key, SLICE("websocket."))
-					    ? attrs_add(attrs, from->key, from->type)
-					    : NULL;
-
-		if (copy)
-			*copy = *from;
-	}
+	for (uint16_t i = 0; i < x->response->cnt; i++)
+		if (slice_starts_with(x->response->v[i].key, SLICE("websocket.")))
+			attrs_add_copy(attrs, &x->response->v[i]);
 	if (x->failure.n) /* http_describe has told it */
 		return;
 	error = close_error(x->response, out);
