@@ -129,6 +129,21 @@ static const struct conversation conversations[] = {
 						      "< none skip=2\n",
 	},
 	{
+		.name = "jetstream in a domain",
+		.turns =
+			{
+				CLIENT("PUB $JS.hub.API.CONSUMER.MSG.NEXT.S.c _INBOX.p.1 2\r\n{}\r\n"),
+				SERVER("MSG orders.1 1 $JS.ACK.hub.x.S.c.1.1.1.9.0 1\r\nx\r\n"),
+				CLIENT("PUB $JS.hub.API.INFO _INBOX.p.2 0\r\n\r\n"),
+			},
+		.spans = "fetch $JS.hub.API.CONSUMER.MSG.NEXT.S.c client" OP("fetch") TO(
+			"$JS.hub.API.CONSUMER.MSG.NEXT.S.c")
+			SIZE(2) " messaging.operation.type=receive" ENDS "\n"
+				"deliver orders.* consumer" OP("deliver") TO("orders.1") LIKE(
+					"orders.*") SIZE(1) " messaging.operation.type=process" ENDS
+							    "\n",
+	},
+	{
 		.name = "errors",
 		.turns =
 			{

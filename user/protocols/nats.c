@@ -22,7 +22,6 @@
 #define PAYLOAD_MAX (64ull * 1024 * 1024) /* what a server can be told to accept at most */
 
 #define SYSTEM SLICE("nats")
-#define JETSTREAM SLICE("$JS.API.")
 
 enum verb {
 	VERB_INFO,
@@ -253,22 +252,31 @@ static uint64_t inbox_id(struct slice subject)
 	return slice_hash(subject) | 1;
 }
 
-static bool contains(struct slice s, struct slice part)
+/* What JetStream is asked for, by "$JS.API." or "$JS.DOMAIN.API."; empty if it is not. */
+static struct slice jetstream_call(struct slice subject)
 {
-	return s.n && memmem(s.p, s.n, part.p, part.n);
+	struct slice rest;
+	ptrdiff_t dot;
+
+	if (!slice_starts_with(subject, SLICE("$JS.")))
+		return SLICE("");
+	rest = slice_after(subject, 4);
+	dot = slice_find(rest, '.');
+	if (dot >= 0 && !slice_starts_with(rest, SLICE("API.")))
+		rest = slice_after(rest, (size_t)dot + 1);
+	return slice_starts_with(rest, SLICE("API.")) ? slice_after(rest, 4) : SLICE("");
 }
 
-/* Of JetStream: what comes of it, any number of messages, is addressed to the inbox. */
-static bool asks_for_next(struct slice subject)
+/* What comes of it, any number of messages, is addressed to the inbox. */
+static bool asks_for_next(struct slice call)
 {
-	return slice_starts_with(subject, JETSTREAM) &&
-	       contains(subject, SLICE(".CONSUMER.MSG.NEXT."));
+	return slice_starts_with(call, SLICE("CONSUMER.MSG.NEXT."));
 }
 
 /* The id of the exchange that a message with this reply subject begins; 0 if it is none. */
-static uint64_t begin_request(struct nats_state *state, const struct message *m)
+static uint64_t begin_request(struct nats_state *state, const struct message *m, struct slice call)
 {
-	if (!slice_starts_with(m->reply, SLICE("_INBOX.")) || asks_for_next(m->subject))
+	if (!slice_starts_with(m->reply, SLICE("_INBOX.")) || asks_for_next(call))
 		return 0;
 	if (state->pending_cnt == PENDING_MAX) {
 		/* Without a single answer in all that time, those that wait will get none. */
@@ -360,18 +368,18 @@ static void add_payload(struct msg *msg, const struct message *m, const struct h
 static void fill_published(struct nats_state *state, const struct message *m,
 			   const struct headers *h, struct msg *msg)
 {
-	bool jetstream = slice_starts_with(m->subject, JETSTREAM);
+	struct slice call = jetstream_call(m->subject);
 
-	msg->id = begin_request(state, m);
+	msg->id = begin_request(state, m, call);
 	msg->kind = msg->id ? MSG_REQUEST : MSG_ONEWAY;
 	msg->traceparent = h->traceparent;
 	msg->tracestate = h->tracestate;
 	if (slice_starts_with(m->subject, SLICE("$JS.ACK.")))
 		add_operation(msg, MESSAGING_SETTLE, SLICE("settle"));
-	else if (asks_for_next(m->subject))
+	else if (asks_for_next(call))
 		add_operation(msg, MESSAGING_RECEIVE, SLICE("fetch"));
 	else
-		add_operation(msg, jetstream ? MESSAGING_OTHER : MESSAGING_SEND,
+		add_operation(msg, call.n ? MESSAGING_OTHER : MESSAGING_SEND,
 			      msg->id ? SLICE("request") : SLICE("publish"));
 	add_subject(msg, m->subject, SLICE(""));
 	add_payload(msg, m, h);
@@ -491,7 +499,9 @@ static void fill_subscription(struct msg *msg, const struct line *line)
 /* With TLS, the server greets in the clear and then both go on in TLS. */
 static void take_info(struct nats_state *state, struct slice info, struct msg *msg)
 {
-	if (!state->informed && contains(info, SLICE("\"tls_required\":true"))) {
+	static const struct slice required = SLICE("\"tls_required\":true");
+
+	if (!state->informed && memmem(info.p, info.n, required.p, required.n)) {
 		msg->flags |= MESSAGE_UPGRADE;
 		msg->upgrade = SLICE("tls");
 	}
