@@ -62,6 +62,8 @@ static const struct sql_case literals[] = {
 	{PG, "SELECT 5--sEcReT", "SELECT ?", NULL},
 	{PG, "SELECT '--', x -- sEcReT", "SELECT ?, x", NULL},
 	{PG, "SELECT '/*', x, '*/ sEcReT'", "SELECT ?, x, ?", NULL},
+	{PG, "SELECT 1 -- x\r, 'a\nsEcReT', b", "SELECT ? , ?, b", NULL},
+	{PG, "SELECT a ` 'sEcReT' ` b", "SELECT a ` ? ` b", NULL}, /* an operator */
 	{PG, "SELECT \"a'b\", 'sEcReT', \"c'd\"", "SELECT \"a'b\", ?, \"c'd\"", NULL},
 	{PG, "SELECT \"a\"\"b\" FROM \"Big T\"", "SELECT \"a\"\"b\" FROM \"Big T\"",
 	 "SELECT \"Big T\""},
@@ -99,6 +101,8 @@ static const struct sql_case literals[] = {
 	{MY, "SELECT /* /* sEcReT */ a, 'sEcReT' /* */", "SELECT a, ?", NULL},
 	{MY, "SELECT /*!40101 'sEcReT*/ sEcReT', */ a", "SELECT ?, a", NULL},
 	{MY, "SELECT /*M!100100 b, */ a", "SELECT b, a", NULL},
+	{MY, "SELECT a*/*it's*/b, 'sEcReT'", "SELECT a* b, ?", NULL},
+	{MY, "SELECT 1 # x\r, 'a'\n, 'sEcReT'", "SELECT ? , ?", NULL},
 	{MY, "SELECT _utf8mb4'sEcReT', x'31337', 0x31337, b'01', N'sEcReT'",
 	 "SELECT _utf8mb4?, ?, ?, ?, ?", NULL},
 	{MY, "SELECT * FROM `my t` WHERE a = ?", "SELECT * FROM `my t` WHERE a = ?",
@@ -108,6 +112,7 @@ static const struct sql_case literals[] = {
 	{MY, "SELECT E'a\\'sEcReT'", "SELECT ?", NULL},
 	{MYNB, "SELECT 'a\\', 'sEcReT'", "SELECT ?", NULL},
 	{MYNB, "SELECT 'a\\b', 'sEcReT'", "SELECT ?, ?", NULL},
+	{MYNB, "SELECT e'a\\', 'sEcReT'", "SELECT ?", NULL}, /* the alias of a column */
 };
 
 static const struct sql_case summaries[] = {
@@ -291,6 +296,24 @@ static void test_long_summary(void **unused)
 	assert_memory_equal(sql.summary.p + sql.summary.n - 9, " table_27", 9);
 }
 
+/* Where it is full to the separator of a further statement, the last name is still whole. */
+static void test_full_summary(void **unused)
+{
+	char in[300] = "SELECT * FROM ", out[1024];
+	struct sql_source source = {.text = {.p = in}};
+	size_t n = strlen(in);
+	struct sql sql;
+
+	(void)unused;
+	memset(in + n, 't', SQL_SUMMARY_MAX - strlen("SELECT "));
+	n += SQL_SUMMARY_MAX - strlen("SELECT ");
+	source.text.n = n + (size_t)snprintf(in + n, sizeof(in) - n, "; SELECT 1; DELETE FROM u");
+	sql = sql_read(&source, out, sizeof(out));
+	assert_int_equal(sql.summary.n, SQL_SUMMARY_MAX);
+	assert_memory_equal(sql.summary.p + strlen("SELECT "), in + strlen("SELECT * FROM "),
+			    SQL_SUMMARY_MAX - strlen("SELECT "));
+}
+
 static void test_prepared(void **unused)
 {
 	static const struct {
@@ -368,10 +391,10 @@ static void test_hostile(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_literals), cmocka_unit_test(test_summaries),
-		cmocka_unit_test(test_cut_name), cmocka_unit_test(test_long_summary),
-		cmocka_unit_test(test_prepared), cmocka_unit_test(test_traceparent),
-		cmocka_unit_test(test_hostile),
+		cmocka_unit_test(test_literals),     cmocka_unit_test(test_summaries),
+		cmocka_unit_test(test_cut_name),     cmocka_unit_test(test_long_summary),
+		cmocka_unit_test(test_full_summary), cmocka_unit_test(test_prepared),
+		cmocka_unit_test(test_traceparent),  cmocka_unit_test(test_hostile),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

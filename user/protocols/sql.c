@@ -31,6 +31,7 @@ struct lexer {
 	const struct sql_source *source;
 	struct slice text; /* as far as it is UTF-8 */
 	size_t at;
+	bool executed; /* in a comment that MySQL runs */
 	struct slice traceparent;
 };
 
@@ -107,14 +108,16 @@ static void skip_block_comment(struct lexer *lexer)
 	find_traceparent(lexer, slice_of(lexer->text.p + start, lexer->at - start));
 }
 
+/* A carriage return ends a line in PostgreSQL, not in MySQL. */
 static void skip_line(struct lexer *lexer)
 {
 	struct slice rest = slice_after(lexer->text, lexer->at);
-	ptrdiff_t end = slice_find(rest, '\n');
+	size_t n = 0;
 
-	rest = slice_first(rest, end < 0 ? rest.n : (size_t)end);
-	find_traceparent(lexer, rest);
-	lexer->at += rest.n;
+	while (n < rest.n && rest.p[n] != '\n' && (rest.p[n] != '\r' || is_mysql(lexer)))
+		n++;
+	find_traceparent(lexer, slice_first(rest, n));
+	lexer->at += n;
 }
 
 /* MySQL runs what stands in such a comment, so it is text like any other. */
@@ -126,10 +129,12 @@ static bool skip_executed_comment(struct lexer *lexer)
 		lexer->at += starts(lexer, SLICE("/*!")) ? 3 : 4;
 		while (is_digit(peek(lexer, 0)))
 			lexer->at++;
+		lexer->executed = true;
 		return true;
 	}
-	if (!starts(lexer, SLICE("*/")))
+	if (!lexer->executed || !starts(lexer, SLICE("*/")))
 		return false;
+	lexer->executed = false;
 	lexer->at += 2;
 	return true;
 }
@@ -267,7 +272,7 @@ static enum token_kind word(struct lexer *lexer)
 	text = slice_of(lexer->text.p + start, lexer->at - start);
 	next = peek(lexer, 0);
 	if (text.n == 1 && next == '\'' && strchr("bBeEnNxX", text.p[0]))
-		return string(lexer, (text.p[0] | 0x20) == 'e');
+		return string(lexer, (text.p[0] | 0x20) == 'e' && !is_mysql(lexer));
 	if (text.n == 1 && next == '&' && (text.p[0] | 0x20) == 'u' && !is_mysql(lexer)) {
 		char quote = peek(lexer, 1);
 
@@ -290,7 +295,7 @@ static enum token_kind read_token(struct lexer *lexer)
 		return number(lexer);
 	if (c == '\'' || (c == '"' && is_mysql(lexer)))
 		return string(lexer, false);
-	if (c == '"' || c == '`')
+	if (c == '"' || (c == '`' && is_mysql(lexer)))
 		return quoted_identifier(lexer);
 	if (c == '$')
 		return dollar(lexer);
@@ -700,6 +705,8 @@ static void end_statement(struct summary *s)
 	if (!now.n || s->out.full)
 		return;
 	put(&s->out, false, SLICE("; "));
+	if (s->out.full)
+		return;
 	s->previous_at = s->statement_at;
 	s->statement_at = s->out.n;
 }
