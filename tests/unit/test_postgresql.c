@@ -851,13 +851,52 @@ static void test_cut_messages(void **unused)
 	rig_run(rig_protocol("postgresql"), cases, sizeof(cases) / sizeof(*cases));
 }
 
+#define SEEN                                                               \
+	"> request id=1 tag=1 db.query.text=SELECT a FROM t WHERE b = $1 " \
+	"db.query.summary=SELECT t\n"                                      \
+	"< response id=1 db.response.returned_rows=2\n"
+
+/* In what was missed there may have been another statement without name, or another portal. */
+static void test_missed_definitions(void **unused)
+{
+	static const struct conversation cases[] = {
+		{
+			.name = "missed statement",
+			.turns = {CLIENT(PARSE PARSE_NAMED BIND BIND_PORTAL EXECUTE SYNC),
+				  SERVER(PARSED BOUND DONE_SELECT READY), CLIENT_CUT(FLUSH, 60),
+				  CLIENT(EXECUTE EXECUTE_PORTAL BIND EXECUTE BIND_NAMED EXECUTE)},
+			.transcript = SEEN "> request id=2 tag=13\n"
+					   "> request id=2 tag=13\n"
+					   "> request id=2 tag=13\n"
+					   "> request id=2 tag=9 db.query.text=UPDATE t SET a = $1 "
+					   "db.query.summary=UPDATE t\n",
+		},
+		{
+			.name = "cut statement",
+			.turns = {CLIENT(PARSE BIND EXECUTE SYNC),
+				  SERVER(PARSED BOUND DONE_SELECT READY),
+				  CLIENT_CUT("P\0\0\0\050", 36), CLIENT(BIND EXECUTE)},
+			.transcript = SEEN "> none skip=36\n> request id=2 tag=13\n",
+		},
+		{
+			.name = "cut portal",
+			.turns = {CLIENT(PARSE BIND EXECUTE SYNC),
+				  SERVER(PARSED BOUND DONE_SELECT READY),
+				  CLIENT_CUT("B\0\0\0\022", 14), CLIENT(EXECUTE)},
+			.transcript = SEEN "> none skip=14\n> request id=2 tag=13\n",
+		},
+	};
+
+	(void)unused;
+	rig_run(rig_protocol("postgresql"), cases, sizeof(cases) / sizeof(*cases));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_conversations),
-		cmocka_unit_test(test_detection),
-		cmocka_unit_test(test_long_statement),
-		cmocka_unit_test(test_cut_messages),
+		cmocka_unit_test(test_conversations),	   cmocka_unit_test(test_detection),
+		cmocka_unit_test(test_long_statement),	   cmocka_unit_test(test_cut_messages),
+		cmocka_unit_test(test_missed_definitions),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

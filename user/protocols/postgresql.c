@@ -38,12 +38,13 @@ struct pg_state {
 	int64_t rows;		 /* of the answer in progress */
 	uint32_t sent, answered; /* batches that the client has ended, and the server */
 	uint32_t answer_id;
-	uint8_t answer;	       /* enum answer */
-	bool unknown;	       /* it may tell what it is an answer to */
-	bool counted;	       /* answered is known to be right */
-	bool executing;	       /* the last request was an Execute, in batch executed */
-	bool starting;	       /* from StartupMessage to the first ReadyForQuery */
-	bool encryption_asked; /* the server answers with one byte */
+	uint32_t forgotten_cnt; /* calls of forget_unnamed */
+	uint8_t answer;		/* enum answer */
+	bool unknown;		/* it may tell what it is an answer to */
+	bool counted;		/* answered is known to be right */
+	bool executing;		/* the last request was an Execute, in batch executed */
+	bool starting;		/* from StartupMessage to the first ReadyForQuery */
+	bool encryption_asked;	/* the server answers with one byte */
 	uint8_t database_len;
 	uint32_t executed;
 	char database[DATABASE_MAX];
@@ -51,18 +52,26 @@ struct pg_state {
 
 /* --- statements and portals ------------------------------------------------------------------- */
 
-static uint64_t statement_key(struct slice name)
+/* A name is given again only after its statement was closed; the unnamed one is replaced at any time. */
+static uint64_t statement_key(const struct pg_state *state, struct slice name)
 {
-	return slice_hash(name) << 1 | 1;
+	return (slice_hash(name) + (name.n ? 0 : state->forgotten_cnt)) << 1 | 1;
 }
 
-static uint64_t portal_key(struct slice name)
+static uint64_t portal_key(const struct pg_state *state, struct slice name)
 {
-	return slice_hash(name) << 1;
+	return (slice_hash(name) + state->forgotten_cnt) << 1;
+}
+
+/* Something was missed that may have been another statement without name, or another portal. */
+static void forget_unnamed(struct pg_state *state)
+{
+	state->forgotten_cnt++;
+	state->unnamed_portal = 0;
 }
 
 /* Keeps a statement's summary and text together: a byte with the length of the one, then both. */
-static void remember_statement(struct msg *msg, struct slice name, const struct sql *sql)
+static void remember_statement(struct msg *msg, uint64_t key, const struct sql *sql)
 {
 	struct slice text = slice_first(sql->text, PG_KEEP_TEXT);
 	char *to = msg_room(msg, 1 + sql->summary.n + text.n), *p = to;
@@ -72,7 +81,7 @@ static void remember_statement(struct msg *msg, struct slice name, const struct 
 	*p++ = (char)sql->summary.n;
 	p = mempcpy(p, sql->summary.p ?: "", sql->summary.n);
 	p = mempcpy(p, text.p ?: "", text.n);
-	memo__put(msg->memo, msg->memo_owner, statement_key(name), slice_of(to, (size_t)(p - to)));
+	memo__put(msg->memo, msg->memo_owner, key, slice_of(to, (size_t)(p - to)));
 }
 
 static struct sql read_sql(struct msg *msg, struct slice text, bool cut, bool prepared)
@@ -85,20 +94,22 @@ static struct sql read_sql(struct msg *msg, struct slice text, bool cut, bool pr
 	return room ? sql_read(&source, room, sz) : (struct sql){.text = {.n = 0}};
 }
 
-static void take_parse(struct msg *msg, const struct pg_frame *frame)
+static void take_parse(struct pg_state *state, struct msg *msg, const struct pg_frame *frame)
 {
 	struct slice rest = frame->body, name, text;
 	bool cut = false;
 	struct sql sql;
 
-	if (!pg_take_string(&rest, &name))
+	if (!pg_take_string(&rest, &name)) {
+		forget_unnamed(state);
 		return;
+	}
 	if (!pg_take_string(&rest, &text)) {
 		text = rest;
 		cut = true;
 	}
 	sql = read_sql(msg, text, cut, true);
-	remember_statement(msg, name, &sql);
+	remember_statement(msg, statement_key(state, name), &sql);
 }
 
 static void take_bind(struct pg_state *state, struct msg *msg, const struct pg_frame *frame)
@@ -106,11 +117,13 @@ static void take_bind(struct pg_state *state, struct msg *msg, const struct pg_f
 	struct slice rest = frame->body, portal, name;
 	uint64_t key;
 
-	if (!pg_take_string(&rest, &portal))
+	if (!pg_take_string(&rest, &portal)) {
+		forget_unnamed(state);
 		return;
-	key = pg_take_string(&rest, &name) ? statement_key(name) : 0;
+	}
+	key = pg_take_string(&rest, &name) ? statement_key(state, name) : 0;
 	if (portal.n)
-		memo__put(msg->memo, msg->memo_owner, portal_key(portal),
+		memo__put(msg->memo, msg->memo_owner, portal_key(state, portal),
 			  slice_of((const char *)&key, sizeof(key)));
 	else
 		state->unnamed_portal = key;
@@ -124,7 +137,7 @@ static bool find_statement(const struct pg_state *state, const struct msg *msg, 
 	struct slice found;
 
 	if (portal.n) {
-		if (!memo__get(msg->memo, msg->memo_owner, portal_key(portal), &found) ||
+		if (!memo__get(msg->memo, msg->memo_owner, portal_key(state, portal), &found) ||
 		    found.n != sizeof(key))
 			return false;
 		memcpy(&key, found.p, sizeof(key));
@@ -236,7 +249,7 @@ static ssize_t parse_client(struct pg_state *state, struct slice bytes, bool las
 		take_query(state, msg, &frame);
 		break;
 	case 'P':
-		take_parse(msg, &frame);
+		take_parse(state, msg, &frame);
 		break;
 	case 'B':
 		take_bind(state, msg, &frame);
@@ -531,6 +544,8 @@ static void resync(void *state, enum sender sender)
 	pg->counted = pg->encryption_asked = false;
 	if (sender == FROM_SERVER)
 		pg->answer = ANSWER_NONE;
+	else
+		forget_unnamed(pg);
 }
 
 static void describe(const struct exchange_view *x, struct description *out)
