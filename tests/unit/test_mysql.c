@@ -903,6 +903,65 @@ static const struct conversation conversations[] = {
 		.spans = "PING shop client " MYSQL "db.operation.name=PING" AT_CLIENT "\n",
 	},
 	{
+		.name = "a database whose answer was missed",
+		.turns = {HELLO, CLIENT("\6\0\0\0\2other"), SERVER_CUT("\7\0", 9), CLIENT(PING)},
+		.transcript =
+			"> request tag=1 db.system.name=mysql db.namespace=other db.operation.name=INIT_DB\n"
+			"< none cut\n"
+			"> request tag=1 db.system.name=mysql db.operation.name=PING\n",
+	},
+	{
+		.name = "databases that were cut or are not alone",
+		.turns =
+			{
+				HELLO,
+				CLIENT_CUT("\6\0\0\0\2oth", 2),
+				SERVER(OK),
+				CLIENT("\6\0\0\0\2other"),
+				SERVER(OK),
+				CLIENT("\20\0\0\0\3USE a; SELECT 1"),
+				SERVER(OK),
+				CLIENT(PING),
+			},
+		.transcript =
+			"> request skip=2 tag=1 db.system.name=mysql db.operation.name=INIT_DB\n"
+			"< response\n"
+			"> request tag=1 db.system.name=mysql db.namespace=other db.operation.name=INIT_DB\n"
+			"< response\n"
+			"> request tag=1 db.system.name=mysql db.namespace=other db.query.text=USE a; SELECT ? db.query.summary=USE a; SELECT\n"
+			"< response\n"
+			"> request tag=1 db.system.name=mysql db.operation.name=PING\n",
+	},
+	{
+		.name = "backslashes when the status was missed",
+		.turns = {HELLO, CLIENT(PING), SERVER_CUT("\7\0", 9),
+			  CLIENT("\24\0\0\0\3SELECT 'a\\', 'x', b")},
+		.transcript =
+			"> request tag=1 " MYSQL "db.operation.name=PING\n"
+			"< none cut\n"
+			"> request tag=1 " MYSQL "db.query.text=SELECT ? db.query.summary=SELECT\n",
+	},
+	{
+		.name = "the last statement, when another may have been missed",
+		.turns =
+			{
+				HELLO_MARIADB,
+				CLIENT(PREPARE),
+				SERVER("\14\0\0\1\0\11\0\0\0\1\0\1\0\0\0\0"),
+				CLIENT_CUT("\7\0", 9),
+				CLIENT("\12\0\0\0\27\377\377\377\377\0\1\0\0\0"),
+				CLIENT("\12\0\0\0\27\11\0\0\0\0\1\0\0\0"),
+			},
+		.transcript =
+			"> request tag=258 " MARIADB
+			"db.operation.name=PREPARE db.query.text=SELECT name FROM users WHERE id = ? db.query.summary=PREPARE SELECT users\n"
+			"< response\n"
+			"> none cut\n"
+			"> request tag=1 " MARIADB "db.operation.name=EXECUTE\n"
+			"> request tag=1 " MARIADB
+			"db.query.text=SELECT name FROM users WHERE id = ? db.query.summary=SELECT users\n",
+	},
+	{
 		.name = "cut request",
 		.turns =
 			{

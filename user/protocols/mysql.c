@@ -86,7 +86,7 @@ static struct slice trim_statement(struct slice s)
 	return s;
 }
 
-/* `USE name`, for servers that do not tell of it. */
+/* `USE name`, for servers that do not tell of it. With more than that behind it, who knows which. */
 static void note_use(struct mysql_state *s, struct slice text)
 {
 	struct slice name = trim_statement(slice_first(text, 2 * DATABASE_LEN_MAX));
@@ -99,7 +99,7 @@ static void note_use(struct mysql_state *s, struct slice text)
 		name = slice_of(name.p + 1, name.n - 2);
 	for (size_t i = 0; i < name.n; i++)
 		if (is_space(name.p[i]) || strchr("`;\"'/#", name.p[i]))
-			return;
+			name.n = 0;
 	set_next_db(s, name);
 }
 
@@ -122,21 +122,15 @@ static void add(struct attrs *attrs, struct slice key, struct slice value)
 		attrs_add_str(attrs, key, value);
 }
 
-static void add_origin(const struct mysql_state *s, struct msg *msg)
+static void add_origin(const struct mysql_state *s, struct msg *msg, struct slice db)
 {
 	add(&msg->attrs, SLICE("db.system.name"), s->mariadb ? SLICE("mariadb") : SLICE("mysql"));
-	add(&msg->attrs, SLICE("db.namespace"), in_room(msg, s->db, s->db_len));
+	add(&msg->attrs, SLICE("db.namespace"), db);
 }
 
-/* The operation is about that database, not the current one. */
-static void name_db(struct msg *msg, struct slice db)
+static struct slice current_db(const struct mysql_state *s, struct msg *msg)
 {
-	struct attr *attr = (struct attr *)attrs_get(&msg->attrs, SLICE("db.namespace"));
-
-	if (attr)
-		attr->str = db;
-	else
-		add(&msg->attrs, SLICE("db.namespace"), db);
+	return in_room(msg, s->db, s->db_len);
 }
 
 static void add_error(struct msg *msg, uint32_t code)
@@ -348,15 +342,20 @@ static void read_change_user(struct mysql_state *s, const struct packet *p)
 	take_cstring(&r);
 	take(&r, take_int(&r, 1));
 	db = take_cstring(&r);
-	if (!r.bad)
-		set_next_db(s, db);
+	set_next_db(s, r.bad ? SLICE("") : db);
 }
 
 static void read_request(struct mysql_state *s, const struct packet *p, struct msg *msg)
 {
 	struct slice rest = slice_after(p->body, 1), name = mysql_commands[p->first].name;
+	struct slice db = current_db(s, msg);
 
-	add_origin(s, msg);
+	if (p->first == COM_INIT_DB) { /* it is about that one, not the current one */
+		db = p->body.n < p->len ? SLICE("") : rest;
+		set_next_db(s, db);
+	}
+	s->mariadb |= p->first == COM_STMT_BULK_EXECUTE; /* nobody else has it */
+	add_origin(s, msg, db);
 	switch (p->first) {
 	case COM_QUERY:
 		read_query(s, p, msg);
@@ -365,17 +364,10 @@ static void read_request(struct mysql_state *s, const struct packet *p, struct m
 		read_prepare(s, p, msg);
 		return;
 	case COM_STMT_BULK_EXECUTE:
-		s->mariadb = true; /* nobody else has it */
-		read_prepared(s, p, msg);
-		return;
 	case COM_STMT_EXECUTE:
 	case COM_STMT_FETCH:
 		read_prepared(s, p, msg);
 		return;
-	case COM_INIT_DB:
-		set_next_db(s, rest);
-		name_db(msg, rest);
-		break;
 	case COM_FIELD_LIST:
 		add(&msg->attrs, SLICE("db.collection.name"),
 		    slice_first(rest, strnlen(rest.p, rest.n)));
@@ -654,7 +646,7 @@ static void refuse(struct mysql_state *s, const struct packet *p, struct msg *ms
 {
 	msg->kind = MSG_ONEWAY;
 	msg->initiator = FROM_SERVER;
-	add_origin(s, msg);
+	add_origin(s, msg, current_db(s, msg));
 	add(&msg->attrs, SLICE("db.operation.name"), SLICE("CONNECT"));
 	add_error(msg, int_at(p->body, 1, 2));
 }
@@ -784,8 +776,12 @@ static void resync(void *state, enum sender sender)
 
 	if (sender == FROM_CLIENT) {
 		s->infile = false;
+		s->prepared_cnt++; /* which statement was the last is not known */
 		return;
 	}
+	if (s->has_next_db)
+		s->db_len = 0;
+	s->status_known = false;
 	s->reply = REPLY_HEAD;
 	s->begun = s->continued = s->head_anywhere = s->has_next_db = false;
 	s->head_after = 0;
