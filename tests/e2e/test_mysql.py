@@ -279,6 +279,7 @@ def test_refused(tracing, mariadb):
         mariadb.connect(password="wrong")
     spans = finish(trace)
     assert len(spans) == 2
+    check_pairs(spans)
     for span in spans:
         assert span["name"] == "CONNECT shop" and span["status"] == "ERROR"
         assert span["attributes"]["db.response.status_code"] == "1045"

@@ -617,7 +617,7 @@ static const struct conversation conversations[] = {
 				CLIENT(LOGIN),
 				SERVER(")\0\0\2\377\25\4#28000Access denied for user 'app'@'h'"),
 			},
-		.transcript = "< oneway from-server " MYSQL
+		.transcript = "< oneway " MYSQL
 			      "db.operation.name=CONNECT db.response.status_code=1045\n",
 		.spans =
 			"CONNECT shop client error " MYSQL

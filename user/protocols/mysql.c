@@ -645,7 +645,6 @@ static int read_client(struct mysql_state *s, const struct packet *p, struct msg
 static void refuse(struct mysql_state *s, const struct packet *p, struct msg *msg)
 {
 	msg->kind = MSG_ONEWAY;
-	msg->initiator = FROM_SERVER;
 	add_origin(s, msg, current_db(s, msg));
 	add(&msg->attrs, SLICE("db.operation.name"), SLICE("CONNECT"));
 	add_error(msg, int_at(p->body, 1, 2));

@@ -83,8 +83,6 @@ void sql_describe(const struct exchange_view *x, struct slice system, uint16_t u
 	if (!error.n)
 		error = x->failure;
 	out->text_len = out->items_cnt = 0;
-	/* That the server refuses a connection is its word, but the client's call that failed. */
-	out->kind = x->side == SIDE_CLIENT ? KIND_CLIENT : KIND_SERVER;
 	out->route_path = SLICE("");
 	out->operation = name_of(x, system, out);
 	out->error = error.n > 0;
