@@ -84,6 +84,14 @@ static const struct conversation conversations[] = {
 			      "< response more skip=3\n< end\n",
 	},
 	{
+		.name = "keys named noreply",
+		.turns = {CLIENT("get a noreply\r\ndelete noreply\r\n"),
+			  SERVER("END\r\nDELETED\r\n")},
+		.transcript = "> request" PLAIN OP "get" TEXT "get a noreply\n"
+			      "> request" PLAIN OP "delete" TEXT "delete noreply\n"
+			      "< response\n< response\n",
+	},
+	{
 		.name = "meta",
 		.turns = {CLIENT("mg a v\r\nms a 2 T0\r\nhi\r\nmd a\r\nma n N0 J1 v\r\nmg b\r\n"
 				 "me a\r\nmn\r\nms a S2\r\nhi\r\n"),
@@ -211,6 +219,22 @@ static const struct conversation conversations[] = {
 			      "< response\n",
 	},
 	{
+		.name = "bad answers, where a noreply may not have been seen",
+		.turns = {CLIENT_CUT("set a 0 0 1 nor", 100), CLIENT("get b\r\n"),
+			  SERVER("END\r\n")},
+		.transcript = "> request cut tag=4" OP "set" TEXT "set a ? ...\n"
+			      "> request" PLAIN OP "get" TEXT "get b\n"
+			      "< error\n",
+	},
+	{
+		.name = "bad answers, where an opcode may not have been seen",
+		.turns = {CLIENT_CUT("\x80", 100), CLIENT(ASK("\0", "\3", "\0", "\3") "key"),
+			  SERVER(SAY("\0", "\0", "\4", "\0", "\x09") "\0\0\0\0hello")},
+		.transcript = "> request cut tag=4\n"
+			      "> request" PLAIN OP "get" TEXT "get key\n"
+			      "< error\n",
+	},
+	{
 		.name = "join in an answer",
 		.turns = {SERVER("VALUE a 0 2\r\nab\r\nEND\r\n"), CLIENT("get a\r\n"),
 			  SERVER("END\r\n")},
@@ -260,6 +284,7 @@ static void test_many_keys(void **unused)
 	memcpy(bytes, "get ", 4);
 	for (; n < sizeof(bytes) - 2; n++)
 		bytes[n] = n % 8 == 3 ? ' ' : 'k';
+	bytes[4096] = (char)0x80; /* a name's byte, no binary command */
 	memcpy(bytes + n, "\r\n", 2);
 	rig_check(rig_protocol("memcached"), &many[0], RIG_TURNS_MAX, 0, 0);
 	for (size_t step = 1; step < 5000; step = step * 3 + 1)

@@ -24,6 +24,7 @@ enum tag {
 	TAG_PLAIN = 1,
 	TAG_META,
 	TAG_BATCH,
+	TAG_UNSURE, /* the end was not seen, which may say that there is no answer */
 };
 
 /* What an answer in several pieces consists of. */
@@ -249,8 +250,9 @@ static bool is_meta(const struct text_command *known)
 
 static bool is_quiet(const struct text_command *known, const struct line *line)
 {
-	if (!is_meta(known))
-		return line->cnt > 1 && slice_eq(line->args[line->cnt - 1], SLICE("noreply"));
+	if (!is_meta(known)) /* a key may have that name, too */
+		return !known->many && line->cnt > known->args_min + 1u &&
+		       slice_eq(line->args[line->cnt - 1], SLICE("noreply"));
 	for (size_t i = known->key_at + 1u; i < line->cnt; i++)
 		if (slice_eq(line->args[i], SLICE("q")))
 			return true;
@@ -294,6 +296,8 @@ static ssize_t parse_cut_line(struct memcached_state *state, struct slice bytes,
 		line.cnt--;
 	line.more = true;
 	tell_text(state, known, &line, false, msg);
+	if (msg->kind == MSG_REQUEST && !known->many)
+		msg->tag = TAG_UNSURE;
 	if (bytes.n < LINE_MAX) {
 		msg->flags |= MESSAGE_TRUNCATED;
 		return (ssize_t)bytes.n;
@@ -582,6 +586,7 @@ static ssize_t parse_binary(struct memcached_state *state, struct slice bytes, b
 		if (!last)
 			return 0;
 		msg->kind = state->batch_open ? MSG_NONE : MSG_REQUEST;
+		msg->tag = TAG_UNSURE;
 		msg->flags |= MESSAGE_TRUNCATED;
 		return (ssize_t)bytes.n;
 	}
@@ -756,14 +761,19 @@ static enum detect detect(enum sender sender, struct slice head)
 
 /* --- the protocol ----------------------------------------------------------------------------- */
 
-static ssize_t parse(void *state, enum sender sender, struct slice bytes, bool last,
+static ssize_t parse(void *opaque, enum sender sender, struct slice bytes, bool last,
 		     struct msg *msg)
 {
+	struct memcached_state *state = opaque;
+
 	if (!bytes.n)
 		return 0;
 	if (sender == FROM_CLIENT)
-		return (uint8_t)bytes.p[0] == 0x80 ? parse_binary(state, bytes, last, msg)
-						   : parse_text(state, bytes, last, msg);
+		return (uint8_t)bytes.p[0] == 0x80 && !state->in_line
+			       ? parse_binary(state, bytes, last, msg)
+			       : parse_text(state, bytes, last, msg);
+	if (msg->tag == TAG_UNSURE && !state->answering) /* whose is it? */
+		return -EPROTO;
 	return (uint8_t)bytes.p[0] == 0x81 ? parse_binary_answer(state, bytes, last, msg)
 					   : parse_answer(state, bytes, last, msg);
 }
