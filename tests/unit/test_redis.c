@@ -172,6 +172,27 @@ static const struct conversation conversations[] = {
 			      "< response\n",
 	},
 	{
+		.name = "a database that is selected behind a reset",
+		.turns = {CLIENT("*1\r\n$5\r\nRESET\r\n*2\r\n$6\r\nSELECT\r\n$1\r\n2\r\n"),
+			  SERVER("+RESET\r\n"), CLIENT("*2\r\n$3\r\nGET\r\n$1\r\na\r\n"),
+			  SERVER("+OK\r\n$-1\r\n"), CLIENT("*2\r\n$3\r\nGET\r\n$1\r\na\r\n")},
+		.transcript = "> request tag=10" OP "RESET" TEXT "RESET\n"
+			      "> request tag=771" OP "SELECT" TEXT "SELECT ?\n"
+			      "< response\n"
+			      "> request" PLAIN OP "GET" TEXT "GET a\n"
+			      "< response\n< response\n"
+			      "> request" PLAIN OP "GET" TEXT "GET a db.namespace=2\n",
+	},
+	{
+		.name = "cut names of what is delivered",
+		.turns = {SERVER_CUT(">3\r\n$7\r\nmessage\r\n$6\r\nord", 30),
+			  SERVER_CUT(">2\r\n$10\r\ninvali", 30)},
+		.transcript = "< oneway more from-server messaging.operation.name=message\n"
+			      "< none skip=5\n"
+			      "< oneway more from-server\n"
+			      "< none skip=6\n",
+	},
+	{
 		.name = "big values",
 		.turns = {CLIENT("*3\r\n$3\r\nSET\r\n$3\r\nbig\r\n$513\r\n" A513 "\r\n"),
 			  SERVER("+OK\r\n"),

@@ -160,8 +160,10 @@ static uint32_t tag_of(struct redis_state *state, const struct command *command)
 	case REDIS_UNSUBSCRIBE:
 		number = command->args_cnt - 1;
 		break;
-	case REDIS_RESET:
+	case REDIS_RESET: /* selects 0, too */
 		state->reply_off = state->reply_skip = false;
+		state->db = 0;
+		state->db_asked = 1;
 		break;
 	default:
 		break;
@@ -605,7 +607,7 @@ static void answered(struct redis_state *state, uint32_t tag, struct slice text,
 			state->db = state->db_asked;
 		break;
 	case REDIS_RESET:
-		state->db = 1;
+		state->db = state->db_asked == 1; /* else the next one was selected already */
 		state->subscribed = state->monitoring = false;
 		break;
 	case REDIS_MONITOR:
@@ -671,10 +673,10 @@ static int peek(struct slice rest, size_t i, struct slice *text)
 			break;
 		rest = slice_after(rest, item.size + body_of(&item));
 	}
-	if (item.n <= VALUE_WAIT)
-		return whole;
-	*text = SLICE("");
-	return 1;
+	if (whole && item.n <= VALUE_WAIT)
+		return 1;
+	*text = SLICE(""); /* a part of a name is none */
+	return item.n > VALUE_WAIT;
 }
 
 static int read_push(struct slice rest, uint64_t cnt, struct push *push)
