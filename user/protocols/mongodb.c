@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "user/protocols/bson.h"
+#include "user/protocols/db_semconv.h"
 #include "user/protocols/protocol.h"
 
 #define HEADER_LEN 16
@@ -114,12 +115,6 @@ static bool is_hello(struct slice name)
 	return slice_eq(name, SLICE("hello")) || slice_eq_nocase(name, SLICE("isMaster"));
 }
 
-static void add(struct msg *msg, struct slice key, struct slice value)
-{
-	if (value.n)
-		attrs_add_str(&msg->attrs, key, value);
-}
-
 /* The database that a command names, and the collection where getMore has it. */
 static struct slice read_rest(struct slice rest, struct slice *collection)
 {
@@ -140,8 +135,8 @@ static void add_text(struct msg *msg, const struct bson_element *command, struct
 	char *p = msg_room(msg, TEXT_MAX);
 
 	if (p)
-		add(msg, SLICE("db.query.text"),
-		    slice_of(p, bson_command_text(command, rest, p, TEXT_MAX)));
+		db_add(&msg->attrs, SLICE("db.query.text"),
+		       slice_of(p, bson_command_text(command, rest, p, TEXT_MAX)));
 }
 
 /* The collection that `explain` or a command of that kind names. */
@@ -171,13 +166,13 @@ static struct slice read_command(struct msg *msg, struct slice document)
 		if (!bson_take(&rest, &e))
 			return SLICE("");
 	}
-	add(msg, SLICE("db.operation.name"), e.key);
+	db_add(&msg->attrs, SLICE("db.operation.name"), e.key);
 	collection = collection_of(&e);
 	if (collection.n && e.type == BSON_STRING)
 		add_text(msg, &e, rest);
 	db = read_rest(rest, slice_eq(e.key, SLICE("getMore")) ? &collection : NULL);
-	add(msg, SLICE("db.collection.name"), collection);
-	add(msg, SLICE("db.namespace"), db);
+	db_add(&msg->attrs, SLICE("db.collection.name"), collection);
+	db_add(&msg->attrs, SLICE("db.namespace"), db);
 	return e.key;
 }
 
@@ -261,11 +256,11 @@ static void read_legacy(const struct legacy *legacy, struct slice body, struct m
 	if (legacy->opcode == OP_QUERY && slice_eq(collection, SLICE("$cmd"))) {
 		read_command(msg, slice_after(rest, 8));
 	} else {
-		add(msg, SLICE("db.operation.name"), legacy->operation);
-		add(msg, SLICE("db.collection.name"), collection);
+		db_add(&msg->attrs, SLICE("db.operation.name"), legacy->operation);
+		db_add(&msg->attrs, SLICE("db.collection.name"), collection);
 	}
 	if (!attrs_get(&msg->attrs, SLICE("db.namespace")) && dot > 0)
-		add(msg, SLICE("db.namespace"), slice_first(name, (size_t)dot));
+		db_add(&msg->attrs, SLICE("db.namespace"), slice_first(name, (size_t)dot));
 }
 
 static void read_compressed(struct slice body, struct msg *msg)
@@ -566,61 +561,6 @@ static enum detect detect(enum sender sender, struct slice head)
 
 /* --- spans ------------------------------------------------------------------------------------ */
 
-static struct slice str_of(const struct attrs *attrs, struct slice key)
-{
-	const struct attr *attr = attrs_get(attrs, key);
-
-	return attr && attr->type == ATTR_STRING ? attr->str : SLICE("");
-}
-
-static void add_str(struct attrs *attrs, struct slice key, struct slice value)
-{
-	if (value.n)
-		attrs_add_str(attrs, key, value);
-}
-
-static void add_port(struct attrs *attrs, struct slice key, uint16_t port)
-{
-	if (port)
-		attrs_add_int(attrs, key, port);
-}
-
-/* `OPERATION COLLECTION`, as far as known. */
-static struct slice name_of(const struct attrs *request, struct description *out)
-{
-	struct slice operation = str_of(request, SLICE("db.operation.name"));
-	struct slice collection = str_of(request, SLICE("db.collection.name"));
-	size_t len = operation.n + 1 + collection.n;
-
-	if (!operation.n)
-		return SLICE("mongodb");
-	if (!collection.n || len > sizeof(out->text))
-		return operation;
-	memcpy(out->text, operation.p, operation.n);
-	out->text[operation.n] = ' ';
-	memcpy(out->text + operation.n + 1, collection.p, collection.n);
-	out->text_len = len;
-	return slice_of(out->text, len);
-}
-
-static void add_addresses(struct attrs *attrs, const struct exchange_view *x)
-{
-	bool client = x->side == SIDE_CLIENT;
-
-	add_str(attrs, SLICE("server.address"), x->server_address);
-	if (x->server_port != DEFAULT_PORT)
-		add_port(attrs, SLICE("server.port"), x->server_port);
-	if (!client) {
-		add_str(attrs, SLICE("client.address"), x->client_address);
-		add_port(attrs, SLICE("client.port"), x->client_port);
-	}
-	add_str(attrs, SLICE("network.peer.address"),
-		client ? x->server_address : x->client_address);
-	add_port(attrs, SLICE("network.peer.port"), client ? x->server_port : x->client_port);
-	attrs_add_str(attrs, SLICE("network.transport"),
-		      x->unix_socket ? SLICE("unix") : SLICE("tcp"));
-}
-
 static void describe(const struct exchange_view *x, struct description *out)
 {
 	static const struct slice kept[] = {
@@ -632,11 +572,11 @@ static void describe(const struct exchange_view *x, struct description *out)
 		SLICE("sonde.mongodb.compressor"),
 	};
 	struct attrs *attrs = &out->attrs;
-	struct slice error = str_of(x->response, SLICE("error.type"));
+	struct slice operation = db_text_of(x->request, SLICE("db.operation.name"));
+	struct slice collection = db_text_of(x->request, SLICE("db.collection.name"));
+	struct slice error = db_text_of(x->response, SLICE("error.type"));
 
-	out->text_len = out->items_cnt = 0;
-	out->route_path = SLICE("");
-	out->operation = name_of(x->request, out);
+	out->operation = operation.n ? db_name(out, operation, collection) : SLICE("mongodb");
 	attrs_add_str(attrs, SLICE("db.system.name"), SLICE("mongodb"));
 	for (size_t i = 0; i < sizeof(kept) / sizeof(*kept); i++) {
 		const struct attr *attr = attrs_get(x->request, kept[i]);
@@ -645,11 +585,11 @@ static void describe(const struct exchange_view *x, struct description *out)
 		if (copy)
 			*copy = *attr;
 	}
-	add_addresses(attrs, x);
-	add_str(attrs, SLICE("db.response.status_code"),
-		str_of(x->response, SLICE("db.response.status_code")));
+	db_add_ends(attrs, x, DEFAULT_PORT);
+	db_add(attrs, SLICE("db.response.status_code"),
+	       db_text_of(x->response, SLICE("db.response.status_code")));
 	error = x->failure.n ? x->failure : error;
-	add_str(attrs, SLICE("error.type"), error);
+	db_add(attrs, SLICE("error.type"), error);
 	out->error = error.n > 0;
 }
 

@@ -7,9 +7,9 @@
  */
 #include <errno.h>
 
+#include "user/protocols/db_semconv.h"
 #include "user/protocols/mysql_wire.h"
 #include "user/protocols/protocol.h"
-#include "user/protocols/sql.h"
 #include "user/protocols/sql_semconv.h"
 
 #define PORT 3306
@@ -116,16 +116,11 @@ static struct slice in_room(struct msg *msg, const char *p, size_t n)
 	return slice_of(copy, n);
 }
 
-static void add(struct attrs *attrs, struct slice key, struct slice value)
-{
-	if (value.n)
-		attrs_add_str(attrs, key, value);
-}
-
 static void add_origin(const struct mysql_state *s, struct msg *msg, struct slice db)
 {
-	add(&msg->attrs, SLICE("db.system.name"), s->mariadb ? SLICE("mariadb") : SLICE("mysql"));
-	add(&msg->attrs, SLICE("db.namespace"), db);
+	db_add(&msg->attrs, SLICE("db.system.name"),
+	       s->mariadb ? SLICE("mariadb") : SLICE("mysql"));
+	db_add(&msg->attrs, SLICE("db.namespace"), db);
 }
 
 static struct slice current_db(const struct mysql_state *s, struct msg *msg)
@@ -140,47 +135,16 @@ static void add_error(struct msg *msg, uint32_t code)
 	do
 		*--p = (char)('0' + code % 10);
 	while (code /= 10);
-	add(&msg->attrs, SLICE("db.response.status_code"),
-	    in_room(msg, p, (size_t)(digits + sizeof(digits) - p)));
+	db_add(&msg->attrs, SLICE("db.response.status_code"),
+	       in_room(msg, p, (size_t)(digits + sizeof(digits) - p)));
 }
 
 /* --- statements ------------------------------------------------------------------------------- */
 
-/*
- * In the memo a prepared statement is the length of its summary, the summary and the text: under its
- * id, and until that is known under the number of its PREPARE.
- */
+/* In the memo a prepared statement's name is its id; until that is known, the number of its PREPARE. */
 static uint64_t unnamed(uint32_t number)
 {
 	return 1ull << 32 | (number & 0xffffffu);
-}
-
-static void remember(struct msg *msg, uint64_t name, const struct sql *sql)
-{
-	struct slice text = slice_first(sql->text, STATEMENT_MAX);
-	char *entry = msg_room(msg, 1 + sql->summary.n + text.n);
-
-	if (!entry)
-		return;
-	entry[0] = (char)sql->summary.n;
-	if (sql->summary.n)
-		memcpy(entry + 1, sql->summary.p, sql->summary.n);
-	if (text.n)
-		memcpy(entry + 1 + sql->summary.n, text.p, text.n);
-	memo__put(msg->memo, msg->memo_owner, name, slice_of(entry, 1 + sql->summary.n + text.n));
-}
-
-static bool recall(const struct msg *msg, uint64_t name, struct sql *sql)
-{
-	struct slice entry;
-	size_t summary_len;
-
-	if (!memo__get(msg->memo, msg->memo_owner, name, &entry) || !entry.n)
-		return false;
-	summary_len = (unsigned char)entry.p[0];
-	sql->summary = slice_first(slice_after(entry, 1), summary_len);
-	sql->text = slice_after(entry, 1 + summary_len);
-	return sql->text.n > 0;
 }
 
 /* The summary of what an operation does with a statement, other than to execute it. */
@@ -195,12 +159,6 @@ static struct slice summary_of(struct msg *msg, struct slice operation, struct s
 	p[operation.n] = ' ';
 	memcpy(p + operation.n + 1, summary.p, summary.n);
 	return slice_of(p, n);
-}
-
-static void add_statement(struct msg *msg, const struct sql *sql)
-{
-	add(&msg->attrs, SLICE("db.query.text"), sql->text);
-	add(&msg->attrs, SLICE("db.query.summary"), sql->summary);
 }
 
 static struct sql read_statement(const struct mysql_state *s, struct msg *msg, struct slice text,
@@ -287,7 +245,7 @@ static void read_query(struct mysql_state *s, const struct packet *p, struct msg
 	if (attributes)
 		take_attributes(&r, msg);
 	if (r.bad) {
-		add(&msg->attrs, SLICE("db.operation.name"), mysql_commands[COM_QUERY].name);
+		db_add(&msg->attrs, SLICE("db.operation.name"), mysql_commands[COM_QUERY].name);
 		return;
 	}
 	note_use(s, r.rest);
@@ -295,9 +253,9 @@ static void read_query(struct mysql_state *s, const struct packet *p, struct msg
 	if (sql.traceparent.n && !msg->traceparent.n)
 		msg->traceparent = sql.traceparent;
 	if (sql.text.n)
-		add_statement(msg, &sql);
+		sql_add_statement(msg, &sql);
 	else
-		add(&msg->attrs, SLICE("db.operation.name"), mysql_commands[COM_QUERY].name);
+		db_add(&msg->attrs, SLICE("db.operation.name"), mysql_commands[COM_QUERY].name);
 }
 
 static void read_prepare(struct mysql_state *s, const struct packet *p, struct msg *msg)
@@ -307,10 +265,10 @@ static void read_prepare(struct mysql_state *s, const struct packet *p, struct m
 
 	msg->tag |= (++s->prepared_cnt & 0xffffffu) << 8;
 	msg->traceparent = sql.traceparent;
-	remember(msg, unnamed(s->prepared_cnt), &sql);
+	sql_remember(msg, unnamed(s->prepared_cnt), &sql);
 	sql.summary = summary_of(msg, name, sql.summary);
-	add(&msg->attrs, SLICE("db.operation.name"), name);
-	add_statement(msg, &sql);
+	db_add(&msg->attrs, SLICE("db.operation.name"), name);
+	sql_add_statement(msg, &sql);
 }
 
 /* Commands for a prepared statement. */
@@ -322,15 +280,16 @@ static void read_prepared(struct mysql_state *s, const struct packet *p, struct 
 	struct sql sql = {.parameterized = false};
 
 	if (p->body.n < 5 ||
-	    !recall(msg, id == STATEMENT_LAST ? unnamed(s->prepared_cnt) : id, &sql)) {
-		add(&msg->attrs, SLICE("db.operation.name"), name);
+	    !sql_recall(msg, id == STATEMENT_LAST ? unnamed(s->prepared_cnt) : id, &sql) ||
+	    !sql.text.n) {
+		db_add(&msg->attrs, SLICE("db.operation.name"), name);
 		return;
 	}
 	if (!executes) {
-		add(&msg->attrs, SLICE("db.operation.name"), name);
+		db_add(&msg->attrs, SLICE("db.operation.name"), name);
 		sql.summary = summary_of(msg, name, sql.summary);
 	}
-	add_statement(msg, &sql);
+	sql_add_statement(msg, &sql);
 }
 
 /* The database of CHANGE_USER: after the user and one byte of length with the proof. */
@@ -369,14 +328,14 @@ static void read_request(struct mysql_state *s, const struct packet *p, struct m
 		read_prepared(s, p, msg);
 		return;
 	case COM_FIELD_LIST:
-		add(&msg->attrs, SLICE("db.collection.name"),
-		    slice_first(rest, strnlen(rest.p, rest.n)));
+		db_add(&msg->attrs, SLICE("db.collection.name"),
+		       slice_first(rest, strnlen(rest.p, rest.n)));
 		break;
 	case COM_CHANGE_USER:
 		read_change_user(s, p);
 		break;
 	}
-	add(&msg->attrs, SLICE("db.operation.name"), name);
+	db_add(&msg->attrs, SLICE("db.operation.name"), name);
 }
 
 static int read_command(struct mysql_state *s, const struct packet *p, struct msg *msg)
@@ -646,7 +605,7 @@ static void refuse(struct mysql_state *s, const struct packet *p, struct msg *ms
 {
 	msg->kind = MSG_ONEWAY;
 	add_origin(s, msg, current_db(s, msg));
-	add(&msg->attrs, SLICE("db.operation.name"), SLICE("CONNECT"));
+	db_add(&msg->attrs, SLICE("db.operation.name"), SLICE("CONNECT"));
 	add_error(msg, int_at(p->body, 1, 2));
 }
 
@@ -789,9 +748,9 @@ static void resync(void *state, enum sender sender)
 
 static void describe(const struct exchange_view *x, struct description *out)
 {
-	const struct attr *system = attrs_get(x->request, SLICE("db.system.name"));
+	struct slice system = db_text_of(x->request, SLICE("db.system.name"));
 
-	sql_describe(x, system ? system->str : SLICE("mysql"), PORT, out);
+	sql_describe(x, system.n ? system : SLICE("mysql"), PORT, out);
 }
 
 /* --- the protocol ----------------------------------------------------------------------------- */

@@ -9,9 +9,9 @@
  */
 #include <errno.h>
 
+#include "user/protocols/db_semconv.h"
 #include "user/protocols/postgresql_wire.h"
 #include "user/protocols/protocol.h"
-#include "user/protocols/sql.h"
 #include "user/protocols/sql_semconv.h"
 
 #define DEFAULT_PORT 5432
@@ -70,20 +70,6 @@ static void forget_unnamed(struct pg_state *state)
 	state->unnamed_portal = 0;
 }
 
-/* Keeps a statement's summary and text together: a byte with the length of the one, then both. */
-static void remember_statement(struct msg *msg, uint64_t key, const struct sql *sql)
-{
-	struct slice text = slice_first(sql->text, PG_KEEP_TEXT);
-	char *to = msg_room(msg, 1 + sql->summary.n + text.n), *p = to;
-
-	if (!to)
-		return;
-	*p++ = (char)sql->summary.n;
-	p = mempcpy(p, sql->summary.p ?: "", sql->summary.n);
-	p = mempcpy(p, text.p ?: "", text.n);
-	memo__put(msg->memo, msg->memo_owner, key, slice_of(to, (size_t)(p - to)));
-}
-
 static struct sql read_sql(struct msg *msg, struct slice text, bool cut, bool prepared)
 {
 	const struct sql_source source = {
@@ -109,7 +95,7 @@ static void take_parse(struct pg_state *state, struct msg *msg, const struct pg_
 		cut = true;
 	}
 	sql = read_sql(msg, text, cut, true);
-	remember_statement(msg, statement_key(state, name), &sql);
+	sql_remember(msg, statement_key(state, name), &sql);
 }
 
 static void take_bind(struct pg_state *state, struct msg *msg, const struct pg_frame *frame)
@@ -131,7 +117,7 @@ static void take_bind(struct pg_state *state, struct msg *msg, const struct pg_f
 
 /* The statement of a portal: false if it was prepared or bound unseen. */
 static bool find_statement(const struct pg_state *state, const struct msg *msg, struct slice portal,
-			   struct slice *statement)
+			   struct sql *statement)
 {
 	uint64_t key = state->unnamed_portal;
 	struct slice found;
@@ -142,21 +128,14 @@ static bool find_statement(const struct pg_state *state, const struct msg *msg, 
 			return false;
 		memcpy(&key, found.p, sizeof(key));
 	}
-	return key && memo__get(msg->memo, msg->memo_owner, key, statement) && statement->n &&
-	       statement->n > (uint8_t)statement->p[0];
+	return key && sql_recall(msg, key, statement);
 }
 
 /* --- requests --------------------------------------------------------------------------------- */
 
-static void add_str(struct attrs *attrs, struct slice key, struct slice value)
-{
-	if (value.n)
-		attrs_add_str(attrs, key, value);
-}
-
 static void add_namespace(const struct pg_state *state, struct msg *msg)
 {
-	add_str(&msg->attrs, SLICE("db.namespace"), slice_of(state->database, state->database_len));
+	db_add(&msg->attrs, SLICE("db.namespace"), slice_of(state->database, state->database_len));
 }
 
 /* The rows that a copy brings in follow it, as parts of the request. */
@@ -172,11 +151,10 @@ static bool is_copy_in(struct slice text, struct slice summary)
 	return false;
 }
 
-static void add_statement(struct msg *msg, struct slice text, struct slice summary)
+static void add_statement(struct msg *msg, const struct sql *sql)
 {
-	add_str(&msg->attrs, SLICE("db.query.text"), text);
-	add_str(&msg->attrs, SLICE("db.query.summary"), summary);
-	if (is_copy_in(text, summary))
+	sql_add_statement(msg, sql);
+	if (is_copy_in(sql->text, sql->summary))
 		msg->flags |= MESSAGE_HAS_PARTS;
 }
 
@@ -198,7 +176,7 @@ static void take_query(struct pg_state *state, struct msg *msg, const struct pg_
 	begin_request(state, msg, TAG_QUERY);
 	pg_take_string(&rest, &text);
 	sql = read_sql(msg, text, frame->cut, false);
-	add_statement(msg, sql.text, sql.summary);
+	add_statement(msg, &sql);
 	msg->traceparent = sql.traceparent;
 	state->executing = false;
 	state->sent++;
@@ -206,19 +184,18 @@ static void take_query(struct pg_state *state, struct msg *msg, const struct pg_
 
 static void take_execute(struct pg_state *state, struct msg *msg, const struct pg_frame *frame)
 {
-	struct slice rest = frame->body, portal = rest, statement;
+	struct slice rest = frame->body, portal = rest;
+	struct sql sql;
 
 	pg_take_string(&rest, &portal);
 	state->executing = true;
 	state->executed = state->sent;
-	if (!find_statement(state, msg, portal, &statement)) {
+	if (!find_statement(state, msg, portal, &sql)) {
 		begin_request(state, msg, TAG_UNKNOWN);
 		return;
 	}
 	begin_request(state, msg, 0);
-	rest = slice_after(statement, 1);
-	add_statement(msg, slice_after(rest, (uint8_t)statement.p[0]),
-		      slice_first(rest, (uint8_t)statement.p[0]));
+	add_statement(msg, &sql);
 }
 
 static void take_function_call(struct pg_state *state, struct msg *msg)
@@ -424,7 +401,7 @@ static void take_command_complete(struct pg_state *state, struct msg *msg,
 		attrs_add_int(&msg->attrs, SLICE("db.response.returned_rows"), state->rows);
 	}
 	if (state->unknown)
-		add_str(&msg->attrs, SLICE("db.operation.name"), name);
+		db_add(&msg->attrs, SLICE("db.operation.name"), name);
 	end_execute(state, msg);
 }
 

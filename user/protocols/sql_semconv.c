@@ -2,71 +2,62 @@
 /* Spans of SQL databases. */
 #include "user/protocols/sql_semconv.h"
 
-static void add_str(struct attrs *attrs, struct slice key, struct slice value)
+#include "user/protocols/db_semconv.h"
+
+/* In the memo it is the length of its summary, the summary and the text. */
+void sql_remember(struct msg *msg, uint64_t name, const struct sql *sql)
 {
-	if (value.n)
-		attrs_add_str(attrs, key, value);
+	char *entry = msg_room(msg, 1 + sql->summary.n + sql->text.n), *p = entry;
+
+	if (!entry)
+		return;
+	*p++ = (char)sql->summary.n;
+	p = mempcpy(p, sql->summary.p ?: "", sql->summary.n);
+	p = mempcpy(p, sql->text.p ?: "", sql->text.n);
+	memo__put(msg->memo, msg->memo_owner, name, slice_of(entry, (size_t)(p - entry)));
 }
 
-static void add_port(struct attrs *attrs, struct slice key, uint16_t port)
+bool sql_recall(const struct msg *msg, uint64_t name, struct sql *sql)
 {
-	if (port)
-		attrs_add_int(attrs, key, port);
+	struct slice entry;
+	size_t summary_len;
+
+	if (!memo__get(msg->memo, msg->memo_owner, name, &entry) || !entry.n)
+		return false;
+	summary_len = (unsigned char)entry.p[0];
+	sql->summary = slice_first(slice_after(entry, 1), summary_len);
+	sql->text = slice_after(entry, 1 + summary_len);
+	return true;
 }
 
-static struct slice str_of(const struct attrs *attrs, struct slice key)
+void sql_add_statement(struct msg *msg, const struct sql *sql)
 {
-	const struct attr *attr = attrs_get(attrs, key);
-
-	return attr && attr->type == ATTR_STRING ? attr->str : SLICE("");
+	db_add(&msg->attrs, SLICE("db.query.text"), sql->text);
+	db_add(&msg->attrs, SLICE("db.query.summary"), sql->summary);
 }
 
 static struct slice either(const struct exchange_view *x, struct slice key)
 {
-	struct slice value = str_of(x->response, key);
+	struct slice value = db_text_of(x->response, key);
 
-	return value.n ? value : str_of(x->request, key);
-}
-
-static void add_ends(const struct exchange_view *x, uint16_t usual_port, struct attrs *attrs)
-{
-	bool client = x->side == SIDE_CLIENT;
-
-	add_str(attrs, SLICE("server.address"), x->server_address);
-	add_port(attrs, SLICE("server.port"), x->server_port == usual_port ? 0 : x->server_port);
-	if (!client) {
-		add_str(attrs, SLICE("client.address"), x->client_address);
-		add_port(attrs, SLICE("client.port"), x->client_port);
-	}
-	add_str(attrs, SLICE("network.peer.address"),
-		client ? x->server_address : x->client_address);
-	add_port(attrs, SLICE("network.peer.port"), client ? x->server_port : x->client_port);
-	attrs_add_str(attrs, SLICE("network.transport"),
-		      x->unix_socket ? SLICE("unix") : SLICE("tcp"));
+	return value.n ? value : db_text_of(x->request, key);
 }
 
 /* The summary, else `{operation} {table or database}` or one of both, else the system. */
 static struct slice name_of(const struct exchange_view *x, struct slice system,
 			    struct description *out)
 {
-	struct slice summary = str_of(x->request, SLICE("db.query.summary"));
+	struct slice summary = db_text_of(x->request, SLICE("db.query.summary"));
 	struct slice operation = either(x, SLICE("db.operation.name"));
-	struct slice target = str_of(x->request, SLICE("db.collection.name"));
-	char *to = out->text + out->text_len, *p = to;
+	struct slice target = db_text_of(x->request, SLICE("db.collection.name"));
 
 	if (!target.n)
-		target = str_of(x->request, SLICE("db.namespace"));
+		target = db_text_of(x->request, SLICE("db.namespace"));
 	if (summary.n)
 		return summary;
 	if (!operation.n)
 		return target.n ? target : system;
-	if (!target.n || operation.n + 1 + target.n > DESCRIPTION_TEXT_MAX - out->text_len)
-		return operation;
-	p = mempcpy(p, operation.p, operation.n);
-	*p++ = ' ';
-	p = mempcpy(p, target.p, target.n);
-	out->text_len += (size_t)(p - to);
-	return slice_of(to, (size_t)(p - to));
+	return db_name(out, operation, target);
 }
 
 void sql_describe(const struct exchange_view *x, struct slice system, uint16_t usual_port,
@@ -82,15 +73,13 @@ void sql_describe(const struct exchange_view *x, struct slice system, uint16_t u
 
 	if (!error.n)
 		error = x->failure;
-	out->text_len = out->items_cnt = 0;
-	out->route_path = SLICE("");
 	out->operation = name_of(x, system, out);
 	out->error = error.n > 0;
 	attrs_add_str(&out->attrs, SLICE("db.system.name"), system);
 	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
-		add_str(&out->attrs, texts[i], either(x, texts[i]));
+		db_add(&out->attrs, texts[i], either(x, texts[i]));
 	if (rows)
 		attrs_add_int(&out->attrs, rows->key, rows->num);
-	add_str(&out->attrs, SLICE("error.type"), error);
-	add_ends(x, usual_port, &out->attrs);
+	db_add(&out->attrs, SLICE("error.type"), error);
+	db_add_ends(&out->attrs, x, usual_port);
 }
