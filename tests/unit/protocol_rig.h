@@ -31,6 +31,15 @@
 #define RIG_EXCHANGES_MAX 256
 #define RIG_KEPT_MAX 65536
 
+/* What the spans of either side say of the two ends. */
+#define RIG_AT_CLIENT                                \
+	" server.address=192.0.2.2 server.port=7777" \
+	" network.peer.address=192.0.2.2 network.peer.port=7777 network.transport=tcp"
+#define RIG_AT_SERVER                                 \
+	" server.address=192.0.2.2 server.port=7777"  \
+	" client.address=192.0.2.1 client.port=40000" \
+	" network.peer.address=192.0.2.1 network.peer.port=40000 network.transport=tcp"
+
 struct turn {
 	enum sender sender;
 	struct slice bytes; /* empty: the end */

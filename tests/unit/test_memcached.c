@@ -6,8 +6,7 @@
 #define TEXT " db.query.text="
 #define CODE " db.response.status_code="
 #define SYSTEM " db.system.name=memcached"
-#define TO " server.address=192.0.2.2 server.port=7777"
-#define ENDS TO " network.peer.address=192.0.2.2 network.peer.port=7777 network.transport=tcp\n"
+#define ENDS RIG_AT_CLIENT "\n"
 
 #define PLAIN " tag=1"
 #define META " tag=2"

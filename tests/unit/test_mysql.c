@@ -14,13 +14,11 @@
 /* Attributes that all spans have. */
 #define MYSQL "db.system.name=mysql db.namespace=shop "
 #define MARIADB "db.system.name=mariadb db.namespace=shop "
-#define AT_CLIENT                                    \
-	" server.address=192.0.2.2 server.port=7777" \
-	" network.peer.address=192.0.2.2 network.peer.port=7777 network.transport=tcp"
-#define AT_SERVER                                                                   \
-	" server.address=192.0.2.2 server.port=7777 client.address=192.0.2.1"       \
-	" client.port=40000 network.peer.address=192.0.2.1 network.peer.port=40000" \
-	" network.transport=tcp"
+/* The spans of SELECT and PING at the client. */
+#define SPAN_SELECT                                                                       \
+	"SELECT users client " MYSQL "db.query.text=SELECT name FROM users WHERE id = ? " \
+	"db.query.summary=SELECT users" RIG_AT_CLIENT "\n"
+#define SPAN_PING "PING shop client " MYSQL "db.operation.name=PING" RIG_AT_CLIENT "\n"
 
 static const struct conversation conversations[] = {
 	{
@@ -39,10 +37,7 @@ static const struct conversation conversations[] = {
 			"< none skip=4\n"
 			"< none skip=4\n"
 			"< end\n",
-		.spans =
-			"SELECT users client " MYSQL
-			"db.query.text=SELECT name FROM users WHERE id = ? db.query.summary=SELECT users" AT_CLIENT
-			"\n",
+		.spans = SPAN_SELECT,
 	},
 	{
 		.name = "query at the server",
@@ -54,7 +49,7 @@ static const struct conversation conversations[] = {
 			},
 		.spans =
 			"SELECT users server " MYSQL
-			"db.query.text=SELECT name FROM users WHERE id = ? db.query.summary=SELECT users" AT_SERVER
+			"db.query.text=SELECT name FROM users WHERE id = ? db.query.summary=SELECT users" RIG_AT_SERVER
 			"\n",
 		.side = SIDE_SERVER,
 	},
@@ -68,11 +63,7 @@ static const struct conversation conversations[] = {
 				CLIENT(PING),
 				SERVER(OK),
 			},
-		.spans =
-			"SELECT users client " MYSQL
-			"db.query.text=SELECT name FROM users WHERE id = ? db.query.summary=SELECT users" AT_CLIENT
-			"\n"
-			"PING shop client " MYSQL "db.operation.name=PING" AT_CLIENT "\n",
+		.spans = SPAN_SELECT SPAN_PING,
 	},
 	{
 		.name = "no rows",
@@ -85,11 +76,7 @@ static const struct conversation conversations[] = {
 				CLIENT(PING),
 				SERVER(OK),
 			},
-		.spans =
-			"SELECT users client " MYSQL
-			"db.query.text=SELECT name FROM users WHERE id = ? db.query.summary=SELECT users" AT_CLIENT
-			"\n"
-			"PING shop client " MYSQL "db.operation.name=PING" AT_CLIENT "\n",
+		.spans = SPAN_SELECT SPAN_PING,
 	},
 	{
 		.name = "mariadb",
@@ -101,7 +88,7 @@ static const struct conversation conversations[] = {
 			},
 		.spans =
 			"SELECT users client " MARIADB
-			"db.query.text=SELECT name FROM users WHERE id = ? db.query.summary=SELECT users" AT_CLIENT
+			"db.query.text=SELECT name FROM users WHERE id = ? db.query.summary=SELECT users" RIG_AT_CLIENT
 			"\n",
 	},
 	{
@@ -117,8 +104,8 @@ static const struct conversation conversations[] = {
 				SERVER(OK),
 			},
 		.spans = "SELECT t client " MYSQL
-			 "db.query.text=SELECT a FROM t db.query.summary=SELECT t" AT_CLIENT "\n"
-			 "PING shop client " MYSQL "db.operation.name=PING" AT_CLIENT "\n",
+			 "db.query.text=SELECT a FROM t db.query.summary=SELECT t" RIG_AT_CLIENT
+			 "\n" SPAN_PING,
 	},
 	{
 		.name = "errors",
@@ -135,13 +122,13 @@ static const struct conversation conversations[] = {
 			},
 		.spans =
 			"SELECT nope client error " MYSQL
-			"db.query.text=SELECT * FROM nope db.query.summary=SELECT nope db.response.status_code=1146 error.type=1146" AT_CLIENT
+			"db.query.text=SELECT * FROM nope db.query.summary=SELECT nope db.response.status_code=1146 error.type=1146" RIG_AT_CLIENT
 			"\n"
 			"SELECT users client error " MYSQL
-			"db.query.text=SELECT name FROM users WHERE id = ? db.query.summary=SELECT users db.response.status_code=1317 error.type=1317" AT_CLIENT
+			"db.query.text=SELECT name FROM users WHERE id = ? db.query.summary=SELECT users db.response.status_code=1317 error.type=1317" RIG_AT_CLIENT
 			"\n"
 			"COMMIT client " MYSQL
-			"db.query.text=COMMIT db.query.summary=COMMIT" AT_CLIENT "\n",
+			"db.query.text=COMMIT db.query.summary=COMMIT" RIG_AT_CLIENT "\n",
 	},
 	{
 		.name = "multiple results",
@@ -168,8 +155,8 @@ static const struct conversation conversations[] = {
 			      "> request tag=1 " MYSQL "db.operation.name=PING\n"
 			      "< response\n",
 		.spans = "CALL report client " MYSQL
-			 "db.query.text=CALL report() db.query.summary=CALL report" AT_CLIENT "\n"
-			 "PING shop client " MYSQL "db.operation.name=PING" AT_CLIENT "\n",
+			 "db.query.text=CALL report() db.query.summary=CALL report" RIG_AT_CLIENT
+			 "\n" SPAN_PING,
 	},
 	{
 		.name = "multiple results with two ends of file",
@@ -186,9 +173,8 @@ static const struct conversation conversations[] = {
 			},
 		.spans =
 			"SELECT; DELETE a; SELECT client " MYSQL
-			"db.query.text=SELECT ?; DELETE FROM a; SELECT ? db.query.summary=SELECT; DELETE a; SELECT" AT_CLIENT
-			"\n"
-			"PING shop client " MYSQL "db.operation.name=PING" AT_CLIENT "\n",
+			"db.query.text=SELECT ?; DELETE FROM a; SELECT ? db.query.summary=SELECT; DELETE a; SELECT" RIG_AT_CLIENT
+			"\n" SPAN_PING,
 	},
 	{
 		.name = "an error after a result",
@@ -204,9 +190,8 @@ static const struct conversation conversations[] = {
 			},
 		.spans =
 			"SELECT; SELECT nope client error " MYSQL
-			"db.query.text=SELECT ?; SELECT * FROM nope db.query.summary=SELECT; SELECT nope db.response.status_code=1146 error.type=1146" AT_CLIENT
-			"\n"
-			"PING shop client " MYSQL "db.operation.name=PING" AT_CLIENT "\n",
+			"db.query.text=SELECT ?; SELECT * FROM nope db.query.summary=SELECT; SELECT nope db.response.status_code=1146 error.type=1146" RIG_AT_CLIENT
+			"\n" SPAN_PING,
 	},
 	{
 		.name = "databases",
@@ -225,15 +210,15 @@ static const struct conversation conversations[] = {
 				SERVER(OK),
 			},
 		.spans =
-			"INIT_DB other client db.system.name=mysql db.namespace=other db.operation.name=INIT_DB" AT_CLIENT
+			"INIT_DB other client db.system.name=mysql db.namespace=other db.operation.name=INIT_DB" RIG_AT_CLIENT
 			"\n"
-			"SELECT client db.system.name=mysql db.namespace=other db.query.text=SELECT ? db.query.summary=SELECT" AT_CLIENT
+			"SELECT client db.system.name=mysql db.namespace=other db.query.text=SELECT ? db.query.summary=SELECT" RIG_AT_CLIENT
 			"\n"
-			"INIT_DB nope client error db.system.name=mysql db.namespace=nope db.operation.name=INIT_DB db.response.status_code=1049 error.type=1049" AT_CLIENT
+			"INIT_DB nope client error db.system.name=mysql db.namespace=nope db.operation.name=INIT_DB db.response.status_code=1049 error.type=1049" RIG_AT_CLIENT
 			"\n"
-			"use `third` client db.system.name=mysql db.namespace=other db.query.text=use `third`; db.query.summary=use `third`" AT_CLIENT
+			"use `third` client db.system.name=mysql db.namespace=other db.query.text=use `third`; db.query.summary=use `third`" RIG_AT_CLIENT
 			"\n"
-			"PING third client db.system.name=mysql db.namespace=third db.operation.name=PING" AT_CLIENT
+			"PING third client db.system.name=mysql db.namespace=third db.operation.name=PING" RIG_AT_CLIENT
 			"\n",
 	},
 	{
@@ -249,11 +234,11 @@ static const struct conversation conversations[] = {
 				SERVER(OK),
 			},
 		.spans =
-			"USE x client " MYSQL "db.query.text=USE x db.query.summary=USE x" AT_CLIENT
+			"USE x client " MYSQL
+			"db.query.text=USE x db.query.summary=USE x" RIG_AT_CLIENT "\n"
+			"SET client db.system.name=mysql db.namespace=fourth db.query.text=SET @@x = ? db.query.summary=SET" RIG_AT_CLIENT
 			"\n"
-			"SET client db.system.name=mysql db.namespace=fourth db.query.text=SET @@x = ? db.query.summary=SET" AT_CLIENT
-			"\n"
-			"PING fifth client db.system.name=mysql db.namespace=fifth db.operation.name=PING" AT_CLIENT
+			"PING fifth client db.system.name=mysql db.namespace=fifth db.operation.name=PING" RIG_AT_CLIENT
 			"\n",
 	},
 	{
@@ -304,20 +289,14 @@ static const struct conversation conversations[] = {
 			"< response\n",
 		.spans =
 			"PREPARE SELECT users client " MYSQL
-			"db.query.text=SELECT name FROM users WHERE id = ? db.query.summary=PREPARE SELECT users db.operation.name=PREPARE" AT_CLIENT
-			"\n"
-			"SELECT users client " MYSQL
-			"db.query.text=SELECT name FROM users WHERE id = ? db.query.summary=SELECT users" AT_CLIENT
-			"\n"
-			"SELECT users client " MYSQL
-			"db.query.text=SELECT name FROM users WHERE id = ? db.query.summary=SELECT users" AT_CLIENT
-			"\n"
-			"RESET shop client " MYSQL "db.operation.name=RESET" AT_CLIENT "\n"
+			"db.query.text=SELECT name FROM users WHERE id = ? db.query.summary=PREPARE SELECT users db.operation.name=PREPARE" RIG_AT_CLIENT
+			"\n" SPAN_SELECT SPAN_SELECT "RESET shop client " MYSQL
+			"db.operation.name=RESET" RIG_AT_CLIENT "\n"
 			"PREPARE DELETE users client " MYSQL
-			"db.query.text=DELETE FROM users db.query.summary=PREPARE DELETE users db.operation.name=PREPARE" AT_CLIENT
+			"db.query.text=DELETE FROM users db.query.summary=PREPARE DELETE users db.operation.name=PREPARE" RIG_AT_CLIENT
 			"\n"
 			"DELETE users client " MYSQL
-			"db.query.text=DELETE FROM users db.query.summary=DELETE users" AT_CLIENT
+			"db.query.text=DELETE FROM users db.query.summary=DELETE users" RIG_AT_CLIENT
 			"\n",
 	},
 	{
@@ -336,14 +315,8 @@ static const struct conversation conversations[] = {
 			},
 		.spans =
 			"PREPARE SELECT users client " MYSQL
-			"db.query.text=SELECT name FROM users WHERE id = ? db.query.summary=PREPARE SELECT users db.operation.name=PREPARE" AT_CLIENT
-			"\n"
-			"SELECT users client " MYSQL
-			"db.query.text=SELECT name FROM users WHERE id = ? db.query.summary=SELECT users" AT_CLIENT
-			"\n"
-			"SELECT users client " MYSQL
-			"db.query.text=SELECT name FROM users WHERE id = ? db.query.summary=SELECT users" AT_CLIENT
-			"\n",
+			"db.query.text=SELECT name FROM users WHERE id = ? db.query.summary=PREPARE SELECT users db.operation.name=PREPARE" RIG_AT_CLIENT
+			"\n" SPAN_SELECT SPAN_SELECT,
 	},
 	{
 		.name = "cursor",
@@ -364,19 +337,15 @@ static const struct conversation conversations[] = {
 			},
 		.spans =
 			"PREPARE SELECT users client " MYSQL
-			"db.query.text=SELECT name FROM users WHERE id = ? db.query.summary=PREPARE SELECT users db.operation.name=PREPARE" AT_CLIENT
-			"\n"
-			"SELECT users client " MYSQL
-			"db.query.text=SELECT name FROM users WHERE id = ? db.query.summary=SELECT users" AT_CLIENT
-			"\n"
-			"FETCH SELECT users client " MYSQL
-			"db.query.text=SELECT name FROM users WHERE id = ? db.query.summary=FETCH SELECT users db.operation.name=FETCH" AT_CLIENT
+			"db.query.text=SELECT name FROM users WHERE id = ? db.query.summary=PREPARE SELECT users db.operation.name=PREPARE" RIG_AT_CLIENT
+			"\n" SPAN_SELECT "FETCH SELECT users client " MYSQL
+			"db.query.text=SELECT name FROM users WHERE id = ? db.query.summary=FETCH SELECT users db.operation.name=FETCH" RIG_AT_CLIENT
 			"\n"
 			"FETCH SELECT users client " MYSQL
-			"db.query.text=SELECT name FROM users WHERE id = ? db.query.summary=FETCH SELECT users db.operation.name=FETCH" AT_CLIENT
+			"db.query.text=SELECT name FROM users WHERE id = ? db.query.summary=FETCH SELECT users db.operation.name=FETCH" RIG_AT_CLIENT
 			"\n"
 			"FETCH SELECT users client error " MYSQL
-			"db.query.text=SELECT name FROM users WHERE id = ? db.query.summary=FETCH SELECT users db.operation.name=FETCH db.response.status_code=1421 error.type=1421" AT_CLIENT
+			"db.query.text=SELECT name FROM users WHERE id = ? db.query.summary=FETCH SELECT users db.operation.name=FETCH db.response.status_code=1421 error.type=1421" RIG_AT_CLIENT
 			"\n",
 	},
 	{
@@ -393,13 +362,13 @@ static const struct conversation conversations[] = {
 			},
 		.spans =
 			"PREPARE SELECT users client " MARIADB
-			"db.query.text=SELECT name FROM users WHERE id = ? db.query.summary=PREPARE SELECT users db.operation.name=PREPARE" AT_CLIENT
+			"db.query.text=SELECT name FROM users WHERE id = ? db.query.summary=PREPARE SELECT users db.operation.name=PREPARE" RIG_AT_CLIENT
 			"\n"
 			"SELECT users client " MARIADB
-			"db.query.text=SELECT name FROM users WHERE id = ? db.query.summary=SELECT users" AT_CLIENT
+			"db.query.text=SELECT name FROM users WHERE id = ? db.query.summary=SELECT users" RIG_AT_CLIENT
 			"\n"
 			"SELECT users client " MARIADB
-			"db.query.text=SELECT name FROM users WHERE id = ? db.query.summary=SELECT users" AT_CLIENT
+			"db.query.text=SELECT name FROM users WHERE id = ? db.query.summary=SELECT users" RIG_AT_CLIENT
 			"\n",
 	},
 	{
@@ -427,15 +396,11 @@ static const struct conversation conversations[] = {
 			"< response db.response.status_code=1146\n"
 			"< response\n",
 		.spans =
-			"SET client " MYSQL "db.query.text=SET a = ? db.query.summary=SET" AT_CLIENT
-			"\n"
-			"SELECT users client " MYSQL
-			"db.query.text=SELECT name FROM users WHERE id = ? db.query.summary=SELECT users" AT_CLIENT
-			"\n"
-			"SELECT nope client error " MYSQL
-			"db.query.text=SELECT * FROM nope db.query.summary=SELECT nope db.response.status_code=1146 error.type=1146" AT_CLIENT
-			"\n"
-			"PING shop client " MYSQL "db.operation.name=PING" AT_CLIENT "\n",
+			"SET client " MYSQL
+			"db.query.text=SET a = ? db.query.summary=SET" RIG_AT_CLIENT
+			"\n" SPAN_SELECT "SELECT nope client error " MYSQL
+			"db.query.text=SELECT * FROM nope db.query.summary=SELECT nope db.response.status_code=1146 error.type=1146" RIG_AT_CLIENT
+			"\n" SPAN_PING,
 	},
 	{
 		.name = "frames of a pipeline",
@@ -459,14 +424,10 @@ static const struct conversation conversations[] = {
 			"< response\n"
 			"> request tag=1 " MYSQL "db.operation.name=PING\n"
 			"< response\n",
-		.spans =
-			"SELECT users client " MYSQL
-			"db.query.text=SELECT name FROM users WHERE id = ? db.query.summary=SELECT users" AT_CLIENT
-			"\n"
-			"INSERT a client " MYSQL
-			"db.query.text=INSERT INTO a VALUES (?) db.query.summary=INSERT a" AT_CLIENT
-			"\n"
-			"PING shop client " MYSQL "db.operation.name=PING" AT_CLIENT "\n",
+		.spans = SPAN_SELECT
+		"INSERT a client " MYSQL
+		"db.query.text=INSERT INTO a VALUES (?) db.query.summary=INSERT a" RIG_AT_CLIENT
+		"\n" SPAN_PING,
 	},
 	{
 		.name = "frames without the head",
@@ -483,14 +444,7 @@ static const struct conversation conversations[] = {
 				CLIENT(PING),
 				SERVER(OK),
 			},
-		.spans =
-			"SELECT users client " MYSQL
-			"db.query.text=SELECT name FROM users WHERE id = ? db.query.summary=SELECT users" AT_CLIENT
-			"\n"
-			"SELECT users client " MYSQL
-			"db.query.text=SELECT name FROM users WHERE id = ? db.query.summary=SELECT users" AT_CLIENT
-			"\n"
-			"PING shop client " MYSQL "db.operation.name=PING" AT_CLIENT "\n",
+		.spans = SPAN_SELECT SPAN_SELECT SPAN_PING,
 	},
 	{
 		.name = "frames of prepared rows",
@@ -503,7 +457,8 @@ static const struct conversation conversations[] = {
 				SERVER_CUT("<\0\0\5\0\0\1", 57),
 				SERVER_CUT("\7\0\0\6\376\0\0\2\0\0\0", 0),
 			},
-		.spans = "EXECUTE shop client " MYSQL "db.operation.name=EXECUTE" AT_CLIENT "\n",
+		.spans =
+			"EXECUTE shop client " MYSQL "db.operation.name=EXECUTE" RIG_AT_CLIENT "\n",
 	},
 	{
 		.name = "infile",
@@ -527,9 +482,8 @@ static const struct conversation conversations[] = {
 			"< response\n",
 		.spans =
 			"LOAD a client " MYSQL
-			"db.query.text=LOAD DATA LOCAL INFILE ? INTO TABLE a db.query.summary=LOAD a" AT_CLIENT
-			"\n"
-			"PING shop client " MYSQL "db.operation.name=PING" AT_CLIENT "\n",
+			"db.query.text=LOAD DATA LOCAL INFILE ? INTO TABLE a db.query.summary=LOAD a" RIG_AT_CLIENT
+			"\n" SPAN_PING,
 	},
 	{
 		.name = "infile behind another result",
@@ -545,9 +499,8 @@ static const struct conversation conversations[] = {
 			},
 		.spans =
 			"DELETE a; LOAD a client " MYSQL
-			"db.query.text=DELETE FROM a; LOAD DATA LOCAL INFILE ? INTO TABLE a db.query.summary=DELETE a; LOAD a" AT_CLIENT
-			"\n"
-			"PING shop client " MYSQL "db.operation.name=PING" AT_CLIENT "\n",
+			"db.query.text=DELETE FROM a; LOAD DATA LOCAL INFILE ? INTO TABLE a db.query.summary=DELETE a; LOAD a" RIG_AT_CLIENT
+			"\n" SPAN_PING,
 	},
 	{
 		.name = "commands",
@@ -566,16 +519,16 @@ static const struct conversation conversations[] = {
 				CLIENT("\1\0\0\0\12"),
 				SERVER(ROWS),
 			},
-		.spans = "STATISTICS shop client " MYSQL "db.operation.name=STATISTICS" AT_CLIENT
-			 "\n"
+		.spans = "STATISTICS shop client " MYSQL
+			 "db.operation.name=STATISTICS" RIG_AT_CLIENT "\n"
 			 "FIELD_LIST users client " MYSQL
-			 "db.collection.name=users db.operation.name=FIELD_LIST" AT_CLIENT "\n"
-			 "SET_OPTION shop client " MYSQL "db.operation.name=SET_OPTION" AT_CLIENT
-			 "\n"
+			 "db.collection.name=users db.operation.name=FIELD_LIST" RIG_AT_CLIENT "\n"
+			 "SET_OPTION shop client " MYSQL
+			 "db.operation.name=SET_OPTION" RIG_AT_CLIENT "\n"
 			 "RESET_CONNECTION shop client " MYSQL
-			 "db.operation.name=RESET_CONNECTION" AT_CLIENT "\n"
+			 "db.operation.name=RESET_CONNECTION" RIG_AT_CLIENT "\n"
 			 "PROCESS_INFO shop client " MYSQL
-			 "db.operation.name=PROCESS_INFO" AT_CLIENT "\n",
+			 "db.operation.name=PROCESS_INFO" RIG_AT_CLIENT "\n",
 	},
 	{
 		.name = "change user",
@@ -590,9 +543,9 @@ static const struct conversation conversations[] = {
 				SERVER(OK),
 			},
 		.spans =
-			"CHANGE_USER shop client " MYSQL "db.operation.name=CHANGE_USER" AT_CLIENT
-			"\n"
-			"PING hisdb client db.system.name=mysql db.namespace=hisdb db.operation.name=PING" AT_CLIENT
+			"CHANGE_USER shop client " MYSQL
+			"db.operation.name=CHANGE_USER" RIG_AT_CLIENT "\n"
+			"PING hisdb client db.system.name=mysql db.namespace=hisdb db.operation.name=PING" RIG_AT_CLIENT
 			"\n",
 	},
 	{
@@ -607,7 +560,7 @@ static const struct conversation conversations[] = {
 				CLIENT(PING),
 				SERVER(OK),
 			},
-		.spans = "PING shop client " MYSQL "db.operation.name=PING" AT_CLIENT "\n",
+		.spans = SPAN_PING,
 	},
 	{
 		.name = "refused",
@@ -621,7 +574,7 @@ static const struct conversation conversations[] = {
 			      "db.operation.name=CONNECT db.response.status_code=1045\n",
 		.spans =
 			"CONNECT shop client error " MYSQL
-			"db.operation.name=CONNECT db.response.status_code=1045 error.type=1045" AT_CLIENT
+			"db.operation.name=CONNECT db.response.status_code=1045 error.type=1045" RIG_AT_CLIENT
 			"\n",
 	},
 	{
@@ -631,7 +584,7 @@ static const struct conversation conversations[] = {
 				SERVER("\35\0\0\0\377\20\4#08004Too many connections"),
 			},
 		.spans =
-			"CONNECT server error db.system.name=mysql db.operation.name=CONNECT db.response.status_code=1040 error.type=1040" AT_SERVER
+			"CONNECT server error db.system.name=mysql db.operation.name=CONNECT db.response.status_code=1040 error.type=1040" RIG_AT_SERVER
 			"\n",
 		.side = SIDE_SERVER,
 	},
@@ -666,7 +619,7 @@ static const struct conversation conversations[] = {
 			},
 		.transcript = "> request tag=1 " MARIADB "db.operation.name=PING\n"
 			      "< response\n",
-		.spans = "PING shop client " MARIADB "db.operation.name=PING" AT_CLIENT "\n",
+		.spans = "PING shop client " MARIADB "db.operation.name=PING" RIG_AT_CLIENT "\n",
 	},
 	{
 		.name = "replication",
@@ -710,11 +663,11 @@ static const struct conversation conversations[] = {
 			"< response db.response.status_code=1835\n",
 		.spans =
 			"SELECT client " MYSQL
-			"db.query.text=SELECT ? db.query.summary=SELECT" AT_CLIENT "\n"
+			"db.query.text=SELECT ? db.query.summary=SELECT" RIG_AT_CLIENT "\n"
 			"SELECT client " MYSQL
-			"db.query.text=SELECT ? db.query.summary=SELECT" AT_CLIENT "\n"
+			"db.query.text=SELECT ? db.query.summary=SELECT" RIG_AT_CLIENT "\n"
 			"QUERY shop client error " MYSQL
-			"db.operation.name=QUERY db.response.status_code=1835 error.type=1835" AT_CLIENT
+			"db.operation.name=QUERY db.response.status_code=1835 error.type=1835" RIG_AT_CLIENT
 			"\n",
 	},
 	{
@@ -730,9 +683,9 @@ static const struct conversation conversations[] = {
 			},
 		.spans =
 			"ALTER TABLE a client " MARIADB
-			"db.query.text=ALTER TABLE a FORCE db.query.summary=ALTER TABLE a" AT_CLIENT
+			"db.query.text=ALTER TABLE a FORCE db.query.summary=ALTER TABLE a" RIG_AT_CLIENT
 			"\n"
-			"PING shop client " MARIADB "db.operation.name=PING" AT_CLIENT "\n",
+			"PING shop client " MARIADB "db.operation.name=PING" RIG_AT_CLIENT "\n",
 	},
 	{
 		.name = "without definitions",
@@ -744,8 +697,9 @@ static const struct conversation conversations[] = {
 				CLIENT(PING),
 				SERVER(OK),
 			},
-		.spans = "EXECUTE shop client " MARIADB "db.operation.name=EXECUTE" AT_CLIENT "\n"
-			 "PING shop client " MARIADB "db.operation.name=PING" AT_CLIENT "\n",
+		.spans = "EXECUTE shop client " MARIADB "db.operation.name=EXECUTE" RIG_AT_CLIENT
+			 "\n"
+			 "PING shop client " MARIADB "db.operation.name=PING" RIG_AT_CLIENT "\n",
 	},
 	{
 		.name = "many columns",
@@ -758,11 +712,7 @@ static const struct conversation conversations[] = {
 				CLIENT(PING),
 				SERVER(OK),
 			},
-		.spans =
-			"SELECT users client " MYSQL
-			"db.query.text=SELECT name FROM users WHERE id = ? db.query.summary=SELECT users" AT_CLIENT
-			"\n"
-			"PING shop client " MYSQL "db.operation.name=PING" AT_CLIENT "\n",
+		.spans = SPAN_SELECT SPAN_PING,
 	},
 	{
 		.name = "long insert",
@@ -777,9 +727,8 @@ static const struct conversation conversations[] = {
 			},
 		.spans =
 			"INSERT a client " MYSQL
-			"db.query.text=INSERT INTO a VALUES (?, ? db.query.summary=INSERT a" AT_CLIENT
-			"\n"
-			"PING shop client " MYSQL "db.operation.name=PING" AT_CLIENT "\n",
+			"db.query.text=INSERT INTO a VALUES (?, ? db.query.summary=INSERT a" RIG_AT_CLIENT
+			"\n" SPAN_PING,
 	},
 	{
 		.name = "long row",
@@ -794,11 +743,7 @@ static const struct conversation conversations[] = {
 				CLIENT(PING),
 				SERVER(OK),
 			},
-		.spans =
-			"SELECT users client " MYSQL
-			"db.query.text=SELECT name FROM users WHERE id = ? db.query.summary=SELECT users" AT_CLIENT
-			"\n"
-			"PING shop client " MYSQL "db.operation.name=PING" AT_CLIENT "\n",
+		.spans = SPAN_SELECT SPAN_PING,
 	},
 	{
 		.name = "join at a query",
@@ -812,11 +757,11 @@ static const struct conversation conversations[] = {
 				SERVER(OK),
 			},
 		.spans =
-			"SELECT users client db.system.name=mysql db.query.text=SELECT name FROM users WHERE id = ? db.query.summary=SELECT users" AT_CLIENT
+			"SELECT users client db.system.name=mysql db.query.text=SELECT name FROM users WHERE id = ? db.query.summary=SELECT users" RIG_AT_CLIENT
 			"\n"
-			"EXECUTE client db.system.name=mysql db.operation.name=EXECUTE" AT_CLIENT
+			"EXECUTE client db.system.name=mysql db.operation.name=EXECUTE" RIG_AT_CLIENT
 			"\n"
-			"INSERT a client db.system.name=mysql db.query.text=INSERT INTO a VALUES (?) db.query.summary=INSERT a" AT_CLIENT
+			"INSERT a client db.system.name=mysql db.query.text=INSERT INTO a VALUES (?) db.query.summary=INSERT a" RIG_AT_CLIENT
 			"\n",
 	},
 	{
@@ -827,7 +772,8 @@ static const struct conversation conversations[] = {
 				CLIENT(PING),
 				SERVER(OK),
 			},
-		.spans = "PING client db.system.name=mysql db.operation.name=PING" AT_CLIENT "\n",
+		.spans = "PING client db.system.name=mysql db.operation.name=PING" RIG_AT_CLIENT
+			 "\n",
 	},
 	{
 		.name = "join in rows",
@@ -849,8 +795,8 @@ static const struct conversation conversations[] = {
 			"< none skip=4\n"
 			"< end\n",
 		.spans =
-			"PING client db.system.name=mysql db.operation.name=PING" AT_CLIENT "\n"
-			"SELECT users client db.system.name=mysql db.query.text=SELECT name FROM users WHERE id = ? db.query.summary=SELECT users" AT_CLIENT
+			"PING client db.system.name=mysql db.operation.name=PING" RIG_AT_CLIENT "\n"
+			"SELECT users client db.system.name=mysql db.query.text=SELECT name FROM users WHERE id = ? db.query.summary=SELECT users" RIG_AT_CLIENT
 			"\n",
 	},
 	{
@@ -862,8 +808,9 @@ static const struct conversation conversations[] = {
 				CLIENT("\12\0\0\0\27\4\0\0\0\0\1\0\0\0"),
 				SERVER(ROWS_OLD),
 			},
-		.spans = "EXECUTE client db.system.name=mysql db.operation.name=EXECUTE" AT_CLIENT
-			 "\n",
+		.spans =
+			"EXECUTE client db.system.name=mysql db.operation.name=EXECUTE" RIG_AT_CLIENT
+			"\n",
 	},
 	{
 		.name = "join at the login",
@@ -875,7 +822,7 @@ static const struct conversation conversations[] = {
 				CLIENT(PING),
 				SERVER(OK),
 			},
-		.spans = "PING shop client " MYSQL "db.operation.name=PING" AT_CLIENT "\n",
+		.spans = SPAN_PING,
 	},
 	{
 		.name = "cut answer",
@@ -888,7 +835,7 @@ static const struct conversation conversations[] = {
 				CLIENT(PING),
 				SERVER(OK),
 			},
-		.spans = "PING shop client " MYSQL "db.operation.name=PING" AT_CLIENT "\n",
+		.spans = SPAN_PING,
 	},
 	{
 		.name = "cut before its end",
@@ -900,7 +847,7 @@ static const struct conversation conversations[] = {
 				CLIENT(PING),
 				SERVER(OK),
 			},
-		.spans = "PING shop client " MYSQL "db.operation.name=PING" AT_CLIENT "\n",
+		.spans = SPAN_PING,
 	},
 	{
 		.name = "a database whose answer was missed",
@@ -975,7 +922,7 @@ static const struct conversation conversations[] = {
 			},
 		.spans =
 			"SELECT t client " MYSQL
-			"db.query.text=SELECT a FROM t WHERE x = ? db.query.summary=SELECT t" AT_CLIENT
+			"db.query.text=SELECT a FROM t WHERE x = ? db.query.summary=SELECT t" RIG_AT_CLIENT
 			"\n",
 	},
 	{
@@ -1009,11 +956,11 @@ static const struct conversation conversations[] = {
 				SERVER("\7\0\0\1\0\376\1\1\1\1\1"),
 			},
 		.spans = "SELECT client " MYSQL
-			 "db.query.text=SELECT ? db.query.summary=SELECT" AT_CLIENT "\n"
+			 "db.query.text=SELECT ? db.query.summary=SELECT" RIG_AT_CLIENT "\n"
 			 "SELECT client " MYSQL
-			 "db.query.text=SELECT ? db.query.summary=SELECT" AT_CLIENT "\n"
+			 "db.query.text=SELECT ? db.query.summary=SELECT" RIG_AT_CLIENT "\n"
 			 "SELECT client " MYSQL
-			 "db.query.text=SELECT ? db.query.summary=SELECT" AT_CLIENT "\n",
+			 "db.query.text=SELECT ? db.query.summary=SELECT" RIG_AT_CLIENT "\n",
 	},
 	{
 		.name = "bad prepare",
@@ -1025,7 +972,7 @@ static const struct conversation conversations[] = {
 			},
 		.spans =
 			"EXECUTE shop client error " MYSQL
-			"db.operation.name=EXECUTE db.response.status_code=1243 error.type=1243" AT_CLIENT
+			"db.operation.name=EXECUTE db.response.status_code=1243 error.type=1243" RIG_AT_CLIENT
 			"\n",
 	},
 };

@@ -79,6 +79,10 @@
 #define FUNCTION_CALL "F\000\000\000\016\000\000\003\270\000\000\000\000\000\000"
 #define FUNCTION_RESULT "V\000\000\000\014\000\000\000\004abcd"
 
+/* The end of a span's line. */
+#define AT_CLIENT RIG_AT_CLIENT "\n"
+#define AT_SERVER RIG_AT_SERVER "\n"
+
 static const struct conversation conversations[] = {
 	{
 		.name = "startup",
@@ -98,11 +102,9 @@ static const struct conversation conversations[] = {
 			"< none skip=8\n"
 			"< part id=1 db.response.returned_rows=2\n"
 			"< end id=1\n",
-		.spans =
-			"SELECT t client db.system.name=postgresql db.namespace=shop "
-			"db.query.text=SELECT a FROM t WHERE b = ? db.query.summary=SELECT t "
-			"db.response.returned_rows=2 server.address=192.0.2.2 server.port=7777 "
-			"network.peer.address=192.0.2.2 network.peer.port=7777 network.transport=tcp\n",
+		.spans = "SELECT t client db.system.name=postgresql db.namespace=shop "
+			 "db.query.text=SELECT a FROM t WHERE b = ? db.query.summary=SELECT "
+			 "t db.response.returned_rows=2" AT_CLIENT,
 	},
 	{
 		.name = "startup refused",
@@ -112,10 +114,9 @@ static const struct conversation conversations[] = {
 			      "> none skip=24\n"
 			      "< oneway db.operation.name=CONNECT db.namespace=bob "
 			      "db.response.status_code=28P01\n",
-		.spans = "CONNECT bob client error db.system.name=postgresql db.namespace=bob "
-			 "db.operation.name=CONNECT db.response.status_code=28P01 error.type=28P01 "
-			 "server.address=192.0.2.2 server.port=7777 network.peer.address=192.0.2.2 "
-			 "network.peer.port=7777 network.transport=tcp\n",
+		.spans = "CONNECT bob client error db.system.name=postgresql "
+			 "db.namespace=bob db.operation.name=CONNECT "
+			 "db.response.status_code=28P01 error.type=28P01" AT_CLIENT,
 	},
 	{
 		.name = "startup refused server",
@@ -123,11 +124,9 @@ static const struct conversation conversations[] = {
 		.turns = {CLIENT(STARTUP), SERVER(ERROR_AUTH)},
 		.transcript = "< oneway db.operation.name=CONNECT db.namespace=shop "
 			      "db.response.status_code=28P01\n",
-		.spans = "CONNECT shop server error db.system.name=postgresql db.namespace=shop "
-			 "db.operation.name=CONNECT db.response.status_code=28P01 error.type=28P01 "
-			 "server.address=192.0.2.2 server.port=7777 client.address=192.0.2.1 "
-			 "client.port=40000 network.peer.address=192.0.2.1 network.peer.port=40000 "
-			 "network.transport=tcp\n",
+		.spans = "CONNECT shop server error db.system.name=postgresql "
+			 "db.namespace=shop db.operation.name=CONNECT "
+			 "db.response.status_code=28P01 error.type=28P01" AT_SERVER,
 	},
 	{
 		.name = "encryption",
@@ -151,9 +150,7 @@ static const struct conversation conversations[] = {
 			      "> request id=1 tag=3 db.namespace=shop\n"
 			      "< response more id=1\n"
 			      "< end id=1\n",
-		.spans = "shop client db.system.name=postgresql db.namespace=shop "
-			 "server.address=192.0.2.2 server.port=7777 network.peer.address=192.0.2.2 "
-			 "network.peer.port=7777 network.transport=tcp\n",
+		.spans = "shop client db.system.name=postgresql db.namespace=shop" AT_CLIENT,
 	},
 	{
 		.name = "encryption unknown to an old server",
@@ -165,9 +162,8 @@ static const struct conversation conversations[] = {
 		.name = "cancel",
 		.turns = {CLIENT(CANCEL_REQUEST)},
 		.transcript = "> oneway db.operation.name=CANCEL\n",
-		.spans = "CANCEL client db.system.name=postgresql db.operation.name=CANCEL "
-			 "server.address=192.0.2.2 server.port=7777 network.peer.address=192.0.2.2 "
-			 "network.peer.port=7777 network.transport=tcp\n",
+		.spans =
+			"CANCEL client db.system.name=postgresql db.operation.name=CANCEL" AT_CLIENT,
 	},
 	{
 		.name = "query server",
@@ -179,12 +175,9 @@ static const struct conversation conversations[] = {
 			      "< response more id=1 skip=8\n"
 			      "< part id=1 db.response.returned_rows=2\n"
 			      "< end id=1\n",
-		.spans =
-			"SELECT t server db.system.name=postgresql db.query.text=SELECT a FROM t WHERE "
-			"b = ? db.query.summary=SELECT t db.response.returned_rows=2 "
-			"server.address=192.0.2.2 server.port=7777 client.address=192.0.2.1 "
-			"client.port=40000 network.peer.address=192.0.2.1 network.peer.port=40000 "
-			"network.transport=tcp\n",
+		.spans = "SELECT t server db.system.name=postgresql db.query.text=SELECT a "
+			 "FROM t WHERE b = ? db.query.summary=SELECT t "
+			 "db.response.returned_rows=2" AT_SERVER,
 	},
 	{
 		.name = "query of two statements",
@@ -198,11 +191,9 @@ static const struct conversation conversations[] = {
 			      "< part id=1 db.response.returned_rows=2\n"
 			      "< none skip=15\n"
 			      "< end id=1\n",
-		.spans =
-			"BEGIN; SELECT t client db.system.name=postgresql db.query.text=BEGIN; SELECT "
-			"a FROM t db.query.summary=BEGIN; SELECT t db.response.returned_rows=2 "
-			"server.address=192.0.2.2 server.port=7777 network.peer.address=192.0.2.2 "
-			"network.peer.port=7777 network.transport=tcp\n",
+		.spans = "BEGIN; SELECT t client db.system.name=postgresql "
+			 "db.query.text=BEGIN; SELECT a FROM t db.query.summary=BEGIN; "
+			 "SELECT t db.response.returned_rows=2" AT_CLIENT,
 	},
 	{
 		.name = "query with error",
@@ -213,12 +204,9 @@ static const struct conversation conversations[] = {
 			      "< response more id=1\n"
 			      "< part id=1 db.response.status_code=42P01\n"
 			      "< end id=1\n",
-		.spans =
-			"BEGIN; SELECT t client error db.system.name=postgresql db.query.text=BEGIN; "
-			"SELECT a FROM t db.query.summary=BEGIN; SELECT t "
-			"db.response.status_code=42P01 error.type=42P01 server.address=192.0.2.2 "
-			"server.port=7777 network.peer.address=192.0.2.2 network.peer.port=7777 "
-			"network.transport=tcp\n",
+		.spans = "BEGIN; SELECT t client error db.system.name=postgresql "
+			 "db.query.text=BEGIN; SELECT a FROM t db.query.summary=BEGIN; "
+			 "SELECT t db.response.status_code=42P01 error.type=42P01" AT_CLIENT,
 	},
 	{
 		.name = "query copies in",
@@ -236,13 +224,9 @@ static const struct conversation conversations[] = {
 			      "> request id=2 tag=11\n"
 			      "< response more id=2\n"
 			      "< end id=2\n",
-		.spans =
-			"COPY t client db.system.name=postgresql db.query.text=COPY t FROM STDIN "
-			"db.query.summary=COPY t server.address=192.0.2.2 server.port=7777 "
-			"network.peer.address=192.0.2.2 network.peer.port=7777 network.transport=tcp\n"
-			"postgresql client db.system.name=postgresql server.address=192.0.2.2 "
-			"server.port=7777 network.peer.address=192.0.2.2 network.peer.port=7777 "
-			"network.transport=tcp\n",
+		.spans = "COPY t client db.system.name=postgresql db.query.text=COPY t FROM "
+			 "STDIN db.query.summary=COPY t" AT_CLIENT
+			 "postgresql client db.system.name=postgresql" AT_CLIENT,
 	},
 	{
 		.name = "query copies in and fails",
@@ -255,11 +239,9 @@ static const struct conversation conversations[] = {
 			      "> end skip=3\n"
 			      "< part id=1 db.response.status_code=42P01\n"
 			      "< end id=1\n",
-		.spans =
-			"COPY t client error db.system.name=postgresql db.query.text=COPY t FROM STDIN "
-			"db.query.summary=COPY t db.response.status_code=42P01 error.type=42P01 "
-			"server.address=192.0.2.2 server.port=7777 network.peer.address=192.0.2.2 "
-			"network.peer.port=7777 network.transport=tcp\n",
+		.spans = "COPY t client error db.system.name=postgresql db.query.text=COPY "
+			 "t FROM STDIN db.query.summary=COPY t "
+			 "db.response.status_code=42P01 error.type=42P01" AT_CLIENT,
 	},
 	{
 		.name = "query copies out",
@@ -272,10 +254,8 @@ static const struct conversation conversations[] = {
 			"< none skip=4\n"
 			"< part id=1\n"
 			"< end id=1\n",
-		.spans =
-			"COPY t client db.system.name=postgresql db.query.text=COPY t TO STDOUT "
-			"db.query.summary=COPY t server.address=192.0.2.2 server.port=7777 "
-			"network.peer.address=192.0.2.2 network.peer.port=7777 network.transport=tcp\n",
+		.spans = "COPY t client db.system.name=postgresql db.query.text=COPY t TO "
+			 "STDOUT db.query.summary=COPY t" AT_CLIENT,
 	},
 	{
 		.name = "replication",
@@ -290,13 +270,9 @@ static const struct conversation conversations[] = {
 			      "> request id=2 tag=11\n"
 			      "< response more id=2\n"
 			      "< end id=2\n",
-		.spans =
-			"SHOW client db.system.name=postgresql db.query.text=SHOW x "
-			"db.query.summary=SHOW server.address=192.0.2.2 server.port=7777 "
-			"network.peer.address=192.0.2.2 network.peer.port=7777 network.transport=tcp\n"
-			"postgresql client db.system.name=postgresql server.address=192.0.2.2 "
-			"server.port=7777 network.peer.address=192.0.2.2 network.peer.port=7777 "
-			"network.transport=tcp\n",
+		.spans = "SHOW client db.system.name=postgresql db.query.text=SHOW x "
+			 "db.query.summary=SHOW" AT_CLIENT
+			 "postgresql client db.system.name=postgresql" AT_CLIENT,
 	},
 	{
 		.name = "traced by a comment",
@@ -307,11 +283,8 @@ static const struct conversation conversations[] = {
 			      "< response more id=1 skip=8\n"
 			      "< part id=1 db.response.returned_rows=2\n"
 			      "< end id=1\n",
-		.spans =
-			"SELECT client db.system.name=postgresql db.query.text=SELECT ? "
-			"db.query.summary=SELECT db.response.returned_rows=2 server.address=192.0.2.2 "
-			"server.port=7777 network.peer.address=192.0.2.2 network.peer.port=7777 "
-			"network.transport=tcp\n",
+		.spans = "SELECT client db.system.name=postgresql db.query.text=SELECT ? "
+			 "db.query.summary=SELECT db.response.returned_rows=2" AT_CLIENT,
 	},
 	{
 		.name = "queries pipelined",
@@ -329,19 +302,13 @@ static const struct conversation conversations[] = {
 			      "< end id=2\n"
 			      "< response more id=3\n"
 			      "< end id=3\n",
-		.spans =
-			"SELECT t client db.system.name=postgresql db.query.text=SELECT a FROM t WHERE "
-			"b = ? db.query.summary=SELECT t db.response.returned_rows=2 "
-			"server.address=192.0.2.2 server.port=7777 network.peer.address=192.0.2.2 "
-			"network.peer.port=7777 network.transport=tcp\n"
-			"BEGIN; SELECT t client error db.system.name=postgresql db.query.text=BEGIN; "
-			"SELECT a FROM t db.query.summary=BEGIN; SELECT t "
-			"db.response.status_code=42P01 error.type=42P01 server.address=192.0.2.2 "
-			"server.port=7777 network.peer.address=192.0.2.2 network.peer.port=7777 "
-			"network.transport=tcp\n"
-			"postgresql client db.system.name=postgresql server.address=192.0.2.2 "
-			"server.port=7777 network.peer.address=192.0.2.2 network.peer.port=7777 "
-			"network.transport=tcp\n",
+		.spans = "SELECT t client db.system.name=postgresql db.query.text=SELECT a "
+			 "FROM t WHERE b = ? db.query.summary=SELECT t "
+			 "db.response.returned_rows=2" AT_CLIENT
+			 "BEGIN; SELECT t client error db.system.name=postgresql "
+			 "db.query.text=BEGIN; SELECT a FROM t db.query.summary=BEGIN; "
+			 "SELECT t db.response.status_code=42P01 error.type=42P01" AT_CLIENT
+			 "postgresql client db.system.name=postgresql" AT_CLIENT,
 	},
 	{
 		.name = "extended",
@@ -354,11 +321,9 @@ static const struct conversation conversations[] = {
 			      "< response more id=1 skip=8\n"
 			      "< none skip=6\n"
 			      "< end id=1 db.response.returned_rows=2\n",
-		.spans =
-			"SELECT t client db.system.name=postgresql db.query.text=SELECT a FROM t WHERE "
-			"b = $1 db.query.summary=SELECT t db.response.returned_rows=2 "
-			"server.address=192.0.2.2 server.port=7777 network.peer.address=192.0.2.2 "
-			"network.peer.port=7777 network.transport=tcp\n",
+		.spans = "SELECT t client db.system.name=postgresql db.query.text=SELECT a "
+			 "FROM t WHERE b = $1 db.query.summary=SELECT t "
+			 "db.response.returned_rows=2" AT_CLIENT,
 	},
 	{
 		.name = "extended with literals",
@@ -367,11 +332,9 @@ static const struct conversation conversations[] = {
 		.transcript = "> request id=1 tag=1 db.query.text=SELECT a FROM t WHERE b = ? "
 			      "db.query.summary=SELECT t\n"
 			      "< response id=1 db.response.returned_rows=2\n",
-		.spans =
-			"SELECT t client db.system.name=postgresql db.query.text=SELECT a FROM t WHERE "
-			"b = ? db.query.summary=SELECT t db.response.returned_rows=2 "
-			"server.address=192.0.2.2 server.port=7777 network.peer.address=192.0.2.2 "
-			"network.peer.port=7777 network.transport=tcp\n",
+		.spans = "SELECT t client db.system.name=postgresql db.query.text=SELECT a "
+			 "FROM t WHERE b = ? db.query.summary=SELECT t "
+			 "db.response.returned_rows=2" AT_CLIENT,
 	},
 	{
 		.name = "named statement",
@@ -389,14 +352,11 @@ static const struct conversation conversations[] = {
 			      "db.query.summary=UPDATE t\n"
 			      "< response id=3 db.response.status_code=23505\n"
 			      "> none skip=5\n",
-		.spans =
-			"UPDATE t client db.system.name=postgresql db.query.text=UPDATE t SET a = $1 "
-			"db.query.summary=UPDATE t server.address=192.0.2.2 server.port=7777 "
-			"network.peer.address=192.0.2.2 network.peer.port=7777 network.transport=tcp\n"
-			"UPDATE t client error db.system.name=postgresql db.query.text=UPDATE t SET a "
-			"= $1 db.query.summary=UPDATE t db.response.status_code=23505 error.type=23505 "
-			"server.address=192.0.2.2 server.port=7777 network.peer.address=192.0.2.2 "
-			"network.peer.port=7777 network.transport=tcp\n",
+		.spans = "UPDATE t client db.system.name=postgresql db.query.text=UPDATE t "
+			 "SET a = $1 db.query.summary=UPDATE t" AT_CLIENT
+			 "UPDATE t client error db.system.name=postgresql "
+			 "db.query.text=UPDATE t SET a = $1 db.query.summary=UPDATE t "
+			 "db.response.status_code=23505 error.type=23505" AT_CLIENT,
 	},
 	{
 		.name = "join prepared before",
@@ -412,14 +372,10 @@ static const struct conversation conversations[] = {
 			      "< response id=3 db.operation.name=INSERT\n",
 		.spans =
 			"SELECT client db.system.name=postgresql db.operation.name=SELECT "
-			"db.response.returned_rows=2 server.address=192.0.2.2 server.port=7777 "
-			"network.peer.address=192.0.2.2 network.peer.port=7777 network.transport=tcp\n"
-			"CREATE TABLE client db.system.name=postgresql db.operation.name=CREATE TABLE "
-			"server.address=192.0.2.2 server.port=7777 network.peer.address=192.0.2.2 "
-			"network.peer.port=7777 network.transport=tcp\n"
-			"INSERT client db.system.name=postgresql db.operation.name=INSERT "
-			"server.address=192.0.2.2 server.port=7777 network.peer.address=192.0.2.2 "
-			"network.peer.port=7777 network.transport=tcp\n",
+			"db.response.returned_rows=2" AT_CLIENT
+			"CREATE TABLE client db.system.name=postgresql "
+			"db.operation.name=CREATE TABLE" AT_CLIENT
+			"INSERT client db.system.name=postgresql db.operation.name=INSERT" AT_CLIENT,
 	},
 	{
 		.name = "portal in portions",
@@ -435,14 +391,11 @@ static const struct conversation conversations[] = {
 			      "db.query.summary=SELECT t\n"
 			      "< response more id=1 skip=8\n"
 			      "< end id=1 db.response.returned_rows=2\n",
-		.spans =
-			"SELECT t client db.system.name=postgresql db.query.text=SELECT a FROM t WHERE "
-			"b = $1 db.query.summary=SELECT t server.address=192.0.2.2 server.port=7777 "
-			"network.peer.address=192.0.2.2 network.peer.port=7777 network.transport=tcp\n"
-			"SELECT t client db.system.name=postgresql db.query.text=SELECT a FROM t WHERE "
-			"b = $1 db.query.summary=SELECT t db.response.returned_rows=2 "
-			"server.address=192.0.2.2 server.port=7777 network.peer.address=192.0.2.2 "
-			"network.peer.port=7777 network.transport=tcp\n",
+		.spans = "SELECT t client db.system.name=postgresql db.query.text=SELECT a "
+			 "FROM t WHERE b = $1 db.query.summary=SELECT t" AT_CLIENT
+			 "SELECT t client db.system.name=postgresql db.query.text=SELECT a "
+			 "FROM t WHERE b = $1 db.query.summary=SELECT t "
+			 "db.response.returned_rows=2" AT_CLIENT,
 	},
 	{
 		.name = "pipeline",
@@ -460,17 +413,13 @@ static const struct conversation conversations[] = {
 			      "< end id=1 db.response.returned_rows=2\n"
 			      "< response id=1\n"
 			      "< response id=1\n",
-		.spans =
-			"SELECT t client db.system.name=postgresql db.query.text=SELECT a FROM t WHERE "
-			"b = $1 db.query.summary=SELECT t db.response.returned_rows=2 "
-			"server.address=192.0.2.2 server.port=7777 network.peer.address=192.0.2.2 "
-			"network.peer.port=7777 network.transport=tcp\n"
-			"UPDATE t client db.system.name=postgresql db.query.text=UPDATE t SET a = $1 "
-			"db.query.summary=UPDATE t server.address=192.0.2.2 server.port=7777 "
-			"network.peer.address=192.0.2.2 network.peer.port=7777 network.transport=tcp\n"
-			"UPDATE t client db.system.name=postgresql db.query.text=UPDATE t SET a = $1 "
-			"db.query.summary=UPDATE t server.address=192.0.2.2 server.port=7777 "
-			"network.peer.address=192.0.2.2 network.peer.port=7777 network.transport=tcp\n",
+		.spans = "SELECT t client db.system.name=postgresql db.query.text=SELECT a "
+			 "FROM t WHERE b = $1 db.query.summary=SELECT t "
+			 "db.response.returned_rows=2" AT_CLIENT
+			 "UPDATE t client db.system.name=postgresql db.query.text=UPDATE t "
+			 "SET a = $1 db.query.summary=UPDATE t" AT_CLIENT
+			 "UPDATE t client db.system.name=postgresql db.query.text=UPDATE t "
+			 "SET a = $1 db.query.summary=UPDATE t" AT_CLIENT,
 	},
 	{
 		.name = "pipeline aborted",
@@ -490,23 +439,19 @@ static const struct conversation conversations[] = {
 			      "< response id=1 db.response.status_code=23505\n"
 			      "< abort id=1 failure=pipeline_aborted\n"
 			      "< response id=2 db.response.returned_rows=2\n",
-		.spans =
-			"SELECT t client db.system.name=postgresql db.query.text=SELECT a FROM t WHERE "
-			"b = $1 db.query.summary=SELECT t db.response.returned_rows=2 "
-			"server.address=192.0.2.2 server.port=7777 network.peer.address=192.0.2.2 "
-			"network.peer.port=7777 network.transport=tcp\n"
-			"SELECT t client error db.system.name=postgresql db.query.text=SELECT a FROM t "
-			"WHERE b = $1 db.query.summary=SELECT t db.response.status_code=23505 "
-			"error.type=23505 server.address=192.0.2.2 server.port=7777 "
-			"network.peer.address=192.0.2.2 network.peer.port=7777 network.transport=tcp\n"
-			"SELECT t client error db.system.name=postgresql db.query.text=SELECT a FROM t "
-			"WHERE b = $1 db.query.summary=SELECT t error.type=pipeline_aborted "
-			"server.address=192.0.2.2 server.port=7777 network.peer.address=192.0.2.2 "
-			"network.peer.port=7777 network.transport=tcp\n"
-			"SELECT t client db.system.name=postgresql db.query.text=SELECT a FROM t WHERE "
-			"b = $1 db.query.summary=SELECT t db.response.returned_rows=2 "
-			"server.address=192.0.2.2 server.port=7777 network.peer.address=192.0.2.2 "
-			"network.peer.port=7777 network.transport=tcp\n",
+		.spans = "SELECT t client db.system.name=postgresql db.query.text=SELECT a "
+			 "FROM t WHERE b = $1 db.query.summary=SELECT t "
+			 "db.response.returned_rows=2" AT_CLIENT
+			 "SELECT t client error db.system.name=postgresql "
+			 "db.query.text=SELECT a FROM t WHERE b = $1 "
+			 "db.query.summary=SELECT t db.response.status_code=23505 "
+			 "error.type=23505" AT_CLIENT
+			 "SELECT t client error db.system.name=postgresql "
+			 "db.query.text=SELECT a FROM t WHERE b = $1 "
+			 "db.query.summary=SELECT t error.type=pipeline_aborted" AT_CLIENT
+			 "SELECT t client db.system.name=postgresql db.query.text=SELECT a "
+			 "FROM t WHERE b = $1 db.query.summary=SELECT t "
+			 "db.response.returned_rows=2" AT_CLIENT,
 	},
 	{
 		.name = "pipeline aborted by the first",
@@ -525,22 +470,16 @@ static const struct conversation conversations[] = {
 			"< response id=2 db.response.returned_rows=2\n"
 			"< response more id=3\n"
 			"< end id=3\n",
-		.spans =
-			"SELECT client error db.system.name=postgresql db.query.text=SELECT FROM WHERE "
-			"db.query.summary=SELECT db.response.status_code=42P01 error.type=42P01 "
-			"server.address=192.0.2.2 server.port=7777 network.peer.address=192.0.2.2 "
-			"network.peer.port=7777 network.transport=tcp\n"
-			"SELECT t client error db.system.name=postgresql db.query.text=SELECT a FROM t "
-			"WHERE b = $1 db.query.summary=SELECT t error.type=pipeline_aborted "
-			"server.address=192.0.2.2 server.port=7777 network.peer.address=192.0.2.2 "
-			"network.peer.port=7777 network.transport=tcp\n"
-			"SELECT t client db.system.name=postgresql db.query.text=SELECT a FROM t WHERE "
-			"b = $1 db.query.summary=SELECT t db.response.returned_rows=2 "
-			"server.address=192.0.2.2 server.port=7777 network.peer.address=192.0.2.2 "
-			"network.peer.port=7777 network.transport=tcp\n"
-			"postgresql client db.system.name=postgresql server.address=192.0.2.2 "
-			"server.port=7777 network.peer.address=192.0.2.2 network.peer.port=7777 "
-			"network.transport=tcp\n",
+		.spans = "SELECT client error db.system.name=postgresql "
+			 "db.query.text=SELECT FROM WHERE db.query.summary=SELECT "
+			 "db.response.status_code=42P01 error.type=42P01" AT_CLIENT
+			 "SELECT t client error db.system.name=postgresql "
+			 "db.query.text=SELECT a FROM t WHERE b = $1 "
+			 "db.query.summary=SELECT t error.type=pipeline_aborted" AT_CLIENT
+			 "SELECT t client db.system.name=postgresql db.query.text=SELECT a "
+			 "FROM t WHERE b = $1 db.query.summary=SELECT t "
+			 "db.response.returned_rows=2" AT_CLIENT
+			 "postgresql client db.system.name=postgresql" AT_CLIENT,
 	},
 	{
 		.name = "pipeline preparation fails",
@@ -553,11 +492,9 @@ static const struct conversation conversations[] = {
 			"> request id=2 tag=9 db.namespace=shop db.query.text=SELECT a FROM t WHERE b "
 			"= $1 db.query.summary=SELECT t\n"
 			"< response id=2 db.response.returned_rows=2\n",
-		.spans =
-			"SELECT t client db.system.name=postgresql db.namespace=shop "
-			"db.query.text=SELECT a FROM t WHERE b = $1 db.query.summary=SELECT t "
-			"db.response.returned_rows=2 server.address=192.0.2.2 server.port=7777 "
-			"network.peer.address=192.0.2.2 network.peer.port=7777 network.transport=tcp\n",
+		.spans = "SELECT t client db.system.name=postgresql db.namespace=shop "
+			 "db.query.text=SELECT a FROM t WHERE b = $1 "
+			 "db.query.summary=SELECT t db.response.returned_rows=2" AT_CLIENT,
 	},
 	{
 		.name = "pipeline of syncs",
@@ -573,19 +510,16 @@ static const struct conversation conversations[] = {
 			      "> request id=4 tag=25 db.query.text=SELECT a FROM t WHERE b = $1 "
 			      "db.query.summary=SELECT t\n"
 			      "< response id=4 db.response.returned_rows=2\n",
-		.spans =
-			"SELECT t client db.system.name=postgresql db.query.text=SELECT a FROM t WHERE "
-			"b = $1 db.query.summary=SELECT t db.response.returned_rows=2 "
-			"server.address=192.0.2.2 server.port=7777 network.peer.address=192.0.2.2 "
-			"network.peer.port=7777 network.transport=tcp\n"
-			"SELECT t client error db.system.name=postgresql db.query.text=SELECT a FROM t "
-			"WHERE b = $1 db.query.summary=SELECT t db.response.status_code=23505 "
-			"error.type=23505 server.address=192.0.2.2 server.port=7777 "
-			"network.peer.address=192.0.2.2 network.peer.port=7777 network.transport=tcp\n"
-			"SELECT t client db.system.name=postgresql db.query.text=SELECT a FROM t WHERE "
-			"b = $1 db.query.summary=SELECT t db.response.returned_rows=2 "
-			"server.address=192.0.2.2 server.port=7777 network.peer.address=192.0.2.2 "
-			"network.peer.port=7777 network.transport=tcp\n",
+		.spans = "SELECT t client db.system.name=postgresql db.query.text=SELECT a "
+			 "FROM t WHERE b = $1 db.query.summary=SELECT t "
+			 "db.response.returned_rows=2" AT_CLIENT
+			 "SELECT t client error db.system.name=postgresql "
+			 "db.query.text=SELECT a FROM t WHERE b = $1 "
+			 "db.query.summary=SELECT t db.response.status_code=23505 "
+			 "error.type=23505" AT_CLIENT
+			 "SELECT t client db.system.name=postgresql db.query.text=SELECT a "
+			 "FROM t WHERE b = $1 db.query.summary=SELECT t "
+			 "db.response.returned_rows=2" AT_CLIENT,
 	},
 	{
 		.name = "extended copies in",
@@ -609,20 +543,16 @@ static const struct conversation conversations[] = {
 			"= $1 db.query.summary=SELECT t\n"
 			"< response id=2 db.response.status_code=23505\n"
 			"< abort id=2 failure=pipeline_aborted\n",
-		.spans =
-			"SELECT t client db.system.name=postgresql db.namespace=shop "
-			"db.query.text=SELECT a FROM t WHERE b = $1 db.query.summary=SELECT t "
-			"server.address=192.0.2.2 server.port=7777 network.peer.address=192.0.2.2 "
-			"network.peer.port=7777 network.transport=tcp\n"
-			"SELECT t client error db.system.name=postgresql db.namespace=shop "
-			"db.query.text=SELECT a FROM t WHERE b = $1 db.query.summary=SELECT t "
-			"db.response.status_code=23505 error.type=23505 server.address=192.0.2.2 "
-			"server.port=7777 network.peer.address=192.0.2.2 network.peer.port=7777 "
-			"network.transport=tcp\n"
-			"SELECT t client error db.system.name=postgresql db.namespace=shop "
-			"db.query.text=SELECT a FROM t WHERE b = $1 db.query.summary=SELECT t "
-			"error.type=pipeline_aborted server.address=192.0.2.2 server.port=7777 "
-			"network.peer.address=192.0.2.2 network.peer.port=7777 network.transport=tcp\n",
+		.spans = "SELECT t client db.system.name=postgresql db.namespace=shop "
+			 "db.query.text=SELECT a FROM t WHERE b = $1 "
+			 "db.query.summary=SELECT t" AT_CLIENT
+			 "SELECT t client error db.system.name=postgresql db.namespace=shop "
+			 "db.query.text=SELECT a FROM t WHERE b = $1 "
+			 "db.query.summary=SELECT t db.response.status_code=23505 "
+			 "error.type=23505" AT_CLIENT
+			 "SELECT t client error db.system.name=postgresql db.namespace=shop "
+			 "db.query.text=SELECT a FROM t WHERE b = $1 "
+			 "db.query.summary=SELECT t error.type=pipeline_aborted" AT_CLIENT,
 	},
 	{
 		.name = "function call",
@@ -634,14 +564,11 @@ static const struct conversation conversations[] = {
 			      "> request id=2 skip=10 tag=11 db.operation.name=FUNCTION CALL\n"
 			      "< response more id=2 db.response.status_code=42P01\n"
 			      "< end id=2\n",
-		.spans =
-			"FUNCTION CALL client db.system.name=postgresql db.operation.name=FUNCTION "
-			"CALL server.address=192.0.2.2 server.port=7777 network.peer.address=192.0.2.2 "
-			"network.peer.port=7777 network.transport=tcp\n"
-			"FUNCTION CALL client error db.system.name=postgresql "
-			"db.operation.name=FUNCTION CALL db.response.status_code=42P01 "
-			"error.type=42P01 server.address=192.0.2.2 server.port=7777 "
-			"network.peer.address=192.0.2.2 network.peer.port=7777 network.transport=tcp\n",
+		.spans = "FUNCTION CALL client db.system.name=postgresql "
+			 "db.operation.name=FUNCTION CALL" AT_CLIENT
+			 "FUNCTION CALL client error db.system.name=postgresql "
+			 "db.operation.name=FUNCTION CALL db.response.status_code=42P01 "
+			 "error.type=42P01" AT_CLIENT,
 	},
 	{
 		.name = "ended by the administrator",
@@ -660,11 +587,9 @@ static const struct conversation conversations[] = {
 			      "db.query.summary=SELECT t\n"
 			      "< response more id=1 db.response.returned_rows=2\n"
 			      "< end id=1\n",
-		.spans =
-			"SELECT t client db.system.name=postgresql db.query.text=SELECT a FROM t WHERE "
-			"b = ? db.query.summary=SELECT t db.response.returned_rows=2 "
-			"server.address=192.0.2.2 server.port=7777 network.peer.address=192.0.2.2 "
-			"network.peer.port=7777 network.transport=tcp\n",
+		.spans = "SELECT t client db.system.name=postgresql db.query.text=SELECT a "
+			 "FROM t WHERE b = ? db.query.summary=SELECT t "
+			 "db.response.returned_rows=2" AT_CLIENT,
 	},
 	{
 		.name = "join an idle end",
@@ -714,13 +639,10 @@ static const struct conversation conversations[] = {
 			      "< response id=1\n"
 			      "< response more id=1 db.response.status_code=XX000\n"
 			      "< end id=1\n",
-		.spans = "postgresql client db.system.name=postgresql server.address=192.0.2.2 "
-			 "server.port=7777 network.peer.address=192.0.2.2 network.peer.port=7777 "
-			 "network.transport=tcp\n"
-			 "postgresql client error db.system.name=postgresql db.query.text=ab "
-			 "db.response.status_code=XX000 error.type=XX000 server.address=192.0.2.2 "
-			 "server.port=7777 network.peer.address=192.0.2.2 network.peer.port=7777 "
-			 "network.transport=tcp\n",
+		.spans =
+			"postgresql client db.system.name=postgresql" AT_CLIENT
+			"postgresql client error db.system.name=postgresql "
+			"db.query.text=ab db.response.status_code=XX000 error.type=XX000" AT_CLIENT,
 	},
 };
 

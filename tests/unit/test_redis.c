@@ -6,12 +6,8 @@
 #define TEXT " db.query.text="
 #define CODE " db.response.status_code="
 #define SYSTEM " db.system.name=redis"
-#define TO " server.address=192.0.2.2 server.port=7777"
-#define ENDS TO " network.peer.address=192.0.2.2 network.peer.port=7777 network.transport=tcp\n"
-#define SERVER_ENDS                                                  \
-	TO " client.address=192.0.2.1 client.port=40000"             \
-	   " network.peer.address=192.0.2.1 network.peer.port=40000" \
-	   " network.transport=tcp\n"
+#define ENDS RIG_AT_CLIENT "\n"
+#define SERVER_ENDS RIG_AT_SERVER "\n"
 
 /* Tags of requests. */
 #define PLAIN " tag=1"
