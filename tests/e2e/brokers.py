@@ -16,6 +16,9 @@ max_queued_messages 0
 max_inflight_messages 0
 user root
 log_dest stderr
+log_type error
+log_type warning
+log_type subscribe
 """
 MOSQUITTO_ACL = "topic readwrite #\ntopic deny forbidden/#\n"
 

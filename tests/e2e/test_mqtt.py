@@ -153,9 +153,10 @@ def test_full_speed(tracing, mosquitto, qos, count):
     """The C client publishes as fast as it can, another counts what it is given."""
     where = ["-h", "127.0.0.1", "-p", str(mosquitto.port), "-t", "fast/lane", "-q", str(qos)]
     trace = tracing("--port", mosquitto.port, "--discard", env=ROOMY)
-    with subprocess.Popen(["mosquitto_sub", *where, "-C", str(count), "-i", "counter", "-c"],
+    with subprocess.Popen(["mosquitto_sub", *where, "-C", str(count), "-i", f"counter{qos}"],
                           stdout=subprocess.PIPE, env=environment()) as taker:
-        wait_for(lambda: "counter" in mosquitto.log.read_text(), "the subscriber")
+        wait_for(lambda: f"counter{qos} {qos} fast/lane" in mosquitto.log.read_text(),
+                 "the subscription")
         with subprocess.Popen(["mosquitto_pub", *where, "-l"], stdin=subprocess.PIPE,
                               env=environment()) as giver:
             giver.stdin.write(b"a message\n")

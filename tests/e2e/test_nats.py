@@ -45,8 +45,9 @@ class Clients:
 
 async def settle(*clients):
     """What they have said has been read. A flush overtakes what a client has not sent yet."""
-    await asyncio.sleep(0.1)
     for client in clients:
+        while client.pending_data_size:
+            await asyncio.sleep(0)
         await client.flush()
 
 
@@ -137,14 +138,14 @@ def test_requests(tracing, server):
 
 
 def test_errors(tracing, server):
-    async def talk(client):
+    async def talk(client, errors):
         await client.publish("forbidden.x", b"hello")
-        await settle(client)
-        await asyncio.sleep(0.3)  # the error is told besides
+        while not errors:
+            await asyncio.sleep(0.01)
 
     trace = tracing("--port", server.port)
     with Clients(server.port, 1) as clients:
-        clients.run(talk(*clients.all))
+        clients.run(talk(*clients.all, clients.errors))
         assert any("permissions violation" in error for error in clients.errors)
     spans = check_told(trace, published("publish forbidden.x"), called("error"))
     check_ends(spans)
