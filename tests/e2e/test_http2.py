@@ -8,7 +8,7 @@ import pytest
 import clients
 import servers
 from checks import of_kind, paired
-from traced import Agent, lost
+from traced import Agent, check_counted, lost
 
 SERVERS = {"nginx": servers.NginxHttp2, "nghttpd": servers.Nghttpd}
 PEERS = {"go": servers.GrpcGo, "python": servers.GrpcPython}
@@ -56,10 +56,7 @@ def test_full_speed(tmp_path, start, name, streams, requests):
         metrics = agent.settled_metrics()
         agent.stop()
     assert done == requests
-    spans, gone = int(metrics["sonde_spans_total"]), lost(metrics)
-    told = {k: int(v) for k, v in metrics.items() if v and k.startswith("sonde_")}
-    assert abs(spans + gone - 2 * done) <= 2 * done // 1000, \
-        f"2 x {done} requests, {spans} spans, {gone} lost: {told}"
+    check_counted(metrics, 2 * done)
 
 
 @pytest.mark.parametrize("name", SERVERS)

@@ -5,7 +5,7 @@ import pytest
 import clients
 import servers
 from checks import of_kind
-from traced import Agent, Trace, lost
+from traced import Agent, Trace, check_counted, lost
 
 REQUESTS = 200_000
 PIPELINE = """
@@ -32,15 +32,6 @@ def blast(server, **how):
     return server.requests()
 
 
-def check_truth(metrics, truth, ends):
-    """ends: how many ends of each connection are traced."""
-    spans, gone = int(metrics["sonde_spans_total"]), lost(metrics)
-    told = {k: int(v) for k, v in metrics.items() if v and k.startswith("sonde_")}
-    assert abs(spans + gone - ends * truth) <= ends * truth // 1000, \
-        f"{ends} x {truth} requests, {spans} spans, {gone} lost: {told}"
-    return spans, gone
-
-
 @pytest.mark.parametrize("script", [None, PIPELINE], ids=["keepalive", "pipelined"])
 @pytest.mark.parametrize("targets, ends", [("server", 1), ("both", 2)])
 def test_full_speed(tmp_path, pair, script, targets, ends):
@@ -57,7 +48,7 @@ def test_full_speed(tmp_path, pair, script, targets, ends):
         agent.stop()
     if targets == "server":
         truth += pair.status_calls  # its status page is traced too
-    check_truth(metrics, truth, ends)
+    check_counted(metrics, ends * truth)
 
 
 def test_nothing_is_lost_at_20000_per_second(tmp_path, pair):

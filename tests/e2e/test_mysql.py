@@ -4,18 +4,16 @@ import os
 import pwd
 import subprocess
 import threading
-import time
 
 import mysql.connector
 import pymysql
 import pytest
 
-from checks import check_inside, check_socket_parents, of_kind
+from checks import of_kind
+from databases import SECRET, check_pairs, finish
 from net import accepts, free_port
 from servers import open_up
-from traced import Agent, environment, lost, wait_for
-
-SECRET = "sEcReT4711"
+from traced import Agent, check_counted, environment, wait_for
 
 
 def as_mysql(*command):
@@ -103,10 +101,10 @@ def ask(cursor, statement, *args):
     return cursor.fetchall()
 
 
-def settle(cursor):
+def settle(trace, cursor):
     """In the first moments of a connection 64 KiB of each turn are looked at."""
     ask(cursor, "SELECT 1")
-    time.sleep(0.5)
+    trace.wait_spans(2)
 
 
 def asked(spans, kind="CLIENT"):
@@ -120,25 +118,6 @@ def column(spans, key):
 
 def names(spans, kind="CLIENT"):
     return [s["name"] for s in asked(spans, kind)]
-
-
-def finish(trace):
-    """Stops the trace: nothing is lost, and of no literal a word was said."""
-    trace.stop()
-    assert trace.account.lost == 0, trace.account
-    assert SECRET not in trace.stdout and SECRET not in trace.stderr
-    return trace.spans
-
-
-def check_pairs(spans):
-    """Both ends tell the same of each statement, in one trace."""
-    pairs = check_socket_parents(spans)
-    check_inside(pairs)
-    for client, server in pairs:
-        assert client["name"] == server["name"]
-        for key in ("db.system.name", "db.namespace", "db.query.text", "db.query.summary",
-                    "db.operation.name", "db.response.status_code", "error.type"):
-            assert client["attributes"].get(key) == server["attributes"].get(key), (client, server)
 
 
 def test_statements(tracing, mariadb):
@@ -243,7 +222,7 @@ def test_local_infile(tracing, mariadb, tmp_path, where):
     connection = mariadb.connect(local_infile=True,
                                  client_flag=pymysql.constants.CLIENT.MULTI_STATEMENTS)
     cursor = connection.cursor()
-    settle(cursor)
+    settle(trace, cursor)
     for _ in range(2):
         ask(cursor, f"{before}LOAD DATA LOCAL INFILE '{table}' INTO TABLE notes")
         while cursor.nextset():
@@ -261,7 +240,7 @@ def test_long_packets(tracing, mariadb):
     trace = tracing("--port", mariadb.port)
     connection = mariadb.connect(max_allowed_packet=64 * 1024 * 1024)
     cursor = connection.cursor()
-    settle(cursor)
+    settle(trace, cursor)
     for letter in ("\0", "\xfe"):
         ask(cursor, "DELETE FROM notes")
         ask(cursor, "INSERT INTO notes VALUES (1, %s)", (letter * 18_000_000,))
@@ -320,17 +299,10 @@ def check_account(tmp_path, mariadb, work):
     before = mariadb.served()
     with Agent(tmp_path, {"targets": {"ports": [mariadb.port]},
                           "export": {"discard": True}}) as agent:
-        begun = time.monotonic()
         work()
-        took = time.monotonic() - begun
         metrics = agent.settled_metrics()
         agent.stop()
-    truth = 2 * (mariadb.served() - before)
-    spans, gone = int(metrics["sonde_spans_total"]), lost(metrics)
-    told = {k: int(v) for k, v in metrics.items() if v and k.startswith("sonde_")}
-    print(f"{truth / 2 / took:.0f}/s: {truth} operations, {spans} spans, {gone} lost")
-    assert abs(spans + gone - truth) <= truth // 1000, told
-    return spans
+    return check_counted(metrics, 2 * (mariadb.served() - before))
 
 
 @pytest.mark.parametrize("statement, number", [

@@ -84,6 +84,11 @@ class Trace:
             self.process.kill()
             self.process.wait()
 
+    def wait_spans(self, count):
+        """Waits until so many have been told. By then the kernel knows what their connections
+        speak, and what to copy of them."""
+        wait_for(lambda: self.stdout.count("\n") >= count, f"{count} spans", timeout=20)
+
     def stop(self, sig=signal.SIGINT):
         """Ends the trace; everything that happened before is in .spans after it."""
         time.sleep(0.1)  # the last packets of the workload pass
@@ -217,3 +222,12 @@ class Agent:
 def lost(metrics):
     """Exchanges lost, all causes."""
     return int(sum(v for k, v in metrics.items() if k.startswith("sonde_lost_total")))
+
+
+def check_counted(metrics, truth):
+    """Spans + lost by cause = ends of exchanges, but for one in a thousand. Returns how many spans."""
+    spans, gone = int(metrics["sonde_spans_total"]), lost(metrics)
+    told = {k: int(v) for k, v in metrics.items() if v and k.startswith("sonde_")}
+    print(f"{truth} ends of exchanges, {spans} spans, {gone} lost")
+    assert abs(spans + gone - truth) <= truth // 1000, (truth, told)
+    return spans
