@@ -95,17 +95,26 @@ def paced(address, paths, connections, rate, seconds):
     return json.loads(done.stdout)
 
 
-def h2load(url, requests, connections, streams, rate=0, seconds=0):
+def start_h2load(url, requests, connections, streams, rate=0, seconds=0):
     """Requests over HTTP/2 by prior knowledge, so many streams at once in each connection; rate is
-    per second and connection, 0: full speed. As many as are told, or for some seconds. Returns how
-    many h2load counted as answered."""
+    per second and connection, 0: full speed. As many as are told, or for some seconds. Returns the
+    process."""
     command = ["h2load", *(["-D", f"{seconds:g}"] if seconds else ["-n", str(requests)]),
                "-c", str(connections), "-m", str(streams),
                *(["--rps", str(rate)] if rate else []), url]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120,
-                          stdin=subprocess.DEVNULL)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return int(re.search(r"(\d+) succeeded", done.stdout)[1])
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                            stdin=subprocess.DEVNULL)
+
+
+def end_h2load(process):
+    """Returns how many h2load counted as answered."""
+    out, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, out
+    return int(re.search(r"(\d+) succeeded", out)[1])
+
+
+def h2load(*args, **more):
+    return end_h2load(start_h2load(*args, **more))
 
 
 GRPC = {"go": lambda: [go_program("grpc")],

@@ -2,6 +2,7 @@
 """Ports, and network namespaces joined by a veth pair."""
 import contextlib
 import os
+import pathlib
 import socket
 import subprocess
 
@@ -17,6 +18,14 @@ def accepts(port, host="127.0.0.1"):
         socket.create_connection((host, port), timeout=1).close()
         return True
     return False
+
+
+def left_halfway(port):
+    """How many connections a server at this port has kept open whose clients have closed them."""
+    rows = [line.split() for name in ("tcp", "tcp6")
+            for line in pathlib.Path(f"/proc/net/{name}").read_text().splitlines()[1:]]
+    return sum(int(local.rpartition(":")[2], 16) == port and state == "08"  # CLOSE_WAIT
+               for _, local, _, state, *_ in rows)
 
 
 def ip(*args):

@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """AMQP 0-9-1: RabbitMQ, and a client in Python that knows what it published and was given."""
 import collections
-import time
 
 import pika
 import pytest
 
 import brokers
-from messages import (PARENT, ROOMY, TRACE, TRACEPARENT, called, check_ends, check_full_speed, check_told,
-                      column, delivered, links, named, published)
+from messages import (PARENT, TRACE, TRACEPARENT, CountingAgent, called, check_ends, check_told, column,
+                      delivered, links, named, published)
 
 OPENED = called("connection.start-ok", "connection.open", "channel.open")
 CLOSED = called("channel.close", "connection.close")
@@ -67,7 +66,7 @@ def test_publish_and_deliver(tracing, rabbitmq):
         client.new_queue("orders")
         client.channel.exchange_declare("shop", "topic")
         client.channel.queue_bind("orders", "shop", "order.*")
-        time.sleep(0.3)  # until the kernel is told that these are frames
+        trace.wait_spans(14)
         for size in sizes:
             client.publish("shop", "order.new", b"x" * size, message_id="m1", correlation_id="c1")
         client.channel.confirm_delivery()
@@ -122,7 +121,7 @@ def test_get_and_settle(tracing, rabbitmq):
     trace = tracing("--port", rabbitmq.port)
     with Client(rabbitmq.port) as client:
         client.new_queue("orders")
-        time.sleep(0.3)  # until the kernel is told that these are frames
+        trace.wait_spans(10)
         client.publish("", "orders", b"x" * 50_000)
         for settle in (client.channel.basic_nack, client.channel.basic_reject,
                        client.channel.basic_ack):
@@ -183,13 +182,13 @@ def test_attached_in_the_middle(tracing, rabbitmq):
     assert sum(bool(links(s)) for s in named(spans, "deliver orders")) == 20
 
 
-def test_full_speed(tracing, rabbitmq):
+def test_full_speed(tmp_path, start, rabbitmq):
     count = 15000
-    trace = tracing("--port", rabbitmq.port, "--discard", env=ROOMY)
+    agent = start(CountingAgent(tmp_path, rabbitmq.port))
     with Client(rabbitmq.port) as giver, Client(rabbitmq.port) as taker:
         taker.new_queue("fast")
-        time.sleep(0.3)  # until the kernel is told that these are frames
+        agent.wait_spans(16)
         for _ in range(count):
             giver.publish("", "fast", b"a message")
         taker.take("fast", count)
-    check_full_speed(trace, 3 * count)  # published, delivered, acknowledged
+    agent.check_full_speed(3 * count)  # published, delivered, acknowledged

@@ -5,7 +5,6 @@ import collections
 import contextlib
 import pathlib
 import subprocess
-import time
 
 import pytest
 
@@ -56,7 +55,7 @@ def test_every_frame(framed, tmp_path, shape, walk):
     port, connections = free_port(), shape[0]
     env = {**ROOMY, "SONDE_CAPTURE_SHORT_WALK": str(walk == "short").lower()}
     with Trace(tmp_path, "--port", port, env=env) as trace, opened(framed, port, *shape) as go:
-        time.sleep(0.3)  # the first exchange of each connection says what it speaks
+        trace.wait_spans(2 * connections)
         count = go() + connections
         trace.stop()
     spans, account = trace.spans, trace.account

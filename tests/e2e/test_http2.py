@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """HTTP/2 and gRPC: every stream a span, however many at once, and what the client knows of each."""
 import json
-import threading
 
 import pytest
 
 import clients
 import servers
 from checks import of_kind, paired
-from traced import Agent, check_counted, lost
+from traced import Agent, check_counted, lost, stopped, wait_for
 
 SERVERS = {"nginx": servers.NginxHttp2, "nghttpd": servers.Nghttpd}
 PEERS = {"go": servers.GrpcGo, "python": servers.GrpcPython}
@@ -104,18 +103,20 @@ def test_older_connections(tmp_path, start):
     """Connections that were there before: each further request is counted, by nginx's own count,
     but for those under way at that moment."""
     server = start(servers.NginxHttp2(tmp_path))
-    load = threading.Thread(target=clients.h2load,
-                            args=(server.url + "/small", 4000, 4, 8, 250))
-    load.start()
+    load = start(clients.start_h2load(server.url + "/small", 4000, 4, 8, 250))
+    wait_for(lambda: server.requests() > 100, "the load")
     config = {"targets": {"ports": [server.port]}, "export": {"discard": True}}
     with Agent(tmp_path, config) as agent:
-        before = server.requests()
-        at_start = int(agent.metrics().get("sonde_spans_total", 0))
-        load.join()
+        agent.wait_spans(100)
+        with stopped(load):  # so that both are asked at the same moment
+            at_start = agent.settled_metrics()
+            before = server.requests()
+        assert clients.end_h2load(load) == 4000
         truth = server.requests() - before
         metrics = agent.settled_metrics()
         agent.stop()
-    counted = int(metrics["sonde_spans_total"]) + lost(metrics) - at_start
+    counted = sum(int(metrics[name] - at_start[name]) for name in metrics
+                  if name.startswith(("sonde_spans_total", "sonde_lost_total")))
     assert truth > 1000, "the load ended too soon"
     assert abs(counted - 2 * truth) <= 40, (counted, truth, metrics)
 

@@ -9,7 +9,7 @@ from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from checks import check_inside, of_kind
-from net import accepts, free_port
+from net import accepts, free_port, left_halfway
 from traced import ROOT, environment, wait_for
 
 PROPERTIES = """
@@ -108,7 +108,7 @@ class Reader:
     """A consumer, as a group's only member or on its own. A context manager."""
 
     def __init__(self, broker, topic, group=True, **more):
-        self.fetches = 0
+        self.fetches = self.told = 0
         self.consumer = Consumer({**broker.settings, "client.id": "reader",
                                   "group.id": f"of-{topic}", "auto.offset.reset": "earliest",
                                   "enable.auto.commit": False, "fetch.wait.max.ms": 100,
@@ -121,6 +121,15 @@ class Reader:
     def count(self, statistics):
         brokers = json.loads(statistics)["brokers"].values()
         self.fetches = sum(b["req"].get("Fetch", 0) for b in brokers)
+        self.told += 1
+
+    def cease(self):
+        """Fetches no more; .fetches is what it did."""
+        self.consumer.unassign()
+        told, end = self.told, time.monotonic() + 10
+        while self.told < told + 3:  # a fetch ends before the next statistics but one
+            assert time.monotonic() < end, "no statistics"
+            assert not self.consumer.poll(0.05)
 
     def __enter__(self):
         return self
@@ -207,9 +216,9 @@ def check_ends(spans):
     return of_messages
 
 
-def finish(trace):
+def finish(trace, broker):
     """A fetch of a client that left is over when the broker has waited as long as was asked."""
-    time.sleep(0.5)
+    wait_for(lambda: not left_halfway(broker.port), "the broker's last answers")
     trace.stop()
     assert trace.account.lost == 0, trace.account
     return trace.spans
@@ -224,7 +233,7 @@ def test_produce(tracing, broker):
     assert broker.produce(topic, [(b"two", None)], producer, partition=1) == 1
     assert broker.produce(topic, [(b"three", 3), (b"four", 4), (b"five", None)], producer) == 3
     del producer
-    spans = finish(trace)
+    spans = finish(trace, broker)
     sent, received = named(spans, "send", "writer")
     assert check_ends(spans) == received[:1]
     assert [s["kind"] for s in sent] == ["PRODUCER"] * 3
@@ -250,7 +259,7 @@ def test_group(tracing, broker, protocol, calls):
     with Reader(broker, topic, **{"group.protocol": protocol}) as reader:
         last = reader.read(3)[-1]
         reader.consumer.commit(last, asynchronous=False)
-    spans = finish(trace)
+    spans = finish(trace, broker)
     check_ends(spans)
     assert calls <= set(column(spans, "messaging.operation.name"))
     polls, _ = named(spans, "poll", "reader")
@@ -276,7 +285,7 @@ def test_java(tracing, broker):
     lines = broker.run("org.apache.kafka.tools.consumer.ConsoleConsumer", *where,
                        "--from-beginning", "--max-messages", 2)
     assert lines == ["one", "two"]
-    spans = finish(trace)
+    spans = finish(trace, broker)
     check_ends(spans)
     sent, _ = named(spans, "send", "console-producer")
     assert [s["name"] for s in sent] == [f"send {topic}"]
@@ -300,7 +309,7 @@ def test_errors(tracing, broker):
         with pytest.raises(KafkaException):
             future.result()
     del admin
-    spans = finish(trace)
+    spans = finish(trace, broker)
     check_ends(spans)
     for operation, client, error in (("Metadata", "writer", "UNKNOWN_TOPIC_OR_PARTITION"),
                                      ("send", "writer", "MESSAGE_TOO_LARGE"),
@@ -320,7 +329,7 @@ def test_attach_in_mid_connection(tracing, broker):
     with Reader(broker, topic) as reader:
         reader.read(1)
         trace = tracing("--port", broker.port)
-        time.sleep(0.3)  # a fetch that was seen is under way
+        trace.wait_spans(4)  # a fetch that was seen is under way
         for number in range(1, 11):
             assert broker.produce(topic, [(b"x", number)], producer) == 1
             reader.read(1)
@@ -328,7 +337,7 @@ def test_attach_in_mid_connection(tracing, broker):
                 time.sleep(0.2)  # until the next fetch is under way
                 AdminClient(broker.settings).list_topics(timeout=10)
     del producer
-    spans = finish(trace)
+    spans = finish(trace, broker)
     assert len(check_ends(spans)) == 10
     sent, _ = named(spans, "send", "writer")
     assert [s["name"] for s in sent] == [f"send {topic}"] * 10
@@ -347,8 +356,8 @@ def test_full_speed(tracing, broker):
         producer = broker.producer(batch_num_messages=1, acks=1, max_in_flight=100)
         assert broker.produce(topic, [(b"x", None)] * LOAD, producer) == LOAD
         reader.read(LOAD)
-        reader.consumer.poll(0.5)  # for the last statistics
-    time.sleep(0.5)
+        reader.cease()
+    wait_for(lambda: not left_halfway(broker.port), "the broker's last answers")
     trace.stop()
     spans, lost = trace.spans, trace.account.lost
     assert lost <= LOAD / 100, trace.account

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """MQTT: mosquitto, and clients in Python and C that know what they published and were given."""
 import subprocess
-import time
 
 import paho.mqtt.client as mqtt
 import pytest
@@ -9,8 +8,8 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 import brokers
-from messages import (PARENT, ROOMY, TRACE, TRACEPARENT, called, check_ends, check_full_speed, check_told,
-                      column, delivered, links, named, published)
+from messages import (PARENT, TRACE, TRACEPARENT, CountingAgent, called, check_ends, check_told, column,
+                      delivered, links, named, published)
 from traced import environment, wait_for
 
 VERSIONS = pytest.mark.parametrize("version", [mqtt.MQTTv311, mqtt.MQTTv5], ids=["3.1.1", "5"])
@@ -149,10 +148,10 @@ def test_attached_in_the_middle(tracing, mosquitto, version):
 
 
 @pytest.mark.parametrize("qos, count", [(0, 30000), (1, 10000), (2, 5000)])
-def test_full_speed(tracing, mosquitto, qos, count):
+def test_full_speed(tmp_path, start, mosquitto, qos, count):
     """The C client publishes as fast as it can, another counts what it is given."""
     where = ["-h", "127.0.0.1", "-p", str(mosquitto.port), "-t", "fast/lane", "-q", str(qos)]
-    trace = tracing("--port", mosquitto.port, "--discard", env=ROOMY)
+    agent = start(CountingAgent(tmp_path, mosquitto.port))
     with subprocess.Popen(["mosquitto_sub", *where, "-C", str(count), "-i", f"counter{qos}"],
                           stdout=subprocess.PIPE, env=environment()) as taker:
         wait_for(lambda: f"counter{qos} {qos} fast/lane" in mosquitto.log.read_text(),
@@ -161,9 +160,9 @@ def test_full_speed(tracing, mosquitto, qos, count):
                               env=environment()) as giver:
             giver.stdin.write(b"a message\n")
             giver.stdin.flush()
-            time.sleep(0.3)  # until the kernel is told to copy more than the first 64 KiB
+            agent.wait_spans(10)  # two connections, the subscription, the message
             giver.stdin.write(b"a message\n" * (count - 1))
             giver.stdin.close()
             assert giver.wait(timeout=60) == 0
         assert len(taker.communicate(timeout=60)[0].splitlines()) == count
-    check_full_speed(trace, 2 * count)
+    agent.check_full_speed(2 * count)

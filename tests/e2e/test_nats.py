@@ -6,8 +6,8 @@ import nats
 import pytest
 
 import brokers
-from messages import (PARENT, ROOMY, TRACE, TRACEPARENT, called, check_ends, check_full_speed, check_told,
-                      column, delivered, links, named, published)
+from messages import (PARENT, TRACE, TRACEPARENT, CountingAgent, called, check_ends, check_told, column,
+                      delivered, links, named, published)
 
 
 @pytest.fixture(scope="module")
@@ -224,7 +224,7 @@ def test_attached_in_the_middle(tracing, server):
 
 
 @pytest.mark.parametrize("how, count", [("publish", 30000), ("request", 5000)])
-def test_full_speed(tracing, server, how, count):
+def test_full_speed(tmp_path, start, server, how, count):
     async def publish(giver, taker):
         done, taken = asyncio.Event(), [0]
 
@@ -234,9 +234,11 @@ def test_full_speed(tracing, server, how, count):
                 done.set()
 
         await taker.subscribe("fast", cb=take)
-        await settle(giver, taker)
-        await asyncio.sleep(0.3)  # until the kernel is told to copy more than the first 64 KiB
-        for number in range(count):
+        await settle(taker)
+        await giver.publish("fast", b"a message")
+        await settle(giver)
+        agent.wait_spans(6)  # until the kernel is told to copy more than the first 64 KiB
+        for number in range(1, count):
             await giver.publish("fast", b"a message")
             while number - taken[0] > 2000:  # no more than 256 KiB at once are looked at
                 await asyncio.sleep(0)
@@ -251,12 +253,13 @@ def test_full_speed(tracing, server, how, count):
                 await asker.request("fast", b"a message", timeout=30)
 
         await answerer.subscribe("fast", cb=answer)
-        await settle(asker, answerer)
-        await asyncio.sleep(0.3)
+        await settle(answerer)
+        await asker.request("fast", b"a message", timeout=30)
+        agent.wait_spans(10)
         await asyncio.gather(*[ask() for _ in range(50)])
 
-    trace = tracing("--port", server.port, "--discard", env=ROOMY)
+    agent = start(CountingAgent(tmp_path, server.port))
     with Clients(server.port) as clients:
         clients.run((publish if how == "publish" else request)(*clients.all))
     # Published and delivered; asked, delivered and answered.
-    check_full_speed(trace, count * (2 if how == "publish" else 3))
+    agent.check_full_speed(count * (2 if how == "publish" else 3))

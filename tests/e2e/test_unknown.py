@@ -44,7 +44,7 @@ def echo(tmp_path, start, certificate):
 def talk(port, rounds, more=0):
     """One connection that sends the message so often, each time reading it back; later, more."""
     step = [["send64", base64.b64encode(MESSAGE).decode()], ["read", "nothing else", 1]]
-    raw(port, *(step * rounds), ["sleep", 0.3 if more else 0], *(step * more))
+    raw(port, *(step * rounds), ["sleep", 1 if more else 0], *(step * more))
 
 
 def row(service, serves, port, label, connections, size):

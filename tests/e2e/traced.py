@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs sonde: the tool (Trace), the agent (Agent), and reads what they say."""
+import contextlib
 import itertools
 import json
 import os
@@ -38,6 +39,16 @@ def wait_for(condition, what, timeout=10.0, pause=0.02):
         assert time.monotonic() < end, f"waited {timeout} s for {what}"
         time.sleep(pause)
     return value
+
+
+@contextlib.contextmanager
+def stopped(process):
+    """It does nothing meanwhile."""
+    process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        process.send_signal(signal.SIGCONT)
 
 
 class Account(dict):
@@ -204,6 +215,11 @@ class Agent:
         """Values by name with labels, e.g. 'sonde_lost_total{cause="gap"}'."""
         found = re.findall(r"^(sonde_\S+) (\S+)$", self.get("/metrics"), re.M)
         return {name: float(value) for name, value in found}
+
+    def wait_spans(self, count):
+        """As of a Trace."""
+        wait_for(lambda: self.metrics().get("sonde_spans_total", 0) >= count, f"{count} spans",
+                 timeout=20)
 
     def settled_metrics(self, still=0.7, most=10):
         """The metrics once the account has not moved for `still` seconds (or after `most`, where
