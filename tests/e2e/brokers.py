@@ -2,9 +2,8 @@
 """Message brokers, each in a temporary directory and on free loopback ports."""
 import subprocess
 
-from net import accepts, free_port
-from servers import Server
-from traced import wait_for
+from net import free_port
+from servers import PortServer
 
 MOSQUITTO = """
 listener %(port)d 127.0.0.1
@@ -35,28 +34,21 @@ authorization {
 """
 
 
-class Broker(Server):
-    """A server with a configuration file, whose port is chosen for it."""
-    configuration = ""
+class Broker(PortServer):
+    """With a configuration file."""
+    configuration, patience = "", 60
 
     def __init__(self, tmp_path, env=None):
         self.directory = tmp_path / self.service
         self.directory.mkdir()
-        self.fixed_port = free_port()
-        self.file("conf", self.configuration % {"port": self.fixed_port, "dir": self.directory})
         super().__init__(tmp_path, env=env)
+        self.file("conf", self.configuration % {"port": self.fixed_port, "dir": self.directory})
 
     def file(self, kind, text):
         """The path of a new file."""
         path = self.directory / f"{self.service}.{kind}"
         path.write_text(text)
         return str(path)
-
-    def wait_ready(self):
-        self.port = self.fixed_port
-        wait_for(lambda: accepts(self.port) or self.process.poll() is not None,
-                 f"{self.service} to listen", timeout=60)
-        assert self.process.poll() is None, self.log.read_text()
 
 
 class Mosquitto(Broker):

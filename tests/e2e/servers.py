@@ -31,6 +31,10 @@ http {
     fastcgi_temp_path %(dir)s/fastcgi;
     uwsgi_temp_path %(dir)s/uwsgi;
     scgi_temp_path %(dir)s/scgi;
+%(servers)s
+}
+"""
+NGINX_SERVERS = """
     server {
         listen 127.0.0.1:%(port)d%(listen_more)s;
         root %(dir)s/html;
@@ -47,7 +51,6 @@ http {
         location / { stub_status; }
         location /echo { return 200 "$content_length"; }
     }
-}
 """
 
 
@@ -77,6 +80,7 @@ def open_up(directory):
 class Server:
     """A running server process with .port, .url and .service, the name its spans must carry."""
     command, service = [], None
+    tells_port = True  # "listening PORT", on standard output
 
     def __init__(self, tmp_path, *args, prefix=(), env=None, host="127.0.0.1"):
         self.host = host
@@ -90,8 +94,9 @@ class Server:
 
     def __enter__(self):
         with open(self.log, "wb") as log:
-            self.process = subprocess.Popen(self.full_command, stdout=subprocess.PIPE, stderr=log,
-                                            stdin=subprocess.DEVNULL, env=self.env, text=True)
+            self.process = subprocess.Popen(
+                self.full_command, stdout=subprocess.PIPE if self.tells_port else log, stderr=log,
+                stdin=subprocess.DEVNULL, env=self.env, text=True)
         self.wait_ready()
         return self
 
@@ -103,7 +108,8 @@ class Server:
     def __exit__(self, *exc):
         self.process.terminate()
         self.process.wait(timeout=10)
-        self.process.stdout.close()
+        if self.tells_port:
+            self.process.stdout.close()
 
     @property
     def url(self):
@@ -113,6 +119,21 @@ class Server:
     @property
     def pid(self):
         return self.process.pid
+
+
+class PortServer(Server):
+    """One that is told where to listen, .fixed_port, and says nothing of use."""
+    tells_port, patience = False, 10.0
+
+    def __init__(self, tmp_path, **more):
+        self.fixed_port = free_port()
+        super().__init__(tmp_path, **more)
+
+    def wait_ready(self):
+        self.port = self.fixed_port
+        wait_for(lambda: accepts(self.port) or self.process.poll() is not None,
+                 f"{self.service} to listen", self.patience)
+        assert self.process.poll() is None, self.log.read_text()
 
 
 class PythonServer(Server):
@@ -132,30 +153,39 @@ class GoServer(Server):
         return [go_program("server")]
 
 
-class Nginx(Server):
+class BareNginx(PortServer):
+    """With the servers that .configure(directory) returns, as nginx puts them."""
     service = "nginx"
     workers = 1
-    listen_more = ""
+
+    def configure(self, directory):
+        raise NotImplementedError
 
     def make_command(self, tmp_path):
         directory = tmp_path / f"nginx-{next(unique)}"
-        (directory / "html").mkdir(parents=True)
-        (directory / "html/small").write_text("x" * 612)
-        (directory / "html/big").write_bytes(b"0123456789abcdef" * (10 * 1024 * 1024 // 16))
-        for name in ("html/small", "html/big", "html", "."):
-            (directory / name).chmod(0o755)
+        directory.mkdir()
         open_up(directory)  # the workers are not root
-        self.fixed_port, self.status_port = free_port(), free_port()
         (directory / "nginx.conf").write_text(NGINX % {
-            "dir": directory, "port": self.fixed_port, "status_port": self.status_port,
-            "workers": self.workers, "listen_more": self.listen_more})
+            "dir": directory, "workers": self.workers, "servers": self.configure(directory)})
         return ["nginx", "-p", str(directory), "-c", str(directory / "nginx.conf"),
                 "-e", str(directory / "error.log")]
 
+
+class Nginx(BareNginx):
+    listen_more = ""
+
+    def configure(self, directory):
+        (directory / "html").mkdir()
+        (directory / "html/small").write_text("x" * 612)
+        (directory / "html/big").write_bytes(b"0123456789abcdef" * (10 * 1024 * 1024 // 16))
+        for name in ("html/small", "html/big", "html"):
+            (directory / name).chmod(0o755)
+        self.status_port = free_port()
+        return NGINX_SERVERS % {"dir": directory, "port": self.fixed_port,
+                                "status_port": self.status_port, "listen_more": self.listen_more}
+
     def wait_ready(self):
-        self.port = self.fixed_port
-        wait_for(lambda: accepts(self.port) or self.process.poll() is not None, "nginx to listen")
-        assert self.process.poll() is None, self.log.read_text()
+        super().wait_ready()
         self.status_calls = 0
         self.requests_base = self.requests()
 
@@ -180,39 +210,28 @@ class NginxHttp2Pair(NginxHttp2):
     workers = 2
 
 
-class Nghttpd(Server):
+class Nghttpd(PortServer):
     service = "nghttpd"
 
     def make_command(self, tmp_path):
         directory = tmp_path / f"nghttpd-{next(unique)}"
         directory.mkdir()
         (directory / "small").write_text("x" * 612)
-        self.fixed_port = free_port()
         return ["nghttpd", "--no-tls", "-a", "127.0.0.1", "-d", str(directory),
                 str(self.fixed_port)]
 
-    def wait_ready(self):
-        self.port = self.fixed_port
-        wait_for(lambda: accepts(self.port) or self.process.poll() is not None, "nghttpd to listen")
-        assert self.process.poll() is None, self.log.read_text()
 
-
-class Nghttpx(Server):
+class Nghttpx(PortServer):
     """A proxy for the server at a port; it lets HTTP/1.1 be upgraded."""
     service = "nghttpx"
 
     def __init__(self, tmp_path, backend_port):
-        self.fixed_port, self.backend_port = free_port(), backend_port
+        self.backend_port = backend_port
         super().__init__(tmp_path)
 
     def make_command(self, tmp_path):
         return ["nghttpx", "--conf=/dev/null", f"-f127.0.0.1,{self.fixed_port};no-tls",
                 f"-b127.0.0.1,{self.backend_port}", "--workers=1", "--single-process"]
-
-    def wait_ready(self):
-        self.port = self.fixed_port
-        wait_for(lambda: accepts(self.port) or self.process.poll() is not None, "nghttpx to listen")
-        assert self.process.poll() is None, self.log.read_text()
 
 
 class GrpcGo(Server):
@@ -227,21 +246,16 @@ class GrpcPython(Server):
     service = "grpc_peer"
 
 
-class Redis(Server):
+class Redis(PortServer):
     """Listens on .port and on the unix socket .path."""
     service = "redis-server"
 
     def make_command(self, tmp_path):
         directory = tmp_path / f"redis-{next(unique)}"
         directory.mkdir()
-        self.fixed_port, self.path = free_port(), str(directory / "redis.sock")
+        self.path = str(directory / "redis.sock")
         return ["redis-server", "--port", str(self.fixed_port), "--unixsocket", self.path,
                 "--save", "", "--dir", str(directory)]
-
-    def wait_ready(self):
-        self.port = self.fixed_port
-        wait_for(lambda: accepts(self.port) or self.process.poll() is not None, "redis to listen")
-        assert self.process.poll() is None, self.process.stdout.read()
 
     def ask(self, *args):
         """By the unix socket, so that nothing that is traced by the port sees it."""
@@ -259,18 +273,11 @@ class Redis(Server):
                    if name not in ("config|resetstat", "info"))
 
 
-class Memcached(Server):
+class Memcached(PortServer):
     service = "memcached"
 
     def make_command(self, tmp_path):
-        self.fixed_port = free_port()
         return ["memcached", "-u", "nobody", "-l", "127.0.0.1", "-p", str(self.fixed_port), "-U", "0"]
-
-    def wait_ready(self):
-        self.port = self.fixed_port
-        wait_for(lambda: accepts(self.port) or self.process.poll() is not None,
-                 "memcached to listen")
-        assert self.process.poll() is None, self.log.read_text()
 
 
 ALL = {"nginx": Nginx, "python": PythonServer, "go": GoServer, "node": NodeServer}

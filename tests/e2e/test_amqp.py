@@ -6,8 +6,8 @@ import pika
 import pytest
 
 import brokers
-from messages import (PARENT, TRACE, TRACEPARENT, CountingAgent, called, check_ends, check_told, column,
-                      delivered, links, named, published)
+from messages import (PARENT, TRACE, TRACEPARENT, CountingAgent, called, check_ends, check_told,
+                      column, delivered, links, named, published)
 
 OPENED = called("connection.start-ok", "connection.open", "channel.open")
 CLOSED = called("channel.close", "connection.close")

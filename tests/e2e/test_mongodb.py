@@ -7,9 +7,8 @@ import sys
 import pytest
 
 from checks import check_inside, check_socket_parents, of_kind
-from net import accepts, free_port
-from servers import WORKLOADS, Server
-from traced import ROOT, environment, wait_for
+from servers import WORKLOADS, PortServer
+from traced import ROOT, environment
 
 # What drivers send on their own, of which their listeners are not told.
 OWN = {"hello", "isMaster", "ismaster"}
@@ -37,19 +36,12 @@ def programs():
     return done.stdout.strip()
 
 
-class FerretDB(Server):
+class FerretDB(PortServer):
     service = "mongo_server"
 
     def make_command(self, tmp_path):
-        self.fixed_port = free_port()
         (tmp_path / "mongo").mkdir()
         return [f"{programs()}/mongo_server", f"127.0.0.1:{self.fixed_port}", tmp_path / "mongo"]
-
-    def wait_ready(self):
-        self.port = self.fixed_port
-        wait_for(lambda: accepts(self.port) or self.process.poll() is not None,
-                 "FerretDB to listen")
-        assert self.process.poll() is None, self.log.read_text()
 
 
 class PyMongo:

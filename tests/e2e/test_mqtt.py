@@ -8,8 +8,8 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 import brokers
-from messages import (PARENT, TRACE, TRACEPARENT, CountingAgent, called, check_ends, check_told, column,
-                      delivered, links, named, published)
+from messages import (PARENT, TRACE, TRACEPARENT, CountingAgent, called, check_ends, check_told,
+                      column, delivered, links, named, published)
 from traced import environment, wait_for
 
 VERSIONS = pytest.mark.parametrize("version", [mqtt.MQTTv311, mqtt.MQTTv5], ids=["3.1.1", "5"])

@@ -6,8 +6,8 @@ import nats
 import pytest
 
 import brokers
-from messages import (PARENT, TRACE, TRACEPARENT, CountingAgent, called, check_ends, check_told, column,
-                      delivered, links, named, published)
+from messages import (PARENT, TRACE, TRACEPARENT, CountingAgent, called, check_ends, check_told,
+                      column, delivered, links, named, published)
 
 
 @pytest.fixture(scope="module")

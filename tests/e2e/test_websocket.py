@@ -7,22 +7,10 @@ import sys
 import pytest
 
 from checks import check_inside, duration, of_kind
-from net import accepts, free_port
-from servers import WORKLOADS, Server, open_up
-from traced import environment, wait_for
+from servers import WORKLOADS, BareNginx, Server
+from traced import environment
 
-NGINX = """
-daemon off;
-error_log %(dir)s/error.log warn;
-pid %(dir)s/nginx.pid;
-events { worker_connections 64; }
-http {
-    access_log off;
-    client_body_temp_path %(dir)s/body;
-    proxy_temp_path %(dir)s/proxy;
-    fastcgi_temp_path %(dir)s/fastcgi;
-    uwsgi_temp_path %(dir)s/uwsgi;
-    scgi_temp_path %(dir)s/scgi;
+PROXY = """
     server {
         listen 127.0.0.1:%(port)d;
         location / {
@@ -32,7 +20,6 @@ http {
             proxy_set_header Connection upgrade;
         }
     }
-}
 """
 
 
@@ -41,25 +28,13 @@ class WebSocketServer(Server):
     service = "websocket_server"
 
 
-class WebSocketProxy(Server):
-    service = "nginx"
+class WebSocketProxy(BareNginx):
+    def __init__(self, tmp_path, to):
+        self.to = to
+        super().__init__(tmp_path)
 
-    def __init__(self, tmp_path, to, **more):
-        self.to, self.fixed_port = to, free_port()
-        super().__init__(tmp_path, **more)
-
-    def make_command(self, tmp_path):
-        directory = tmp_path / "nginx"
-        directory.mkdir()
-        open_up(directory)
-        (directory / "nginx.conf").write_text(
-            NGINX % {"dir": directory, "port": self.fixed_port, "to": self.to})
-        return ["nginx", "-p", str(directory), "-c", str(directory / "nginx.conf"),
-                "-e", str(directory / "error.log")]
-
-    def wait_ready(self):
-        self.port = self.fixed_port
-        wait_for(lambda: accepts(self.port), "nginx to listen")
+    def configure(self, directory):
+        return PROXY % {"port": self.fixed_port, "to": self.to}
 
 
 def talk(port, plan, path="/chat/7", compression=""):
