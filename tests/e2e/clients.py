@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""HTTP clients that report the truth: for each request what was sent, what came and when."""
+"""Clients that report the truth: for each HTTP request what was sent, what came and when; of others
+how many there were."""
+import contextlib
 import json
 import re
+import socket
 import subprocess
 import sys
 import time
@@ -93,6 +96,24 @@ def paced(address, paths, connections, rate, seconds):
                           stdin=subprocess.DEVNULL)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
+
+
+@contextlib.contextmanager
+def open_connections(port, count):
+    with contextlib.ExitStack() as stack:
+        opened = [stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+                  for _ in range(count)]
+        for connection in opened:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        yield opened
+
+
+def exchange(connection, said, length):
+    """Sends that and reads as many bytes."""
+    connection.sendall(said)
+    while length:
+        assert (piece := connection.recv(length)), "the server has hung up"
+        length -= len(piece)
 
 
 def start_h2load(url, requests, connections, streams, rate=0, seconds=0):

@@ -154,7 +154,7 @@ class GoServer(Server):
 
 
 class BareNginx(PortServer):
-    """With the servers that .configure(directory) returns, as nginx puts them."""
+    """Runs the servers that .configure(directory) returns."""
     service = "nginx"
     workers = 1
 

@@ -9,6 +9,7 @@ import bmemcached
 import pymemcache
 import pytest
 
+import clients
 import servers
 from checks import check_inside, check_socket_parents, of_kind
 from traced import Agent, check_counted
@@ -111,7 +112,6 @@ def test_binary(tracing, server):
     spans = of_kind(trace.spans, "CLIENT")
     assert len(spans) == len(of_kind(trace.spans, "SERVER"))
     names = [s["name"] for s in spans]
-    print(names)
     assert [n for n in names if n in ("set", "get", "delete")][:3] == ["set", "get", "get"]
     assert "delete" in names
     assert "secret" not in trace.stdout and trace.account.lost == 0
@@ -120,19 +120,14 @@ def test_binary(tracing, server):
 @pytest.fixture
 def connections(server):
     """Opened, and used, before anything is traced."""
-    with contextlib.ExitStack() as stack:
-        opened = [stack.enter_context(socket.create_connection(("127.0.0.1", server.port)))
-                  for _ in range(8)]
+    with clients.open_connections(server.port, 8) as opened:
         for connection in opened:
             exchange_batch(connection, 1)
         yield opened
 
 
 def exchange_batch(connection, depth):
-    connection.sendall(GETS * depth)
-    left = len(ANSWERS) * depth
-    while left:
-        left -= len(connection.recv(left))
+    clients.exchange(connection, GETS * depth, len(ANSWERS) * depth)
 
 
 @pytest.mark.parametrize("depth", [1, 10])

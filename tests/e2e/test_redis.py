@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 """Redis: redis-benchmark at full speed, counted by the server; and what a client does, by the client."""
-import contextlib
 import socket
 import subprocess
 import time
@@ -8,6 +7,7 @@ import time
 import pytest
 import redis
 
+import clients
 import servers
 from checks import check_inside, check_socket_parents, of_kind
 from traced import Agent, check_counted, environment, lost, wait_for
@@ -36,18 +36,13 @@ ANSWERS = b"+OK\r\n$3\r\nabc\r\n"
 
 
 def exchange_batch(connection, depth):
-    connection.sendall(SET_GET * (depth // 2))
-    left = len(ANSWERS) * (depth // 2)
-    while left:
-        left -= len(connection.recv(left))
+    clients.exchange(connection, SET_GET * (depth // 2), len(ANSWERS) * (depth // 2))
 
 
 @pytest.fixture
 def connections(server):
     """Opened, and used, before anything is traced."""
-    with contextlib.ExitStack() as stack:
-        opened = [stack.enter_context(socket.create_connection(("127.0.0.1", server.port)))
-                  for _ in range(8)]
+    with clients.open_connections(server.port, 8) as opened:
         for connection in opened:
             exchange_batch(connection, 2)
         yield opened
