@@ -8,7 +8,7 @@ import sys
 from checks import of_kind
 from clients import requests_client, step
 from servers import WORKLOADS
-from traced import ROOT, environment, wait_for
+from traced import ROOT, environment
 
 CORPORA = ROOT / "tests/fuzz/corpus/protocols"
 REQUESTS = 1000
@@ -34,7 +34,7 @@ def test_hostile_bytes(tracing, python_server):
         made = json.loads(hostile.communicate(timeout=60)[0])
     assert made > 500 and hostile.returncode == 0
     requests_client(python_server.url, [step()] * 10)
-    wait_for(lambda: trace.stdout.count("\n") >= 2 * (REQUESTS + 10), "the spans")
+    trace.wait_spans(2 * (REQUESTS + 10))
     peak = resident_peak(trace.process.pid)
     trace.stop()
     good = [s for s in trace.spans if s["attributes"].get("server.port") == python_server.port]

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from clients import raw
-from servers import WORKLOADS, PythonServer, Server
+from servers import WORKLOADS, Server
 from traced import Trace
 
 MESSAGE = b"\x01\x99made up, and like nothing else\xfe\xff"

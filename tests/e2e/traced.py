@@ -102,7 +102,7 @@ class Trace:
 
     def stop(self, sig=signal.SIGINT):
         """Ends the trace; everything that happened before is in .spans after it."""
-        time.sleep(0.1)  # the last packets of the workload pass
+        time.sleep(0.2)  # the last packets of the workload pass
         if self.process.poll() is None:
             self.process.send_signal(sig)
         status = self.process.wait(timeout=20)
