@@ -3,7 +3,7 @@
 # make          builds ./sonde          make deps     installs what the build and the tests need
 # make test     unit, proto, replay     make e2e      real servers, clients and Collector (root)
 # make lint     style and layering      make fuzz     each fuzz target for FUZZ_SECONDS
-# make bench    cost on nginx (root)    make demo     see it work in half a minute (root)
+# make bench    what it costs (root)    make demo     see it work in half a minute (root)
 # make vmtest   the hooks of older kernels, in virtual machines (root)
 # make check    all of it, as CI does   make install  into $(DESTDIR)$(PREFIX), make uninstall
 
