@@ -44,8 +44,8 @@ def opened(program, port, *shape):
         process.wait()
 
 
-# (connections, rounds, requests at once, bytes more in each)
-SHAPES = [(4, 100, 1, 3000), (4, 100, 32, 300), (2, 50, 16, 30000), (16, 20, 8, 3000)]
+# (connections, rounds, requests at once, bytes more in each); fewer spans than may wait to be written
+SHAPES = [(4, 100, 1, 3000), (4, 60, 32, 300), (2, 50, 16, 30000), (16, 20, 8, 3000)]
 
 
 @pytest.mark.parametrize("walk", ["bpf_loop", "short"])
@@ -79,6 +79,6 @@ def test_found_in_the_middle(framed, tmp_path):
         count = go()
         trace.stop()
     spans, account = trace.spans, trace.account
-    assert account.spans == len(spans)
+    assert account.spans == len(spans) + account.untold
     assert abs(account.spans + account.lost - 2 * count) <= 2 * count / 1000, account
     assert account.spans > count, account

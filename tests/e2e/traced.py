@@ -68,6 +68,11 @@ class Account(dict):
     def lost(self):
         return sum(n for name, n in self.items() if name.startswith("lost."))
 
+    @property
+    def untold(self):
+        """Spans that were made and are not in the output, as writing it took too long."""
+        return self.get("export_lost.queue_full", 0)
+
 
 class Trace:
     """`sonde trace --json ARGS`, from attached to stopped. A context manager."""
