@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Records of walked frames, as the kernel writes them: which walks are agreed on, and what they tell. */
-#include "tests/unit/flow_rig.h"
+#include "tests/unit/flow_frames.h"
 
 #define QUERY "Q\000\000\000\015SELECT 1\000"
 #define COLUMNS "T\000\000\000\006\000\000"
 #define DONE "C\000\000\000\015SELECT 9\000"
 #define READY "Z\000\000\000\005I"
 #define ROWS 100000u /* bytes of them, in an operation */
-
-#define BYTES(lit) lit, sizeof(lit) - 1
 
 struct piece {
 	uint32_t at;
@@ -24,55 +22,22 @@ struct walk {
 	size_t pieces_cnt;
 };
 
-static uint32_t serial; /* of the connection's last record */
-
-static void add(char **at, const void *bytes, size_t n)
-{
-	*at = mempcpy(*at, bytes, n);
-}
-
-static void pass_record(struct end *end, enum sender sender, uint32_t len, const char *payload,
-			uint32_t n)
-{
-	bool send = sends(end, sender);
-	struct record_op *record = malloc(sizeof(*record) + n);
-
-	assert_non_null(record);
-	end->rig->now_ns += MS;
-	*record = fill_op(end, send, send ? end->tx_off : end->rx_off, len, n);
-	record->head.kind = RECORD_FRAMES;
-	memcpy(record + 1, payload, n);
-	assert_true(record_valid(record, record->head.size));
-	flow__record(end->rig->flow, &record->head);
-	free(record);
-	*(send ? &end->tx_off : &end->rx_off) += len;
-	*(send ? &end->tx_seq : &end->rx_seq) += len;
-}
-
 /* An operation of len bytes, of which the walk gives pieces. */
 static void pass_pieces(struct end *end, enum sender sender, uint32_t len, const struct walk *walk)
 {
-	struct frames_end last = {.next_frame = walk->next_frame, .generation = walk->generation};
-	char payload[512], *at = payload;
+	char payload[512];
+	uint32_t n = 0;
 
-	last.serial = ++serial;
-	copy_budget(end, len, sends(end, sender));
 	for (size_t i = 0; i < walk->pieces_cnt; i++) {
 		const struct piece *piece = &walk->pieces[i];
 		const struct frame_piece head = {
 			.at = piece->at, .len = (uint16_t)piece->n, .flags = piece->flags};
 
-		add(&at, &head, sizeof(head));
-		add(&at, piece->bytes, piece->n);
+		n = put_piece(payload, n, head, piece->bytes);
 	}
-	add(&at, &last, sizeof(last));
-	pass_record(end, sender, len, payload, (uint32_t)(at - payload));
-}
-
-static const struct verdict *last_verdict(const struct rig *rig)
-{
-	assert_int_not_equal(rig->verdicts_cnt, 0);
-	return &rig->verdicts[rig->verdicts_cnt - 1].verdict;
+	end_op_walked(end, sends(end, sender), len, payload, n, 0,
+		      (struct frames_end){.next_frame = walk->next_frame,
+					  .generation = walk->generation});
 }
 
 /* A client's end on which one query was answered before frames are walked. */
@@ -80,7 +45,6 @@ static struct end begin(struct rig *rig)
 {
 	struct end end = end_new(rig, ROLE_CLIENT);
 
-	serial = 0;
 	rig->made++;
 	end_op(&end, true, BYTES(QUERY));
 	end_op(&end, false, BYTES(COLUMNS DONE READY));

@@ -1,11 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Rows that go on over operations, in the records of a walk; a walk that begins inside a frame. */
-#include <string.h>
-
-#include "tests/unit/flow_rig.h"
+#include "tests/unit/flow_frames.h"
 #include "tests/unit/mysql_packets.h"
-
-#define TEXT(literal) literal, sizeof(literal) - 1
 
 /* Bytes of an operation that the walk copied: they begin a frame, of which the rest is left out. */
 struct copied {
@@ -13,52 +9,26 @@ struct copied {
 	uint16_t len;
 };
 
-static uint32_t put_pieces(char *payload, const char *bytes, const struct copied *v, size_t cnt)
-{
-	uint32_t n = 0;
-
-	for (size_t i = 0; i < cnt; i++) {
-		struct frame_piece piece = {
-			.at = v[i].at, .len = v[i].len, .flags = PIECE_START | PIECE_CUT};
-
-		memcpy(payload + n, &piece, sizeof(piece));
-		memcpy(payload + n + sizeof(piece), bytes + piece.at, piece.len);
-		n += (uint32_t)sizeof(piece) + piece.len;
-	}
-	return n;
-}
-
 /* One operation that was walked; v: NULL if it was copied whole. Next is counted from its beginning. */
 static void walk(struct end *end, enum sender sender, const char *bytes, uint32_t len,
 		 const struct copied *v, size_t cnt, uint32_t next)
 {
 	bool send = sends(end, sender);
-	uint64_t *off = send ? &end->tx_off : &end->rx_off;
-	struct frames_end tail = {
-		.next_frame = *off + next, .serial = ++end->frames_serial, .generation = 1};
-	char *payload = malloc(len + cnt * sizeof(struct frame_piece) + sizeof(tail));
-	struct record_op *record;
-	uint32_t n = len;
+	const struct frames_end last = {.next_frame = (send ? end->tx_off : end->rx_off) + next,
+					.generation = 1};
+	char payload[512];
+	uint32_t n = 0;
 
-	assert_non_null(payload);
-	end->rig->now_ns += MS;
-	copy_budget(end, len, send); /* counts turns */
-	memcpy(payload, bytes, len);
+	for (size_t i = 0; i < cnt; i++)
+		n = put_piece(payload, n,
+			      (struct frame_piece){.at = v[i].at,
+						   .len = v[i].len,
+						   .flags = PIECE_START | PIECE_CUT},
+			      bytes + v[i].at);
 	if (v)
-		n = put_pieces(payload, bytes, v, cnt);
-	memcpy(payload + n, &tail, sizeof(tail));
-	record = malloc(sizeof(*record) + n + sizeof(tail));
-	assert_non_null(record);
-	*record = fill_op(end, send, *off, len, n + (uint32_t)sizeof(tail));
-	record->head.kind = RECORD_FRAMES;
-	record->head.flags |= v ? 0 : FRAMES_WHOLE;
-	memcpy(record + 1, payload, n + sizeof(tail));
-	assert_true(record_valid(record, record->head.size));
-	flow__record(end->rig->flow, &record->head);
-	*off += len;
-	*(send ? &end->tx_seq : &end->rx_seq) += len;
-	free(record);
-	free(payload);
+		end_op_walked(end, send, len, payload, n, 0, last);
+	else
+		end_op_walked(end, send, len, bytes, len, FRAMES_WHOLE, last);
 }
 
 static void walk_whole(struct end *end, enum sender sender, const char *bytes, uint32_t len)
@@ -71,23 +41,18 @@ static void pass_bytes(struct end *end, enum sender sender, const char *bytes, u
 	end_op(end, sends(end, sender), bytes, len);
 }
 
-static const struct verdict *last_verdict(const struct rig *rig)
-{
-	return &rig->verdicts[rig->verdicts_cnt - 1].verdict;
-}
-
 /* A connection whose walks have been agreed on, after one query. */
 static struct end walked_end(struct rig *rig)
 {
 	struct end end = end_new(rig, ROLE_CLIENT);
 
-	pass_bytes(&end, FROM_SERVER, TEXT(GREETING));
-	pass_bytes(&end, FROM_CLIENT, TEXT(LOGIN));
-	pass_bytes(&end, FROM_SERVER, TEXT(OK_2));
+	pass_bytes(&end, FROM_SERVER, BYTES(GREETING));
+	pass_bytes(&end, FROM_CLIENT, BYTES(LOGIN));
+	pass_bytes(&end, FROM_SERVER, BYTES(OK_2));
 	assert_int_not_equal(last_verdict(rig)->shape, 0);
 	rig->made++;
-	walk_whole(&end, FROM_CLIENT, TEXT(SELECT));
-	walk_whole(&end, FROM_SERVER, TEXT(ROWS));
+	walk_whole(&end, FROM_CLIENT, BYTES(SELECT));
+	walk_whole(&end, FROM_SERVER, BYTES(ROWS));
 	assert_int_equal(last_verdict(rig)->agreed[0], 1);
 	assert_int_equal(last_verdict(rig)->agreed[1], 1);
 	return end;
@@ -109,15 +74,10 @@ static void test_rows_over_operations(void **state)
 	(void)state;
 	for (int i = 0; i < 3; i++) {
 		rig->made++;
-		walk(&end, FROM_CLIENT, TEXT(SELECT), whole_query, 1, sizeof(SELECT) - 1);
-		walk(&end, FROM_SERVER, TEXT(rows), head, 1, sizeof(rows) - 1 + over);
-		end.rx_off += over - eof->at; /* silently */
-		end.rx_seq += over - eof->at;
-		end.tail_off = end.rx_off;
-		end.tail_ns = rig->now_ns;
-		end.tail_direction = 0;
-		walk(&end, FROM_SERVER, TEXT(rest), eof, 1, sizeof(rest) - 1);
-		end.tail_off = 0;
+		walk(&end, FROM_CLIENT, BYTES(SELECT), whole_query, 1, sizeof(SELECT) - 1);
+		walk(&end, FROM_SERVER, BYTES(rows), head, 1, sizeof(rows) - 1 + over);
+		pass_silently(&end, false, over - eof->at);
+		walk(&end, FROM_SERVER, BYTES(rest), eof, 1, sizeof(rest) - 1);
 	}
 	check_spans(rig, 4);
 	assert_int_equal(rig->verdicts_cnt, verdicts_cnt);
@@ -132,12 +92,12 @@ static void test_wrong_walk(void **state)
 	struct end end = end_new(rig, ROLE_CLIENT);
 
 	(void)state;
-	pass_bytes(&end, FROM_SERVER, TEXT(GREETING));
-	pass_bytes(&end, FROM_CLIENT, TEXT(LOGIN));
-	pass_bytes(&end, FROM_SERVER, TEXT(OK_2));
+	pass_bytes(&end, FROM_SERVER, BYTES(GREETING));
+	pass_bytes(&end, FROM_CLIENT, BYTES(LOGIN));
+	pass_bytes(&end, FROM_SERVER, BYTES(OK_2));
 	rig->made++;
-	walk_whole(&end, FROM_CLIENT, TEXT(SELECT));
-	walk(&end, FROM_SERVER, TEXT(ROWS), NULL, 0, sizeof(ROWS) + 3);
+	walk_whole(&end, FROM_CLIENT, BYTES(SELECT));
+	walk(&end, FROM_SERVER, BYTES(ROWS), NULL, 0, sizeof(ROWS) + 3);
 	assert_int_equal(last_verdict(rig)->agreed[1], 1);
 	assert_int_equal(last_verdict(rig)->agreed[0], 0);
 	assert_int_equal(last_verdict(rig)->again[0], 1);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* What walked frames of HTTP/2 are silent about, and what is missing at a connection's end. */
-#include "tests/unit/flow_rig.h"
+#include "tests/unit/flow_frames.h"
 
 #define PREFACE "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 #define SETTINGS "\0\0\0\4\0\0\0\0\0"
@@ -13,69 +13,27 @@
 /* An end whose frames are walked. */
 struct walked {
 	struct end end;
-	uint32_t serial;
 	struct begun_frame last_begun[2];
 };
 
-#define BYTES(lit) lit, sizeof(lit) - 1
-
-/* Of a record's payload: the operation's bytes whole, or one piece for them all. */
-static size_t write_payload(char *to, const char *bytes, uint32_t len, bool whole)
-{
-	struct frame_piece piece = {.len = (uint16_t)len, .flags = PIECE_START};
-
-	if (whole) {
-		memcpy(to, bytes, len);
-		return len;
-	}
-	memcpy(to, &piece, sizeof(piece));
-	memcpy(to + sizeof(piece), bytes, len);
-	return sizeof(piece) + len;
-}
-
-/* One operation that holds one frame. */
+/* One operation that holds one frame: copied whole, or as a piece. */
 static void walk(struct walked *w, bool send, const char *bytes, uint32_t len, bool whole)
 {
-	struct end *end = &w->end;
-	uint64_t *off = send ? &end->tx_off : &end->rx_off;
-	uint32_t *seq = send ? &end->tx_seq : &end->rx_seq;
-	struct frames_end last = {.next_frame = *off + len, .serial = ++w->serial, .generation = 1};
+	uint64_t off = send ? w->end.tx_off : w->end.rx_off;
+	const struct frames_end last = {.next_frame = off + len, .generation = 1};
 	char payload[512];
-	size_t n = write_payload(payload, bytes, len, whole);
-	struct record_op *record = malloc(sizeof(*record) + n + sizeof(last));
+	uint32_t n =
+		put_piece(payload, 0,
+			  (struct frame_piece){.len = (uint16_t)len, .flags = PIECE_START}, bytes);
 
-	assert_non_null(record);
-	end->rig->now_ns += MS;
-	copy_budget(end, len, send);
-	*record = fill_op(end, send, *off, len, (uint32_t)(n + sizeof(last)));
-	record->head.kind = RECORD_FRAMES;
-	record->head.flags |= whole ? FRAMES_WHOLE : 0;
-	memcpy(record + 1, payload, n);
-	memcpy((char *)(record + 1) + n, &last, sizeof(last));
-	assert_true(record_valid(record, record->head.size));
 	if (bytes[3] == 1) {
-		w->last_begun[send].off = *off;
+		w->last_begun[send].off = off;
 		memcpy(w->last_begun[send].header, bytes, 9);
 	}
-	if (ring_takes(end->rig)) {
-		flow__record(end->rig->flow, &record->head);
-		end->tail_off = 0;
-	}
-	*off += len;
-	*seq += len;
-	free(record);
-}
-
-/* Frames of which nothing is kept pass. */
-static void pass_silent(struct walked *w, bool send, uint32_t len)
-{
-	uint64_t *off = send ? &w->end.tx_off : &w->end.rx_off;
-
-	*off += len;
-	*(send ? &w->end.tx_seq : &w->end.rx_seq) += len;
-	w->end.tail_off = *off;
-	w->end.tail_ns = w->end.rig->now_ns;
-	w->end.tail_direction = send;
+	if (whole)
+		end_op_walked(&w->end, send, len, bytes, len, FRAMES_WHOLE, last);
+	else
+		end_op_walked(&w->end, send, len, payload, n, 0, last);
 }
 
 /* A client's end after two requests, the second of which was told as frames, whole. */
@@ -95,7 +53,7 @@ static struct walked new_walked(struct rig *rig)
 
 static void check_agreed(const struct rig *rig)
 {
-	const struct verdict *verdict = &rig->verdicts[rig->verdicts_cnt - 1].verdict;
+	const struct verdict *verdict = last_verdict(rig);
 
 	assert_true(verdict->shape > 0);
 	assert_int_equal(verdict->agreed[0], 1);
@@ -147,7 +105,7 @@ static void test_silent_after_agreement(void **state)
 
 	(void)state;
 	walk(&w, true, BYTES(GET("\5")), true);
-	pass_silent(&w, false, 17);
+	pass_silently(&w.end, false, 17);
 	walk(&w, true, BYTES(GET("\7")), false);
 	walk(&w, false, BYTES(OK("\7")), false);
 	walk(&w, false, BYTES(OK("\5")), false);
