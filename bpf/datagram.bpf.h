@@ -149,18 +149,11 @@ static __noinline int datagram_op(struct sock *sk, int ret, int flags, bool send
 		forget_mmsg();
 	if (ret < 0 && ret != -ECONNREFUSED && ret != -EHOSTUNREACH)
 		return 0;
-	if (!is_traced(s, sk, conn, typed))
+	conn = traced_connection(s, sk, conn, typed);
+	if (!conn)
 		return 0;
-	if (!conn) {
-		conn = connection_get(sk, true, typed);
-		if (!conn) {
-			s->counts.no_storage++;
-			return 0;
-		}
-		is_traced(s, sk, conn, typed);
+	if (!conn->cookie)
 		conn->cookie = socket_cookie(sk, conn, typed);
-		conn->filtered = !ports_match(sk, typed);
-	}
 	take_verdict(conn, sk, typed);
 	if (!conn->ignored && !is_piece(conn, sk, send))
 		emit_datagram(s, sk, conn, ret, send, typed);

@@ -31,6 +31,7 @@
 #define WALK_SEND 1
 #define WALK_NEW_TURN 2
 #define WALK_MAY_BE_SILENT 4
+#define WALK_BEGINS 8 /* a frame begins with the operation */
 
 enum walk_mode {
 	WALK_NONE,	/* begins with the next operation */
@@ -52,10 +53,16 @@ static __always_inline bool next_base(struct frames_work *w)
 	return true;
 }
 
-/* Copies the buffer's next n bytes to the payload at to; true if all of them were there. */
-__noinline int read_frames(__u32 to, __u32 n)
+#define NOWHERE ~0u
+
+/*
+ * Copies the buffer's next n bytes to the payload at to, or only passes over them (NOWHERE). True if all
+ * of them were there.
+ */
+__noinline int take_frames(__u32 to, __u32 n)
 {
 	struct scratch *s = scratch_get();
+	bool copy = to != NOWHERE;
 
 	for (int i = 0; s && n && i < 2 * IOV_MAX_COPIED; i++) {
 		struct frames_work *w = &s->work;
@@ -68,35 +75,12 @@ __noinline int read_frames(__u32 to, __u32 n)
 		}
 		if (m > n)
 			m = n;
-		if (m > PIECE_MAX ||
-		    bpf_probe_read_user(&s->payload[to & PIECE_AT], m, (void *)w->base))
+		if (copy && (m > PIECE_MAX ||
+			     bpf_probe_read_user(&s->payload[to & PIECE_AT], m, (void *)w->base)))
 			break;
 		w->base += m;
 		w->base_left -= m;
 		to += m;
-		n -= m;
-	}
-	return n == 0;
-}
-
-/* Passes over the buffer's next n bytes; true if all of them were there. */
-__noinline int skip_frames(__u32 n)
-{
-	struct scratch *s = scratch_get();
-
-	for (int i = 0; s && n && i < 2 * IOV_MAX_COPIED; i++) {
-		struct frames_work *w = &s->work;
-		__u64 m = w->base_left;
-
-		if (!m) {
-			if (!next_base(w))
-				break;
-			continue;
-		}
-		if (m > n)
-			m = n;
-		w->base += m;
-		w->base_left -= m;
 		n -= m;
 	}
 	return n == 0;
@@ -175,13 +159,13 @@ __noinline int pass_frame(__u32 left)
 			n = keep;
 		make_room(w, n);
 		begin_piece(s, w, n, n == keep && in_frame > n ? PIECE_CUT : 0);
-		if (!read_frames(w->out + sizeof(struct frame_piece), n))
+		if (!take_frames(w->out + sizeof(struct frame_piece), n))
 			w->broken = 1;
 		w->out += sizeof(struct frame_piece) + n;
 		w->walk.keep_left -= n;
 	} else {
 		w->walk.keep_left -= keep < n ? keep : n;
-		if (!skip_frames(n))
+		if (!take_frames(NOWHERE, n))
 			w->broken = 1;
 	}
 	w->pos += n;
@@ -219,6 +203,12 @@ static __always_inline void take_header(struct scratch *s, struct frame_walk *wa
 	}
 }
 
+static __always_inline bool may_keep_more(const struct frame_shape *shape,
+					  const struct frame_walk *walk)
+{
+	return !shape->zero_at || !walk->header[shape->zero_at & (FRAME_HEADER_MAX - 1)];
+}
+
 static __always_inline __u32 keep_of_type(const struct frame_shape *shape, __u8 type, bool first,
 					  bool more)
 {
@@ -238,7 +228,7 @@ static __always_inline __u32 keep_of_frame(struct scratch *s, struct frames_work
 					   const struct frame_shape *shape, __u32 at, __u32 had,
 					   __u64 total, __u32 left, __u32 *n)
 {
-	bool more = !shape->zero_at || !w->walk.header[shape->zero_at & (FRAME_HEADER_MAX - 1)];
+	bool more = may_keep_more(shape, &w->walk);
 	__u32 beyond = shape->type_at + 1 - shape->header_sz;
 	__u8 type;
 
@@ -246,7 +236,7 @@ static __always_inline __u32 keep_of_frame(struct scratch *s, struct frames_work
 		type = w->walk.header[shape->type_at & (FRAME_HEADER_MAX - 1)];
 	} else {
 		if (had || total <= shape->type_at || left < *n + beyond ||
-		    beyond > FRAME_HEADER_MAX || !read_frames(at + *n, beyond))
+		    beyond > FRAME_HEADER_MAX || !take_frames(at + *n, beyond))
 			return more ? shape->keep_more : shape->keep;
 		*n += beyond;
 		type = s->payload[(at + *n - 1) & PIECE_AT];
@@ -268,7 +258,7 @@ static __always_inline __u32 copy_body(struct scratch *s, struct frames_work *w,
 		return 0;
 	if (now > PIECE_MAX || at + n + now > COPY_MAX)
 		now = 0;
-	if (now && !read_frames(at + n, now))
+	if (now && !take_frames(at + n, now))
 		w->broken = 1;
 	w->walk.keep_left = body - now;
 	if (now < body)
@@ -314,7 +304,7 @@ __noinline int begin_frame(__u32 left)
 	}
 	make_room(w, 2 * FRAME_HEADER_MAX);
 	at = w->out + sizeof(struct frame_piece);
-	if (!read_frames(at, n)) {
+	if (!take_frames(at, n)) {
 		w->broken = 1;
 		return 1;
 	}
@@ -427,7 +417,6 @@ __noinline int small_step(void)
 	struct frames_work *w;
 	__u32 left, type_at;
 	__s64 total;
-	bool more;
 
 	if (!s)
 		return 1;
@@ -441,10 +430,9 @@ __noinline int small_step(void)
 	if (total < shape->header_sz || total > left || total > shape->length_max)
 		return 1;
 	note_begun(w, shape, 0);
-	more = !shape->zero_at || !w->walk.header[shape->zero_at & (FRAME_HEADER_MAX - 1)];
 	type_at = w->pos + shape->type_at;
-	if (total <= shape->type_at ||
-	    keep_of_type(shape, s->payload[type_at & PIECE_AT], w->first, more))
+	if (total <= shape->type_at || keep_of_type(shape, s->payload[type_at & PIECE_AT], w->first,
+						    may_keep_more(shape, &w->walk)))
 		w->wanted = 1;
 	w->first = 0;
 	w->pos += total;
@@ -482,9 +470,8 @@ __noinline int walk_copy(void)
 	if (!s)
 		return 0;
 	w = &s->work;
-	if (w->len > SMALL_MAX || w->want < w->len || w->walk.next != w->off ||
-	    w->walk.header_len || (!w->buffer.iov_cnt && w->buffer.base_len < w->len) ||
-	    copy_whole(s, w) < w->len)
+	if (!(w->bits & WALK_BEGINS) || w->len > SMALL_MAX || w->want < w->len ||
+	    (!w->buffer.iov_cnt && w->buffer.base_len < w->len) || copy_whole(s, w) < w->len)
 		return 0;
 	w->out = w->len;
 	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_loop) && !settings.short_walk) {
@@ -507,6 +494,11 @@ static __always_inline void write_pieces(struct frames_work *w)
 		write_frames(w->broken ? FRAMES_BROKEN : 0);
 }
 
+static __always_inline void write_copy(const struct frames_work *w)
+{
+	write_frames(FRAMES_WHOLE | (w->bits & WALK_BEGINS ? FRAMES_BEGINS : 0));
+}
+
 /* The bytes as ever, and where the next frame should begin. */
 static __always_inline void write_whole(struct scratch *s, struct frames_work *w)
 {
@@ -515,7 +507,7 @@ static __always_inline void write_whole(struct scratch *s, struct frames_work *w
 	w->out = copy_whole(s, w);
 	if (w->want && !w->out)
 		s->counts.unreadable++;
-	write_frames(FRAMES_WHOLE);
+	write_copy(w);
 }
 
 /* A small operation that was walked in its copy. */
@@ -526,10 +518,10 @@ static __always_inline void write_small(struct frames_work *w, struct frame_walk
 	w->walk.next = w->off + w->len;
 	*walk = w->walk;
 	if (w->wanted || !silent)
-		write_frames(FRAMES_WHOLE);
+		write_copy(w);
 }
 
-/* What was to be walked was no small operation after all. */
+/* To the operation's beginning. */
 static __always_inline void rewind_walk(struct frames_work *w, const struct frame_walk *walk)
 {
 	w->walk = *walk;
@@ -572,16 +564,17 @@ static __noinline int walk_op(struct scratch *s, struct connection_state *conn)
 	struct frame_walk *walk = &conn->walks[w->bits & WALK_SEND];
 
 	begin_walk(walk, s->op.off, w->bits & WALK_NEW_TURN);
-	w->walk = *walk;
 	w->off = s->op.off;
 	w->seq = s->op.seq;
 	w->len = s->op.len;
-	w->pos = w->record_pos = w->out = 0;
+	w->record_pos = 0;
 	w->serial = conn->serial;
 	w->shape = conn->shape - 1;
-	w->first = !!(w->bits & WALK_NEW_TURN);
 	w->wanted = w->broken = 0;
-	if (walk->mode != WALK_NONE && walk_copy())
+	if (walk->mode != WALK_NONE && walk->next == w->off && !walk->header_len)
+		w->bits |= WALK_BEGINS;
+	rewind_walk(w, walk);
+	if (walk_copy())
 		write_small(w, walk);
 	else
 		walk_large(s, w, walk);

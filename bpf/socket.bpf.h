@@ -180,8 +180,10 @@ static __always_inline void take_verdict(struct connection_state *conn, struct s
 	conn->copy_turn = verdict->copy_turn;
 	conn->ignored = verdict->ignore;
 	take_shape(conn, verdict);
-	if (verdict->forget)
+	if (verdict->forget) {
 		conn->announced = conn->fresh = false;
+		conn->serial = 0;
+	}
 	bpf_map_delete_elem(&verdicts, &cookie);
 }
 
@@ -310,6 +312,13 @@ static __always_inline __u32 copy_budget(struct connection_state *conn, __u32 le
 	return budget;
 }
 
+/* n bytes of the turn's operations were copied. */
+static __always_inline void note_copied(struct connection_state *conn, __u32 n)
+{
+	if (conn->copy_turn != ENDLESS_TURN)
+		conn->turn_left -= n < conn->turn_left ? n : conn->turn_left;
+}
+
 struct op_facts {
 	__u64 time_ns, off;
 	__u32 len, seq, peer_seq;
@@ -409,7 +418,7 @@ static __always_inline void emit_copy(struct scratch *s, struct connection_state
 		return;
 	if (want && copied == 0)
 		s->counts.unreadable++;
-	conn->turn_left -= copied < conn->turn_left ? copied : conn->turn_left;
+	note_copied(conn, copied);
 	fill_op(op, conn, facts, RECORD_OP, copied);
 	if (end_op(s, direct, op, copied))
 		conn->tail_off = 0;
@@ -428,15 +437,16 @@ static __noinline int split_op(struct scratch *s, struct connection_state *conn)
 	struct frames_work *w = &s->work;
 
 	rewind_buffer(w);
-	conn->tail_off = 0;
 	for (int i = 0; i < COPY_PARTS_MAX / PIECE_MAX && w->want; i++) {
 		__u32 n = w->want < PIECE_MAX ? w->want : PIECE_MAX;
 		__u32 rest = s->op.len;
 
 		if (!has_room_for_op(s))
 			return 0;
-		if (!read_frames(0, n))
+		if (!take_frames(0, n)) {
+			s->counts.unreadable++;
 			break;
+		}
 		barrier_var(n); /* 6.1 wants to see its bound below */
 		if (n > PIECE_MAX)
 			break;
@@ -444,9 +454,9 @@ static __noinline int split_op(struct scratch *s, struct connection_state *conn)
 		if (w->want)
 			s->op.len = n;
 		s->op.head.size = sizeof(s->op) + n;
-		emit(s, &s->op, sizeof(s->op) + n);
-		conn->turn_left -= n < conn->turn_left ? n : conn->turn_left;
-		s->op.tail_off = 0;
+		if (emit(s, &s->op, sizeof(s->op) + n))
+			conn->tail_off = s->op.tail_off = 0;
+		note_copied(conn, n);
 		s->op.off += s->op.len;
 		if (s->op.seq)
 			s->op.seq += s->op.len;
@@ -454,7 +464,8 @@ static __noinline int split_op(struct scratch *s, struct connection_state *conn)
 	}
 	if (s->op.len) {
 		s->op.head.size = sizeof(s->op);
-		emit(s, &s->op, sizeof(s->op));
+		if (emit(s, &s->op, sizeof(s->op)))
+			conn->tail_off = 0;
 	}
 	return 0;
 }
@@ -547,6 +558,22 @@ static __always_inline bool is_traced(struct scratch *s, struct sock *sk,
 	return state;
 }
 
+/* The state of a connection, made if there is none, if the current task is to be traced on it; else NULL. */
+static __always_inline struct connection_state *
+traced_connection(struct scratch *s, struct sock *sk, struct connection_state *conn, bool typed)
+{
+	if (!is_traced(s, sk, conn, typed))
+		return NULL;
+	if (conn)
+		return conn;
+	conn = connection_get(sk, true, typed);
+	if (conn)
+		is_traced(s, sk, conn, typed);
+	else
+		s->counts.no_storage++;
+	return conn;
+}
+
 #include "bpf/datagram.bpf.h"
 
 static __always_inline int socket_op(struct sock *sk, int ret, int flags, bool send, bool typed)
@@ -569,16 +596,9 @@ static __always_inline int socket_op(struct sock *sk, int ret, int flags, bool s
 	if (conn &&
 	    (conn->ignored || (conn->filtered && conn->filter_generation == filter_generation)))
 		return 0;
-	if (!is_traced(s, sk, conn, typed))
+	conn = traced_connection(s, sk, conn, typed);
+	if (!conn)
 		return 0;
-	if (!conn) {
-		conn = connection_get(sk, true, typed);
-		if (!conn) {
-			s->counts.no_storage++;
-			return 0;
-		}
-		is_traced(s, sk, conn, typed);
-	}
 	take_verdict(conn, sk, typed);
 	if (!conn->announced)
 		announce_connection(s, sk, conn, typed);

@@ -70,6 +70,7 @@ struct record_op {
 /* Further record_op.head.flags of a RECORD_FRAMES. */
 #define FRAMES_WHOLE 0x0010  /* the payload is the beginning of the operation, as in RECORD_OP */
 #define FRAMES_BROKEN 0x0020 /* the walk ended before the operation did */
+#define FRAMES_BEGINS 0x0040 /* with FRAMES_WHOLE: a frame begins where the operation does */
 
 /*
  * RECORD_FRAMES is a record_op, its payload, and at the end a frames_end. With FRAMES_WHOLE the payload

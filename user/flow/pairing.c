@@ -15,7 +15,6 @@
 #define COPY_MIN 512u
 #define PIPELINED_TURN (1024u * 1024)
 #define OLDEST_LOOKED_AT 64
-#define ENDLESS_TURN UINT32_MAX
 #define MESSAGE_SZ_MAX (1ull << 40)
 #define MEAN_OF 1024 /* requests whose length says how long those are that were missed */
 
