@@ -20,7 +20,8 @@
 
 static void tell_copy(struct flow *flow, struct conn *conn, uint32_t copy_op, uint32_t copy_turn)
 {
-	if (conn->datagrams || conn->verdict.copy_op == copy_op)
+	if (conn->datagrams ||
+	    (conn->verdict.copy_op == copy_op && conn->verdict.copy_turn == copy_turn))
 		return;
 	conn->verdict.copy_op = copy_op;
 	conn->verdict.copy_turn = copy_turn;
@@ -195,7 +196,7 @@ struct exchange *pair_find(struct flow *flow, struct conn *conn, enum sender ini
 /* As many as requests of the usual length are in the bytes that were missed. */
 static void count_missed_bytes(struct conn *conn)
 {
-	if (!conn->batched || !conn->requests_sz)
+	if (!conn->missed_sz || !conn->batched || !conn->requests_sz)
 		return;
 	account_add(conn->missed_cause,
 		    (conn->missed_sz * conn->requests_cnt + conn->requests_sz / 2) /
@@ -223,10 +224,17 @@ static void note_length(struct conn *conn, uint64_t sz, bool is_request)
 	conn->requests_sz += sz;
 }
 
+/* The length of a message of which only sz bytes are known. */
+static uint64_t at_least_mean(const struct conn *conn, uint64_t sz)
+{
+	uint64_t mean = conn->requests_cnt ? conn->requests_sz / conn->requests_cnt : 0;
+
+	return sz < mean ? mean : sz;
+}
+
 void pair_bytes_seen(struct conn *conn, uint64_t off, uint64_t sz, const struct msg *msg)
 {
 	bool truncated = msg->flags & MESSAGE_TRUNCATED;
-	uint64_t mean = conn->requests_cnt ? conn->requests_sz / conn->requests_cnt : 0;
 
 	if (conn->protocol->by_id)
 		return;
@@ -234,7 +242,7 @@ void pair_bytes_seen(struct conn *conn, uint64_t off, uint64_t sz, const struct 
 		sz = MESSAGE_SZ_MAX;
 	if (off > conn->seen_off && (conn->batched || !conn->requests_cnt))
 		conn->missed_sz += off - conn->seen_off;
-	conn->seen_off = off + (truncated && sz < mean ? mean : sz);
+	conn->seen_off = off + (truncated ? at_least_mean(conn, sz) : sz);
 	if (!truncated)
 		note_length(conn, sz, msg->kind == MSG_REQUEST || msg->kind == MSG_ONEWAY);
 	count_missed_bytes(conn);
