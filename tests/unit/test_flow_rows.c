@@ -28,7 +28,7 @@ static void walk(struct end *end, enum sender sender, const char *bytes, uint32_
 	if (v)
 		end_op_walked(end, send, len, payload, n, 0, last);
 	else
-		end_op_walked(end, send, len, bytes, len, FRAMES_WHOLE, last);
+		end_op_walked(end, send, len, bytes, len, FRAMES_WHOLE | FRAMES_BEGINS, last);
 }
 
 static void walk_whole(struct end *end, enum sender sender, const char *bytes, uint32_t len)

@@ -31,7 +31,7 @@ static void walk(struct walked *w, bool send, const char *bytes, uint32_t len, b
 		memcpy(w->last_begun[send].header, bytes, 9);
 	}
 	if (whole)
-		end_op_walked(&w->end, send, len, bytes, len, FRAMES_WHOLE, last);
+		end_op_walked(&w->end, send, len, bytes, len, FRAMES_WHOLE | FRAMES_BEGINS, last);
 	else
 		end_op_walked(&w->end, send, len, payload, n, 0, last);
 }

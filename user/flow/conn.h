@@ -101,6 +101,7 @@ struct conn {
 	bool pipelined;	    /* more than one request was outstanding */
 	bool quarantined;   /* in-order pairing is not certain until the connection was quiet */
 	bool unknown;	    /* given up: no recognised protocol */
+	bool client_unsure; /* records were missed: the client's next bytes tell whether of its own */
 	bool gapped;	    /* bytes were missed; counts only what may have been among them */
 	struct slice label; /* what it is, where it is known but not parsed ("tls"); static */
 	bool closed;	    /* goes when the last held exchange has gone */

@@ -190,6 +190,18 @@ static void lose_both(struct flow *flow, struct conn *conn)
 	reset_stream(flow, conn, FROM_SERVER);
 }
 
+/* The client's next bytes are at off: if some were missed before them, so was its last turn's request. */
+static void settle_client(struct conn *conn, enum sender sender, uint64_t off)
+{
+	const struct stream *stream = &conn->streams[sender];
+
+	if (sender != FROM_CLIENT || !conn->client_unsure)
+		return;
+	conn->client_unsure = false;
+	if (stream->started && off > stream->next_off && conn->request_turn != stream->turn)
+		pair_requests_missed(conn, ACCOUNT_LOST_RING, 1);
+}
+
 /*
  * Whole turns are missing: their records did not fit the ring. True if it is not certain that the
  * sender's turn begins with this operation: the offset tells that only where none of the sender's own
@@ -213,6 +225,8 @@ static bool take_missed_turns(struct flow *flow, struct conn *conn, enum sender 
 		return missed_cnt > 1;
 	}
 	end_client_turn(flow, conn);
+	if (!by_client || missed_cnt > 1)
+		settle_client(conn, FROM_CLIENT, UINT64_MAX);
 	/* Turns alternate; of the missed ones, those of the client's parity were requests. */
 	pair_requests_missed(conn, ACCOUNT_LOST_RING,
 			     by_client ? missed_cnt / 2 : (missed_cnt + 1) / 2);
@@ -257,10 +271,11 @@ static void take_last_turns(struct conn *conn, const struct record_end *record)
 static void take_missed_frames(struct flow *flow, struct conn *conn, const struct record_op *op)
 {
 	if (op->turn <= conn->turn + 1) { /* else that is counted already */
-		lose_both(flow, conn);
-		pair_requests_missed(conn, ACCOUNT_LOST_RING, 1);
+		account_add(ACCOUNT_GAPS, 1);
+		pair_broken(flow, conn, ACCOUNT_LOST_RING);
 	}
-	conn->streams[FROM_CLIENT].lost = conn->streams[FROM_SERVER].lost = true;
+	stream_lose(flow, conn, FROM_CLIENT);
+	stream_lose(flow, conn, FROM_SERVER);
 }
 
 /*
@@ -286,6 +301,7 @@ static void align(struct flow *flow, struct conn *conn, enum sender sender,
 		stream->started = true;
 		stream->next_off = missed > 0 ? op->off - (uint32_t)missed : op->off;
 	}
+	settle_client(conn, sender, op->off);
 	if (op->off > stream->next_off) {
 		uint64_t n = op->off - stream->next_off;
 
@@ -318,12 +334,6 @@ static void place_other(struct conn *conn, enum sender sender, const struct reco
 	other->start_seq = op->peer_seq;
 }
 
-/* A walk says where the next frame begins: better than that a turn begins. */
-static bool is_claimed(const struct stream *stream)
-{
-	return stream->claim_generation && stream->claim != ~0ull;
-}
-
 static void begin_turn(struct flow *flow, struct conn *conn, enum sender sender, uint32_t turn)
 {
 	enum sender other = sender == FROM_CLIENT ? FROM_SERVER : FROM_CLIENT;
@@ -337,7 +347,7 @@ static void begin_turn(struct flow *flow, struct conn *conn, enum sender sender,
 	} else if (!conn->first) { /* else it may be the rest of an earlier response */
 		end_client_turn(flow, conn);
 	}
-	if (!conn->streams[sender].until_turn && !is_claimed(&conn->streams[sender]))
+	if (!conn->streams[sender].until_turn)
 		conn->streams[sender].lost = false;
 }
 
@@ -415,6 +425,7 @@ static void take_op(struct flow *flow, const struct record_op *op)
 	}
 	conn->process_id = op->process_id;
 	missed = frames && frames_missed(conn, op);
+	conn->client_unsure |= missed;
 	uncertain = take_missed_turns(flow, conn, sender_of(conn, send), op);
 	if (missed)
 		take_missed_frames(flow, conn, op);
@@ -432,11 +443,10 @@ static void take_op(struct flow *flow, const struct record_op *op)
 	count_early_turns(conn);
 	sender = sender_of(conn, send);
 	begin_turn(flow, conn, sender, op->turn);
-	if (uncertain) {
+	if (uncertain || missed)
 		stream_lose(flow, conn, sender);
-		if (sender == FROM_CLIENT)
-			pair_requests_missed(conn, ACCOUNT_LOST_RING, 1);
-	}
+	if (uncertain && !frames && sender == FROM_CLIENT) /* frames may tell where it goes on */
+		pair_requests_missed(conn, ACCOUNT_LOST_RING, 1);
 	if (op->tail_direction == send)
 		take_tail(flow, conn, op->tail_off, op->tail_ns, send);
 	if (!(op->head.flags & FRAMES_BROKEN))
@@ -467,6 +477,7 @@ static void take_rest(struct flow *flow, struct conn *conn, const struct record_
 		uint64_t off = send ? record->tx_off : record->rx_off;
 		uint64_t n = off - stream->next_off;
 
+		settle_client(conn, sender, off);
 		if (!stream->started || off > stream->next_off) {
 			if (stream->started)
 				stream_missed(flow, conn, sender, n, record->time_ns);

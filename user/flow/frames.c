@@ -91,8 +91,12 @@ static struct slice join_walk(struct stream *stream, struct slice bytes, const s
 {
 	uint64_t before = stream->claim - op->off;
 
-	if (!stream->lost || stream->claim_generation != frames_end_of(op).generation ||
-	    stream->claim < op->off || before >= bytes.n)
+	if (!stream->lost)
+		return bytes;
+	if (op->head.flags & FRAMES_BEGINS)
+		before = 0;
+	else if (stream->claim_generation != frames_end_of(op).generation ||
+		 stream->claim < op->off || before >= bytes.n)
 		return bytes;
 	stream->lost = false;
 	return slice_after(bytes, before);
@@ -133,6 +137,8 @@ static void take_piece(struct flow *flow, struct conn *conn, enum sender sender,
 			stream_lose(flow, conn, sender);
 		}
 		stream->lost = false;
+	} else if (expects(stream) && !stream->skip) {
+		stream->lost = true; /* its beginning was missed */
 	}
 	if (stream->lost)
 		return;

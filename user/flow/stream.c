@@ -532,7 +532,7 @@ void stream_walked(struct flow *flow, struct conn *conn, enum sender sender, uin
 		return;
 	stream_cut(flow, conn, sender);
 	stream->last_ns = time_ns;
-	if (sender == FROM_CLIENT)
+	if (sender == FROM_CLIENT && !stream->lost)
 		conn->asked = ASKED_COUNTED;
 	pass_body(flow, conn, sender, stream->until_close || n < stream->skip ? n : stream->skip,
 		  time_ns);
