@@ -226,6 +226,28 @@ static void test_rest_of_missing(void **state)
 	}
 }
 
+/* Generations are counted in a byte: one that was agreed on says nothing of its namesake. */
+static void test_generations(void **state)
+{
+	const struct piece wrong[] = {{7, PIECE_START, BYTES(DONE)}};
+	struct rig *rig = rig_new(NULL);
+	struct end end = begin(rig, ROLE_CLIENT);
+
+	(void)state;
+	exchange_large(&end, 0);
+	assert_int_equal(last_verdict(rig)->agreed[0], 1);
+	query(&end);
+	end_op_walked(&end, false, sizeof(COLUMNS) - 1, BYTES(COLUMNS), FRAMES_WHOLE,
+		      (struct frames_end){.next_frame = ~0ull, .generation = 2});
+	pass_pieces(&end, FROM_SERVER, ROWS, &(struct walk){1, end.rx_off + 21, wrong, 1});
+	assert_int_equal(last_verdict(rig)->again[0], 1);
+	assert_int_equal(last_verdict(rig)->agreed[0], 0);
+	rig_wait(rig, 100 * MS);
+	assert_int_equal(rig->spans_cnt, 2);
+	finish(&end, END_CLOSED, 0);
+	rig_finish(rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -233,6 +255,7 @@ int main(void)
 		cmocka_unit_test(test_begins_wrong),
 		cmocka_unit_test(test_every_loss),
 		cmocka_unit_test(test_rest_of_missing),
+		cmocka_unit_test(test_generations),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

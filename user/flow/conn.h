@@ -29,7 +29,7 @@ struct stream {
 	uint32_t turn;		  /* of the last operation */
 	uint32_t good_cnt;	  /* messages parsed since framing was last found */
 	uint64_t claim;		  /* where the kernel expects the next frame; ~0: it does not say */
-	uint8_t claim_generation; /* 0: it walks none */
+	uint8_t generation;	  /* of the walk that says so; 0: it walks none */
 	uint8_t trusted;	  /* the generation of a walk that began where the parser did */
 	struct exchange *current; /* whose message is in progress; NULL between messages */
 	char *head;

@@ -449,6 +449,8 @@ static void take_op(struct flow *flow, const struct record_op *op)
 		pair_requests_missed(conn, ACCOUNT_LOST_RING, 1);
 	if (op->tail_direction == send)
 		take_tail(flow, conn, op->tail_off, op->tail_ns, send);
+	if (frames)
+		frames_begun(conn, sender, op);
 	if (!(op->head.flags & FRAMES_BROKEN))
 		note_walk(conn, sender, op);
 	align(flow, conn, sender, op);

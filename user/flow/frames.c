@@ -86,6 +86,19 @@ static void judge(struct flow *flow, struct conn *conn, enum sender sender,
 	}
 }
 
+void frames_begun(struct conn *conn, enum sender sender, const struct record_op *op)
+{
+	struct stream *stream = &conn->streams[sender];
+	bool send = op->head.flags & OP_SEND;
+
+	if (stream->generation == frames_end_of(op).generation)
+		return;
+	stream->generation = frames_end_of(op).generation;
+	stream->trusted = 0;
+	stream->claim = ~0ull;
+	conn->verdict.agreed[send] = conn->verdict.again[send] = 0;
+}
+
 /* The parser has lost its place, and the walk that goes on here may know one. */
 static struct slice join_walk(struct stream *stream, struct slice bytes, const struct record_op *op)
 {
@@ -95,8 +108,7 @@ static struct slice join_walk(struct stream *stream, struct slice bytes, const s
 		return bytes;
 	if (op->head.flags & FRAMES_BEGINS)
 		before = 0;
-	else if (stream->claim_generation != frames_end_of(op).generation ||
-		 stream->claim < op->off || before >= bytes.n)
+	else if (stream->claim < op->off || before >= bytes.n)
 		return bytes;
 	stream->lost = false;
 	return slice_after(bytes, before);
@@ -218,7 +230,6 @@ void frames_take(struct flow *flow, struct conn *conn, enum sender sender, struc
 		take_pieces(flow, conn, sender, bytes, op);
 	}
 	stream->claim = frames_end_of(op).next_frame;
-	stream->claim_generation = frames_end_of(op).generation;
 	if (conn->protocol)
 		judge(flow, conn, sender, op, conn->malformed_cnt != malformed_cnt);
 }

@@ -135,6 +135,8 @@ void detect_unknown(struct flow *flow, struct conn *conn);
 /* frames.c: operations whose frames the kernel walks. */
 /* The walk goes on after this record, and may be silent: in pieces, or about to be. */
 bool frames_walked(const struct conn *conn, const struct record_op *op);
+/* A walk may have begun anew: what was said of earlier ones, of which one may have its number, is void. */
+void frames_begun(struct conn *conn, enum sender sender, const struct record_op *op);
 /* Notes the record's number; true if records before it are missing. */
 bool frames_missed(struct conn *conn, const struct record_op *op);
 /* The connection's end is missing: of the requests in it, the last one's header tells how many. */
