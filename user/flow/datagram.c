@@ -31,8 +31,17 @@ static void count_missing(struct conn *conn)
 	conn->missing_cnt = 0;
 }
 
+/* So lately that what comes now may be the other half of what was lost? */
+static bool was_ring_full(const struct flow *flow, uint64_t now_ns)
+{
+	return account_get(ACCOUNT_RING_FULL) != flow->ring_full_cnt ||
+	       (flow->ring_full_ns &&
+		now_ns < flow->ring_full_ns + ANSWER_TIMEOUT_NS + SOCKET_IDLE_NS);
+}
+
 /* Two threads' records on one socket may change places. */
-static void note_missing(struct conn *conn, const struct record_datagram *d)
+static void note_missing(const struct flow *flow, struct conn *conn,
+			 const struct record_datagram *d)
 {
 	int32_t missing = (int32_t)(d->serial - conn->serial - 1);
 
@@ -41,7 +50,7 @@ static void note_missing(struct conn *conn, const struct record_datagram *d)
 	if (!d->serial)
 		return;
 	if (!conn->serial) /* whether those before it are lost or forgotten, the message will tell */
-		missing = d->serial > 1;
+		missing = d->serial > 1 && was_ring_full(flow, d->time_ns);
 	if (missing < 0) {
 		conn->missing_cnt -= conn->missing_cnt > 0;
 		return;
@@ -232,7 +241,7 @@ void datagram_take(struct flow *flow, const struct record_datagram *d)
 
 	if (!conn)
 		return;
-	note_missing(conn, d);
+	note_missing(flow, conn, d);
 	if (d->error) {
 		take_error(flow, conn, d);
 		return;
