@@ -13,7 +13,7 @@ static uint64_t key_of(const struct exchange *x)
 		return x->id;
 	if (!conn_is_unix(x->conn))
 		return x->seq;
-	return conn_began(x) ? x->conn->about.cookie : x->conn->about.peer_cookie;
+	return (conn_began(x) ? x->conn->about.cookie : x->conn->about.peer_cookie) + x->off;
 }
 
 static struct exchange **bucket_of(struct join *join, const struct exchange *x)
