@@ -4,7 +4,10 @@ vectors. Ground truth is what the workload counted."""
 import collections
 import contextlib
 import pathlib
+import socket
 import subprocess
+import threading
+import time
 
 import pytest
 
@@ -82,3 +85,29 @@ def test_found_in_the_middle(framed, tmp_path):
     assert account.spans == len(spans) + account.untold
     assert abs(account.spans + account.lost - 2 * count) <= 2 * count / 1000, account
     assert account.spans > count, account
+
+
+QUERY = b"Q\0\0\0\x0dSELECT 1\0"
+ANSWER = b"T\0\0\0\6\0\0" b"C\0\0\0\x0dSELECT 1\0" b"Z\0\0\0\5I"
+
+
+def answer_queries(listener):
+    connection = listener.accept()[0]
+    while connection.recv(len(QUERY), socket.MSG_WAITALL):
+        connection.sendall(ANSWER)
+
+
+def test_idle(tmp_path):
+    """A connection that was quiet for so long that it was forgotten is taken up again without loss."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        threading.Thread(target=answer_queries, args=(listener,), daemon=True).start()
+        with Trace(tmp_path, "--port", port, env={"SONDE_FLOW_IDLE_TIMEOUT": "1s"}) as trace:
+            with socket.create_connection(("127.0.0.1", port)) as client:
+                for pause in [0.05] * 9 + [2.5] + [0.05] * 10:
+                    client.sendall(QUERY)
+                    assert client.recv(len(ANSWER), socket.MSG_WAITALL) == ANSWER
+                    time.sleep(pause)
+            trace.stop()
+    assert trace.account.spans == 40, trace.account
+    assert trace.account.lost == trace.account.get("gaps", 0) == 0, trace.account
