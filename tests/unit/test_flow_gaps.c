@@ -193,6 +193,8 @@ static void test_missed_around(void **state)
 					answer(&end, OK_EMPTY);
 				}
 			}
+			finish(&end, END_EOF, 0);
+			finish(&end, END_SHUTDOWN, 0);
 			finish(&end, END_CLOSED, 0);
 			check_spans(rig, missing / 2);
 			rig_finish(rig);

@@ -262,9 +262,11 @@ static void take_last_turns(struct conn *conn, const struct record_end *record)
 	uint32_t first = conn->streams[FROM_CLIENT].turn ?: conn->streams[FROM_SERVER].turn + 1;
 	uint32_t missed_cnt = (record->turn - first) / 2 - (conn->turn - first) / 2;
 
-	if (conn->protocol && !conn->protocol->by_id && !conn->protocol->conclude &&
-	    first <= conn->turn && record->turn > conn->turn && missed_cnt > 1)
-		pair_requests_missed(conn, ACCOUNT_LOST_RING, missed_cnt - 1);
+	if (!conn->protocol || conn->protocol->by_id || conn->protocol->conclude ||
+	    first > conn->turn || record->turn <= conn->turn || missed_cnt <= 1)
+		return;
+	pair_requests_missed(conn, ACCOUNT_LOST_RING, missed_cnt - 1);
+	conn->turn = record->turn; /* there may be several ends */
 }
 
 /* Records of frames are missing: where the next frame begins, a piece will tell. */
