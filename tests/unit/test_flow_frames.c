@@ -251,10 +251,8 @@ static void test_generations(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_rows_are_left_out),
-		cmocka_unit_test(test_begins_wrong),
-		cmocka_unit_test(test_every_loss),
-		cmocka_unit_test(test_rest_of_missing),
+		cmocka_unit_test(test_rows_are_left_out), cmocka_unit_test(test_begins_wrong),
+		cmocka_unit_test(test_every_loss),	  cmocka_unit_test(test_rest_of_missing),
 		cmocka_unit_test(test_generations),
 	};
 
