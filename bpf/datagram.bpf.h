@@ -131,6 +131,8 @@ static __always_inline void emit_datagram(struct scratch *s, struct sock *sk,
 	if (send)
 		read_name(d, buffer.name);
 	if (!is_filtered(conn, d)) {
+		if (want && !copied)
+			s->counts.unreadable++;
 		d->serial = ++conn->serial;
 		end_op(s, direct, (struct record_op *)d, copied);
 	} else if (direct) {
