@@ -41,6 +41,7 @@ def settle(agent):
         done = sum(v for k, v in m.items() if k.startswith((
             "sonde_sampled_out_total", "sonde_exported_total", "sonde_export_lost_total")))
         return m if m["sonde_spans_total"] and m["sonde_spans_total"] == done else None
+    agent.settled_metrics()  # what is still in the ring
     return wait_for(settled, "every span to be accounted for", 30, 0.2)
 
 
