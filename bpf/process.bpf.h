@@ -244,8 +244,8 @@ static __always_inline bool is_stale(const struct task_state *state, struct task
 	       state->exec_id != task->self_exec_id;
 }
 
-/* The state of the current task if it is traced, else NULL. */
-static __noinline struct task_state *traced_task(struct scratch *s, __u32 jiffies)
+/* The state of the current task, with whether it is traced; NULL if there is no storage to be had. */
+static __noinline struct task_state *current_task_state(struct scratch *s, __u32 jiffies)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct task_state *state = task_state(task);
@@ -255,7 +255,7 @@ static __noinline struct task_state *traced_task(struct scratch *s, __u32 jiffie
 		s->counts.no_storage++;
 		return NULL;
 	}
-	return state->traced ? state : NULL;
+	return state;
 }
 
 #endif

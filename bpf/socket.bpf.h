@@ -533,29 +533,26 @@ static __always_inline bool is_traced(struct scratch *s, struct sock *sk,
 	struct task_struct *task = bpf_get_current_task_btf();
 	__u32 jiffies = bpf_jiffies64();
 	struct task_state *state;
-	__u64 no_storage;
 
 	if (conn && conn->tid == task->pid && conn->exec_id == task->self_exec_id &&
 	    conn->filter_generation == filter_generation &&
 	    jiffies - conn->checked_jiffies < RECHECK_JIFFIES)
 		return !conn->untraced;
-	no_storage = s->counts.no_storage;
-	state = traced_task(s, jiffies);
+	state = current_task_state(s, jiffies);
+	if (!state) /* not now: as before, and asked again the next time */
+		return conn && !conn->untraced;
 	if (!conn)
-		return state;
-	if (s->counts.no_storage !=
-	    no_storage) /* not now: as before, and asked again the next time */
-		return !conn->untraced;
+		return state->traced;
 	conn->tid = task->pid;
 	conn->exec_id = task->self_exec_id;
 	conn->checked_jiffies = jiffies;
 	if (conn->filter_generation != filter_generation)
 		conn->filtered = !ports_match(sk, typed);
 	conn->filter_generation = filter_generation;
-	conn->untraced = !state;
-	if (state)
+	conn->untraced = !state->traced;
+	if (state->traced)
 		conn->process_id = state->process_id;
-	return state;
+	return state->traced;
 }
 
 /* The state of a connection, made if there is none, if the current task is to be traced on it; else NULL. */
