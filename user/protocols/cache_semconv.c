@@ -6,12 +6,8 @@
 
 static void add_all(struct attrs *attrs, const struct attrs *from)
 {
-	for (uint16_t i = 0; i < from->cnt; i++) {
-		struct attr *attr = attrs_add(attrs, from->v[i].key, from->v[i].type);
-
-		if (attr)
-			*attr = from->v[i];
-	}
+	for (uint16_t i = 0; i < from->cnt; i++)
+		attrs_add_copy(attrs, &from->v[i]);
 }
 
 /* The failure of the exchange, else the error that the server told. */

@@ -580,10 +580,9 @@ static void describe(const struct exchange_view *x, struct description *out)
 	attrs_add_str(attrs, SLICE("db.system.name"), SLICE("mongodb"));
 	for (size_t i = 0; i < sizeof(kept) / sizeof(*kept); i++) {
 		const struct attr *attr = attrs_get(x->request, kept[i]);
-		struct attr *copy = attr ? attrs_add(attrs, attr->key, attr->type) : NULL;
 
-		if (copy)
-			*copy = *attr;
+		if (attr)
+			attrs_add_copy(attrs, attr);
 	}
 	db_add_ends(attrs, x, DEFAULT_PORT);
 	db_add(attrs, SLICE("db.response.status_code"),
