@@ -83,7 +83,8 @@ def test_publish_and_deliver(tracing, rabbitmq):
     for kind, name in (("PRODUCER", "publish shop:order.new"),
                        ("CONSUMER", "deliver shop:order.new:orders")):
         ours = named(spans, name, kind)
-        assert column(ours, "messaging.message.body.size") == sizes
+        # those that one call carries begin at one moment
+        assert sorted(column(ours, "messaging.message.body.size")) == sizes
         for key, value in {
                 "messaging.system": "rabbitmq", "messaging.message.id": "m1",
                 "messaging.message.conversation_id": "c1",
