@@ -35,7 +35,7 @@ VERSION_FLAG = -DSONDE_VERSION='"$(VERSION)"'
 # Inlining across files is worth a fifth of the agent's time per span (make bench).
 LTO ?= -flto=auto
 LIBS := -Wl,--as-needed -lbpf -lelf -llzma -lz -lprotobuf-c -lcurl -lyaml -lmicrohttpd -ljansson \
-	-lpcre2-8 -lcrypto -liberty -lm -lpthread
+	-lpcre2-8 -lcrypto -liberty -lZydis -lm -lpthread
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 
 # --- what there is -------------------------------------------------------------------------------

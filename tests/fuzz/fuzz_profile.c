@@ -9,7 +9,7 @@
 
 #include "user/base/log.h"
 #include "user/profile/demangle.h"
-#include "user/profile/elf_file.h"
+#include "user/base/elf_file.h"
 #include "user/profile/kernel_symbols.h"
 #include "user/profile/mappings.h"
 #include "user/profile/perf_map.h"
@@ -64,7 +64,7 @@ static void try_perf_map(char *bytes, size_t n)
 static void try_elf(char *bytes, size_t n)
 {
 	struct elf_file *elf = elf_file__open_bytes(bytes, n);
-	struct module_segment segments[SEGMENTS_MAX];
+	struct elf_segment segments[SEGMENTS_MAX];
 	uint8_t build_id[BUILD_ID_MAX];
 	struct slice link;
 	size_t inner_n;

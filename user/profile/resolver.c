@@ -291,7 +291,7 @@ static uint32_t kernel_location(struct resolver *r, struct profile *profile, uin
 /* Code in a file, in the addresses that the file itself has, which all its processes share. */
 static uint32_t file_location(struct resolver *r, struct profile *profile,
 			      const struct mapping *mapping, uint32_t module,
-			      const struct module_segment *segment, uint64_t address, uint64_t at)
+			      const struct elf_segment *segment, uint64_t address, uint64_t at)
 {
 	uint64_t bias = segment->address - segment->file_off + mapping->file_off - mapping->start;
 	struct profile_mapping in = {
@@ -339,7 +339,7 @@ static uint32_t user_location(struct resolver *r, struct profile *profile, struc
 			      struct mapping *mapping, uint64_t address, uint64_t at)
 {
 	uint32_t module = module_of(r, process, mapping);
-	const struct module_segment *segment =
+	const struct elf_segment *segment =
 		symbols__segment(r->symbols, module, at - mapping->start + mapping->file_off);
 
 	return segment ? file_location(r, profile, mapping, module, segment, address, at)

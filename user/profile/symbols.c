@@ -15,7 +15,7 @@
 #include "user/base/arena.h"
 #include "user/base/procfs.h"
 #include "user/profile/demangle.h"
-#include "user/profile/elf_file.h"
+#include "user/base/elf_file.h"
 
 #define TABLES_MAX 2
 #define NAMES_MAX_SZ (4u * 1024 * 1024) /* of one module: of the functions that were sampled */
@@ -36,7 +36,7 @@ struct module {
 	uint32_t number; /* 0: free; else its place modulo MODULES_MAX */
 	uint64_t used;	 /* grows with each use */
 	struct file_key key;
-	struct module_segment segments[SEGMENTS_MAX];
+	struct elf_segment segments[SEGMENTS_MAX];
 	uint32_t segments_cnt;
 	char build_id[2 * BUILD_ID_MAX + 1];
 	int fds[TABLES_MAX]; /* where the names of each table are; -1: nowhere */
@@ -275,7 +275,7 @@ bool symbols__has(const struct symbols *s, uint32_t module)
 	return find_module(s, module);
 }
 
-const struct module_segment *symbols__segment(const struct symbols *s, uint32_t module,
+const struct elf_segment *symbols__segment(const struct symbols *s, uint32_t module,
 					      uint64_t file_off)
 {
 	const struct module *m = find_module(s, module);

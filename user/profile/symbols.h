@@ -9,19 +9,11 @@
 
 #include <sys/types.h>
 
-#include "user/base/slice.h"
+#include "user/base/elf_file.h"
 
 #define MODULES_MAX 256
-#define BUILD_ID_MAX 64 /* bytes */
 
 struct symbols;
-
-/* A part of the file that is loaded as code. */
-struct module_segment {
-	uint64_t address; /* where the file wants it */
-	uint64_t size;
-	uint64_t file_off;
-};
 
 struct function_name {
 	struct slice name;	  /* for people; empty: no symbol */
@@ -41,7 +33,7 @@ ssize_t symbols__open(struct symbols *s, int fd, int proc_dir_fd, struct slice p
 /* Is the module still in the cache? All below give nothing for one that is not. */
 bool symbols__has(const struct symbols *s, uint32_t module);
 /* The code segment that holds an offset of the file, or NULL. Valid until the next open. */
-const struct module_segment *symbols__segment(const struct symbols *s, uint32_t module,
+const struct elf_segment *symbols__segment(const struct symbols *s, uint32_t module,
 					      uint64_t file_off);
 /* In hexadecimal; empty if it has none. Valid until the next open. */
 struct slice symbols__build_id(const struct symbols *s, uint32_t module);

@@ -1,12 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a profiler wants of an ELF file (elf(5)). Hostile input. One thread per file. */
-#ifndef SONDE_PROFILE_ELF_FILE_H
-#define SONDE_PROFILE_ELF_FILE_H
+/* What is wanted of an ELF file (elf(5)): code, symbols, identity. Hostile input. One thread per file. */
+#ifndef SONDE_BASE_ELF_FILE_H
+#define SONDE_BASE_ELF_FILE_H
 
-#include "user/profile/symbols.h"
+#include <stdbool.h>
+
+#include "user/base/slice.h"
 
 #define SEGMENTS_MAX 8
+#define BUILD_ID_MAX 64	       /* bytes */
 #define SYMBOLS_MAX (1u << 20) /* of one file */
+
+/* A part of the file that is loaded as code. */
+struct elf_segment {
+	uint64_t address; /* where the file wants it */
+	uint64_t size;
+	uint64_t file_off;
+};
 
 /* A function; its name is read when it is asked for. */
 struct elf_symbol {
@@ -37,7 +47,7 @@ struct elf_file *elf_file__open_bytes(char *bytes, size_t n);
 void elf_file__close(struct elf_file *elf);
 
 /* Fills out with the code segments; returns how many. */
-uint32_t elf_file__segments(struct elf_file *elf, struct module_segment out[SEGMENTS_MAX]);
+uint32_t elf_file__segments(struct elf_file *elf, struct elf_segment out[SEGMENTS_MAX]);
 /* Returns the length, 0 if there is none. */
 size_t elf_file__build_id(struct elf_file *elf, uint8_t out[BUILD_ID_MAX]);
 /* The file name in .gnu_debuglink, valid while the file is open; empty if there is none. */

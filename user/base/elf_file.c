@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* By elfutils' libelf, which reads and checks; nothing is mapped. Offsets are checked once more here. */
-#include "user/profile/elf_file.h"
+#include "user/base/elf_file.h"
 
 #include <errno.h>
 #include <gelf.h>
@@ -52,7 +52,7 @@ void elf_file__close(struct elf_file *file)
 	free(file);
 }
 
-uint32_t elf_file__segments(struct elf_file *file, struct module_segment out[SEGMENTS_MAX])
+uint32_t elf_file__segments(struct elf_file *file, struct elf_segment out[SEGMENTS_MAX])
 {
 	uint32_t cnt = 0;
 	size_t headers_cnt;
@@ -63,7 +63,7 @@ uint32_t elf_file__segments(struct elf_file *file, struct module_segment out[SEG
 	for (size_t i = 0; i < headers_cnt && cnt < SEGMENTS_MAX; i++)
 		if (gelf_getphdr(file->elf, (int)i, &header) && header.p_type == PT_LOAD &&
 		    header.p_flags & PF_X)
-			out[cnt++] = (struct module_segment){
+			out[cnt++] = (struct elf_segment){
 				.address = header.p_vaddr,
 				.size = header.p_filesz,
 				.file_off = header.p_offset,
