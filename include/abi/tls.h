@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * What a probe in a TLS library tells the BPF programs: the cookie that it is attached with says what the
+ * function does and how it answers. Shared by both sides of one build only, never on disk.
+ */
+#ifndef SONDE_ABI_TLS_H
+#define SONDE_ABI_TLS_H
+
+/* All have the session in their first argument; the first two a buffer and its length in the next two. */
+enum tls_call {
+	TLS_READ = 1,
+	TLS_WRITE = 2,
+	TLS_HANDSHAKE = 3, /* may read and write ciphertext, and passes no plaintext */
+	TLS_SHUTDOWN = 4,  /* tells the other end that no more is sent */
+	TLS_FREE = 5,	   /* the session is no more; its return is not probed */
+};
+
+enum tls_answer {
+	TLS_ANSWER_NONE = 0,
+	TLS_ANSWER_COUNT =
+		1, /* an int or ssize_t: bytes, if above 0; 0 of a read: the other end's last */
+	TLS_ANSWER_FLAG_3 =
+		2, /* an int: above 0, and the bytes are in a size_t that the fourth argument points to */
+	TLS_ANSWER_FLAG_4 = 3, /* the same with the fifth */
+};
+
+#define TLS_COOKIE(call, answer) ((call) | (answer) << 8)
+#define TLS_COOKIE_CALL(cookie) ((cookie)&0xff)
+#define TLS_COOKIE_ANSWER(cookie) ((cookie) >> 8 & 0xff)
+
+#endif
