@@ -158,9 +158,9 @@ static __always_inline void find_buffer(struct user_buffer *buffer)
  */
 #define COPY_END 0x10000
 
-__noinline int copy_piece(__u64 iov_at, __u64 done, __u64 want)
+__noinline int copy_piece(__u32 slot, __u64 iov_at, __u64 done, __u64 want)
 {
-	struct scratch *s = scratch_get();
+	struct scratch *s = scratch_at(slot);
 	struct iovec_arg iov;
 	__u64 len;
 
@@ -181,12 +181,12 @@ __noinline int copy_piece(__u64 iov_at, __u64 done, __u64 want)
  * Copies up to want bytes of a vector to the scratch payload. Returns how many it got, at most
  * COPY_MAX. Verified once: see process_matches.
  */
-__noinline int copy_vector(__u64 iov, __u64 iov_cnt, __u64 want)
+__noinline int copy_vector(__u32 slot, __u64 iov, __u64 iov_cnt, __u64 want)
 {
 	__u64 done = 0;
 
 	for (int i = 0; i < IOV_MAX_COPIED && i < iov_cnt && done < want; i++) {
-		done = copy_piece(iov + i * sizeof(struct iovec_arg), done, want);
+		done = copy_piece(slot, iov + i * sizeof(struct iovec_arg), done, want);
 		if (done & COPY_END)
 			break;
 	}

@@ -45,6 +45,7 @@ static __noinline struct connection_state *connection_at(struct sock *sk, bool c
 	if (conn || !create)
 		return conn;
 	fresh.cookie = (__u64)bpf_get_prandom_u32() << 32 | bpf_get_prandom_u32();
+	fresh.cookie &= ~PLAINTEXT_COOKIE;
 	bpf_map_update_elem(&address_connections, &sk, &fresh, BPF_NOEXIST);
 	return bpf_map_lookup_elem(&address_connections, &sk);
 }

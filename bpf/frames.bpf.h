@@ -13,7 +13,7 @@
  * Small operations that are whole frames, which most are, are copied at once and walked in the copy: that
  * is cheaper than to look at user memory for each frame.
  *
- * All work is done in the scratch of the CPU, by functions that are verified once.
+ * All work is done in a scratch, whose slot is passed on, by functions that are verified once.
  */
 #ifndef SONDE_BPF_FRAMES_H
 #define SONDE_BPF_FRAMES_H
@@ -59,9 +59,9 @@ static __always_inline bool next_base(struct frames_work *w)
  * Copies the buffer's next n bytes to the payload at to, or only passes over them (NOWHERE). True if all
  * of them were there.
  */
-__noinline int take_frames(__u32 to, __u32 n)
+__noinline int take_frames(__u32 slot, __u32 to, __u32 n)
 {
-	struct scratch *s = scratch_get();
+	struct scratch *s = scratch_at(slot);
 	bool copy = to != NOWHERE;
 
 	for (int i = 0; s && n && i < 2 * IOV_MAX_COPIED; i++) {
@@ -87,9 +87,9 @@ __noinline int take_frames(__u32 to, __u32 n)
 }
 
 /* Writes the record of what was walked so far, up to pos. */
-__noinline int write_frames(__u16 flags)
+__noinline int write_frames(__u32 slot, __u16 flags)
 {
-	struct scratch *s = scratch_get();
+	struct scratch *s = scratch_at(slot);
 	struct frames_end end = {};
 	struct frames_work *w;
 	__u32 out;
@@ -129,19 +129,19 @@ static __always_inline void begin_piece(struct scratch *s, struct frames_work *w
 }
 
 /* Room for a piece of len bytes in this record, or else in the next one. */
-static __always_inline void make_room(struct frames_work *w, __u32 len)
+static __always_inline void make_room(struct scratch *s, __u32 len)
 {
-	if (w->out + sizeof(struct frame_piece) + len > COPY_MAX)
-		write_frames(0);
+	if (s->work.out + sizeof(struct frame_piece) + len > COPY_MAX)
+		write_frames(s->slot, 0);
 }
 
 /*
  * Inside a frame: copies what of it is still wanted, passes over the rest. What is wanted counts in a dry
  * walk, too, since the next operation may be written in pieces.
  */
-__noinline int pass_frame(__u32 left)
+__noinline int pass_frame(__u32 slot, __u32 left)
 {
-	struct scratch *s = scratch_get();
+	struct scratch *s = scratch_at(slot);
 	struct frames_work *w;
 	__u64 in_frame;
 	__u32 n, keep;
@@ -157,15 +157,15 @@ __noinline int pass_frame(__u32 left)
 			n = PIECE_MAX;
 		if (n > keep)
 			n = keep;
-		make_room(w, n);
+		make_room(s, n);
 		begin_piece(s, w, n, n == keep && in_frame > n ? PIECE_CUT : 0);
-		if (!take_frames(w->out + sizeof(struct frame_piece), n))
+		if (!take_frames(s->slot, w->out + sizeof(struct frame_piece), n))
 			w->broken = 1;
 		w->out += sizeof(struct frame_piece) + n;
 		w->walk.keep_left -= n;
 	} else {
 		w->walk.keep_left -= keep < n ? keep : n;
-		if (!take_frames(NOWHERE, n))
+		if (!take_frames(s->slot, NOWHERE, n))
 			w->broken = 1;
 	}
 	w->pos += n;
@@ -236,7 +236,7 @@ static __always_inline __u32 keep_of_frame(struct scratch *s, struct frames_work
 		type = w->walk.header[shape->type_at & (FRAME_HEADER_MAX - 1)];
 	} else {
 		if (had || total <= shape->type_at || left < *n + beyond ||
-		    beyond > FRAME_HEADER_MAX || !take_frames(at + *n, beyond))
+		    beyond > FRAME_HEADER_MAX || !take_frames(s->slot, at + *n, beyond))
 			return more ? shape->keep_more : shape->keep;
 		*n += beyond;
 		type = s->payload[(at + *n - 1) & PIECE_AT];
@@ -258,7 +258,7 @@ static __always_inline __u32 copy_body(struct scratch *s, struct frames_work *w,
 		return 0;
 	if (now > PIECE_MAX || at + n + now > COPY_MAX)
 		now = 0;
-	if (now && !take_frames(at + n, now))
+	if (now && !take_frames(s->slot, at + n, now))
 		w->broken = 1;
 	w->walk.keep_left = body - now;
 	if (now < body)
@@ -279,9 +279,9 @@ static __always_inline void note_begun(struct frames_work *w, const struct frame
 }
 
 /* At a frame's header, or the rest of one. */
-__noinline int begin_frame(__u32 left)
+__noinline int begin_frame(__u32 slot, __u32 left)
 {
-	struct scratch *s = scratch_get();
+	struct scratch *s = scratch_at(slot);
 	struct frame_shape *shape;
 	__u32 n, had, at, keep, body = 0;
 	struct frames_work *w;
@@ -302,9 +302,9 @@ __noinline int begin_frame(__u32 left)
 		w->broken = 1;
 		return 1;
 	}
-	make_room(w, 2 * FRAME_HEADER_MAX);
+	make_room(s, 2 * FRAME_HEADER_MAX);
 	at = w->out + sizeof(struct frame_piece);
-	if (!take_frames(at, n)) {
+	if (!take_frames(s->slot, at, n)) {
 		w->broken = 1;
 		return 1;
 	}
@@ -342,37 +342,37 @@ __noinline int begin_frame(__u32 left)
 }
 
 /* One step of the walk; not 0 when it is over. */
-__noinline int walk_step(void)
+__noinline int walk_step(__u32 slot)
 {
-	struct scratch *s = scratch_get();
+	struct scratch *s = scratch_at(slot);
 	__u32 left;
 
 	if (!s || s->work.broken || s->work.pos >= s->work.len)
 		return 1;
 	left = s->work.len - s->work.pos;
 	if (s->work.off + s->work.pos < s->work.walk.next)
-		return pass_frame(left);
-	return begin_frame(left);
+		return pass_frame(slot, left);
+	return begin_frame(slot, left);
 }
 
 static int walk_on(__u32 index, void *ctx)
 {
-	return walk_step() ? 1 : 0;
+	return walk_step(*(__u32 *)ctx) ? 1 : 0;
 }
 
 /* Walks the frames of the operation that the scratch describes. */
-__noinline int walk_frames(void)
+__noinline int walk_frames(__u32 slot)
 {
 	struct scratch *s;
 
 	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_loop) && !settings.short_walk) {
-		bpf_loop(WALK_STEPS_MAX, walk_on, NULL, 0);
+		bpf_loop(WALK_STEPS_MAX, walk_on, &slot, 0);
 	} else {
 		for (int i = 0; i < WALK_STEPS_SHORT; i++)
-			if (walk_step())
+			if (walk_step(slot))
 				break;
 	}
-	s = scratch_get();
+	s = scratch_at(slot);
 	if (s && s->work.pos < s->work.len)
 		s->work.broken = 1;
 	return 0;
@@ -410,9 +410,9 @@ static __always_inline void begin_walk(struct frame_walk *walk, __u64 off, bool 
 }
 
 /* The next frame of a small operation; not 0 when the last one, or one that is not whole, was reached. */
-__noinline int small_step(void)
+__noinline int small_step(__u32 slot)
 {
-	struct scratch *s = scratch_get();
+	struct scratch *s = scratch_at(slot);
 	struct frame_shape *shape;
 	struct frames_work *w;
 	__u32 left, type_at;
@@ -441,7 +441,7 @@ __noinline int small_step(void)
 
 static int walk_small(__u32 index, void *ctx)
 {
-	return small_step() ? 1 : 0;
+	return small_step(*(__u32 *)ctx) ? 1 : 0;
 }
 
 /* Copies the operation to the payload. Returns its bytes there. */
@@ -454,7 +454,7 @@ static __always_inline __u32 copy_whole(struct scratch *s, struct frames_work *w
 		return 0;
 	barrier_var(want); /* 6.1 wants to see its bound below */
 	if (w->buffer.iov_cnt)
-		got = copy_vector(w->buffer.iov, w->buffer.iov_cnt, want);
+		got = copy_vector(s->slot, w->buffer.iov, w->buffer.iov_cnt, want);
 	else if (want <= COPY_MAX &&
 		 bpf_probe_read_user(s->payload, want, (void *)w->buffer.base) == 0)
 		got = want;
@@ -462,9 +462,9 @@ static __always_inline __u32 copy_whole(struct scratch *s, struct frames_work *w
 }
 
 /* Is it whole frames, and were they found in the payload? Else nothing is changed. */
-__noinline int walk_copy(void)
+__noinline int walk_copy(__u32 slot)
 {
-	struct scratch *s = scratch_get();
+	struct scratch *s = scratch_at(slot);
 	struct frames_work *w;
 
 	if (!s)
@@ -475,28 +475,28 @@ __noinline int walk_copy(void)
 		return 0;
 	w->out = w->len;
 	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_loop) && !settings.short_walk) {
-		bpf_loop(SMALL_MAX, walk_small, NULL, 0);
+		bpf_loop(SMALL_MAX, walk_small, &slot, 0);
 	} else {
 		for (int i = 0; i < WALK_STEPS_SHORT; i++)
-			if (small_step())
+			if (small_step(slot))
 				break;
 	}
 	return w->pos == w->len;
 }
 
 /* Pieces; what is not kept, and is not the beginning of a turn, makes no record. */
-static __always_inline void write_pieces(struct frames_work *w)
+static __always_inline void write_pieces(struct scratch *s, struct frames_work *w)
 {
 	bool silent = w->walk.mode == WALK_AGREED && (w->bits & WALK_MAY_BE_SILENT);
 
 	w->pos = w->len;
 	if (w->out || w->broken || !silent)
-		write_frames(w->broken ? FRAMES_BROKEN : 0);
+		write_frames(s->slot, w->broken ? FRAMES_BROKEN : 0);
 }
 
-static __always_inline void write_copy(const struct frames_work *w)
+static __always_inline void write_copy(const struct scratch *s, const struct frames_work *w)
 {
-	write_frames(FRAMES_WHOLE | (w->bits & WALK_BEGINS ? FRAMES_BEGINS : 0));
+	write_frames(s->slot, FRAMES_WHOLE | (w->bits & WALK_BEGINS ? FRAMES_BEGINS : 0));
 }
 
 /* The bytes as ever, and where the next frame should begin. */
@@ -507,18 +507,19 @@ static __always_inline void write_whole(struct scratch *s, struct frames_work *w
 	w->out = copy_whole(s, w);
 	if (w->want && !w->out)
 		s->counts.unreadable++;
-	write_copy(w);
+	write_copy(s, w);
 }
 
 /* A small operation that was walked in its copy. */
-static __always_inline void write_small(struct frames_work *w, struct frame_walk *walk)
+static __always_inline void write_small(const struct scratch *s, struct frames_work *w,
+					struct frame_walk *walk)
 {
 	bool silent = w->walk.mode == WALK_AGREED && (w->bits & WALK_MAY_BE_SILENT);
 
 	w->walk.next = w->off + w->len;
 	*walk = w->walk;
 	if (w->wanted || !silent)
-		write_copy(w);
+		write_copy(s, w);
 }
 
 /* To the operation's beginning. */
@@ -545,11 +546,11 @@ static __always_inline void walk_large(struct scratch *s, struct frames_work *w,
 		w->broken = w->off + w->len > walk->next;
 		w->walk.keep_left = 0;
 	} else {
-		walk_frames();
+		walk_frames(s->slot);
 	}
 	end_walk(w, walk);
 	if (!w->dry)
-		write_pieces(w);
+		write_pieces(s, w);
 	else
 		write_whole(s, w);
 }
@@ -574,8 +575,8 @@ static __noinline int walk_op(struct scratch *s, struct connection_state *conn)
 	if (walk->mode != WALK_NONE && walk->next == w->off && !walk->header_len)
 		w->bits |= WALK_BEGINS;
 	rewind_walk(w, walk);
-	if (walk_copy())
-		write_small(w, walk);
+	if (walk_copy(s->slot))
+		write_small(s, w, walk);
 	else
 		walk_large(s, w, walk);
 	conn->serial = w->serial;

@@ -36,6 +36,8 @@ __u32 self_pid = 0;
 
 /* Some thread has used sendmmsg or recvmmsg: only then their state needs care. */
 __u32 mmsg_used = 0;
+/* Some traced thread has called a TLS library. */
+__u32 tls_used = 0;
 
 /* Where the walk of one direction's frames is. */
 struct frame_walk {
@@ -69,13 +71,16 @@ struct connection_state {
 	__u8 fresh;
 	__u8 seq_known;
 	__u8 announced;
-	__u8 ignored;		    /* by a verdict, or because it is sonde's own */
+	__u8 ignored;		    /* by a verdict */
+	__u8 own;		    /* sonde's: its other end is not traced */
+	__u8 carries;		    /* enum carries */
 	__u8 filtered;		    /* by its ports */
 	__u8 untraced;		    /* that thread is not to be traced */
 	__u8 corked;		    /* UDP: a datagram is being put together */
 	__u8 ended;		    /* bits: 1 << enum end_reason already reported */
 	__u8 shape;		    /* 1 + index of its frames' shape; 0: turns only */
 	__u32 serial;		    /* of its last record of frames, or of a datagram */
+	__u64 tls_session;	    /* the one that it was last seen to carry */
 	struct frame_walk walks[2]; /* by enum record_direction */
 };
 
@@ -85,6 +90,31 @@ struct {
 	__type(key, int);
 	__type(value, struct connection_state);
 } connections SEC(".maps") __weak;
+
+/* A socket that carries, or may carry, what a TLS library encrypts. */
+struct tls_carrier {
+	__u64 cookie; /* 0: none */
+	__u64 netns_inum;
+	__u32 tx_seq, rx_seq; /* where its streams begin; 0: not known */
+	__u16 family, local_port, remote_port;
+	__u8 role;
+	__u8 first;   /* nothing had passed in that direction */
+	__u8 in_call; /* it was used inside the call */
+	__u8 local_addr[16], remote_addr[16];
+};
+
+/* A call of a TLS library that has not returned; see tls.bpf.h. */
+struct tls_call_state {
+	__u64 session; /* 0: there is none */
+	__u64 buffer, len, count_at;
+	__u64 sp;      /* at its entry */
+	__u64 sent_ns; /* when its ciphertext left; 0: none did */
+	__u64 cookie;
+	struct tls_carrier
+		carrier; /* the socket that the call used, or that was read from before */
+	__u8 used;	 /* the thread has called a TLS library */
+	__u8 io;	 /* the call has used sockets */
+};
 
 struct task_state {
 	__u32 process_id;	 /* 0: not yet looked at */
@@ -106,6 +136,7 @@ struct task_state {
 	__u8 shares_loop; /* leader only: several threads serve sockets that do not block */
 	__u32 loop_tid;	  /* leader only: the thread that does */
 	__u64 request_cookie, request_off; /* key of the request last received; 0: none */
+	struct tls_call_state tls;
 };
 
 struct {
@@ -159,6 +190,8 @@ struct frames_work {
  */
 struct scratch {
 	struct tracer_counts counts;
+	__u64 busy;	   /* of the TLS programs', which may be preempted: somebody works in it */
+	__u32 slot;	   /* its index; user space sets it */
 	__u32 since_query; /* records since the ring's fill level was looked at */
 	__u32 ring_busy;   /* it was above settings.busy_at */
 	__u32 processes;   /* process ids given out from here */
@@ -183,12 +216,12 @@ struct scratch {
 };
 
 /*
- * One per CPU, then one per CPU for the sampler, in a plain array: the values of a per-CPU array
- * end at 32 KiB.
+ * One per CPU, then one per CPU for the sampler, then one per CPU for TLS, in a plain array: the values
+ * of a per-CPU array end at 32 KiB.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1); /* user space: twice the number of possible CPUs */
+	__uint(max_entries, 1); /* user space: SCRATCHES_PER_CPU for each possible CPU */
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__type(key, __u32);
 	__type(value, struct scratch);

@@ -196,7 +196,7 @@ __noinline int announce_process(__u32 process_id, __u32 slot)
 /* Unique without an atomic, which old instruction sets lack: scratches count in strides. */
 static __always_inline __u32 next_process_id(struct scratch *s, __u32 slot)
 {
-	return s->processes++ * (2 * settings.cpus) + slot + 1;
+	return s->processes++ * (SCRATCHES_PER_CPU * settings.cpus) + slot + 1;
 }
 
 /*
@@ -250,8 +250,7 @@ static __noinline struct task_state *current_task_state(struct scratch *s, __u32
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct task_state *state = task_state(task);
 
-	if (!state || (is_stale(state, task, jiffies) &&
-		       !refresh_task(jiffies, bpf_get_smp_processor_id()))) {
+	if (!state || (is_stale(state, task, jiffies) && !refresh_task(jiffies, s->slot))) {
 		s->counts.no_storage++;
 		return NULL;
 	}

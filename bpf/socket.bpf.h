@@ -133,8 +133,8 @@ static __noinline void announce_connection(struct scratch *s, struct sock *sk,
 	}
 	conn->role = c->role;
 	conn->filtered = !ports_match(sk, typed);
-	conn->ignored = other_end_is_own(c);
-	if (conn->filtered || conn->ignored)
+	conn->own = other_end_is_own(c);
+	if (conn->filtered || conn->own)
 		return;
 	if (conn->copy_op == 0) {
 		conn->copy_op = settings.copy_first;
@@ -179,6 +179,8 @@ static __always_inline void take_verdict(struct connection_state *conn, struct s
 		conn->turn_left += verdict->copy_turn - conn->copy_turn;
 	conn->copy_turn = verdict->copy_turn;
 	conn->ignored = verdict->ignore;
+	if (conn->carries < verdict->carries)
+		conn->carries = verdict->carries;
 	take_shape(conn, verdict);
 	if (verdict->forget) {
 		conn->announced = conn->fresh = false;
@@ -361,7 +363,7 @@ static __always_inline struct record_op *begin_op(struct scratch *s, bool direct
 		return op;
 	}
 	if (buffer->iov_cnt) {
-		got = copy_vector(buffer->iov, buffer->iov_cnt, want);
+		got = copy_vector(s->slot, buffer->iov, buffer->iov_cnt, want);
 		*copied = got > 0 ? (__u64)got & COPY_MASK : 0;
 	} else if (want <= COPY_MAX &&
 		   bpf_probe_read_user(s->payload, want, (void *)buffer->base) == 0) {
@@ -443,7 +445,7 @@ static __noinline int split_op(struct scratch *s, struct connection_state *conn)
 
 		if (!has_room_for_op(s))
 			return 0;
-		if (!take_frames(0, n)) {
+		if (!take_frames(s->slot, 0, n)) {
 			s->counts.unreadable++;
 			break;
 		}
@@ -473,54 +475,84 @@ static __noinline int split_op(struct scratch *s, struct connection_state *conn)
 #define OF_SEND 1
 #define OF_TYPED 2
 
-/* A function of its own, as is what is to be done then, for the sake of the stack. */
-static __noinline enum rest_of_op emit_op(struct scratch *s, struct sock *sk,
-					  struct connection_state *conn, __u32 len, __u32 of)
+/*
+ * Takes the bytes of an operation: copies what is wanted of them, or leaves to the scratch what is still to
+ * be done. May it be silent if nothing is copied?
+ */
+static __always_inline enum rest_of_op take_bytes(struct scratch *s, struct connection_state *conn,
+						  const struct user_buffer *buffer,
+						  struct op_facts *facts, bool may_be_silent)
 {
-	bool send = of & OF_SEND, typed = of & OF_TYPED;
-	struct tcp_sock *tcp = FIELD(sk, __sk_common.skc_family) == FAMILY_UNIX ? NULL
-			       : typed ? bpf_skc_to_tcp_sock(sk)
-				       : (struct tcp_sock *)sk;
-	struct op_facts facts = {.time_ns = passed_ns(conn, tcp, send, typed), .len = len};
-	struct user_buffer buffer = {};
-	__u32 turn = conn->turn;
+	bool send = facts->flags & OP_SEND, found = buffer->iov_cnt || buffer->base_len, silent;
+	__u32 turn = conn->turn, len = facts->len;
 	__u64 want;
-	bool found, silent;
 
-	if (tcp)
-		facts.seq =
-			sync_offset(conn,
-				    send ? FIELD(tcp, write_seq) : bytes_read_until(sk, tcp, typed),
-				    len, send);
-	facts.off = send ? conn->tx_off : conn->rx_off;
+	facts->off = send ? conn->tx_off : conn->rx_off;
 	if (send)
 		conn->tx_off += len;
 	else
 		conn->rx_off += len;
-	facts.peer_seq = tcp ? (send ? FIELD(tcp, copied_seq) : FIELD(tcp, write_seq)) : 0;
-	find_buffer(&buffer);
-	found = buffer.iov_cnt || buffer.base_len;
-	facts.flags = (send ? OP_SEND : 0) | (found ? 0 : OP_NO_BUFFER);
+	facts->flags |= found ? 0 : OP_NO_BUFFER;
 	want = copy_budget(conn, len, send);
 	if (!found)
 		want = 0;
-	silent = tcp && turn == conn->turn;
+	silent = may_be_silent && turn == conn->turn;
 	if (conn->shape || want > COPY_MAX) {
-		fill_op(&s->op, conn, &facts, conn->shape ? RECORD_FRAMES : RECORD_OP, 0);
-		s->work.buffer = buffer;
+		fill_op(&s->op, conn, facts, conn->shape ? RECORD_FRAMES : RECORD_OP, 0);
+		s->work.buffer = *buffer;
 		s->work.want = want;
 		s->work.bits = (send ? WALK_SEND : 0) | (turn != conn->turn ? WALK_NEW_TURN : 0) |
 			       (silent ? WALK_MAY_BE_SILENT : 0);
 		return conn->shape ? OP_TO_WALK : OP_TO_SPLIT;
 	}
 	if (want == 0 && silent) {
-		conn->tail_off = facts.off + len;
-		conn->tail_ns = facts.time_ns;
+		conn->tail_off = facts->off + len;
+		conn->tail_ns = facts->time_ns;
 		conn->tail_direction = send;
 	} else {
-		emit_copy(s, conn, &buffer, &facts, want);
+		emit_copy(s, conn, buffer, facts, want);
 	}
 	return OP_DONE;
+}
+
+static __always_inline void finish_op(struct scratch *s, struct connection_state *conn,
+				      enum rest_of_op rest)
+{
+	if (rest == OP_TO_WALK)
+		walk_op(s, conn);
+	else if (rest == OP_TO_SPLIT)
+		split_op(s, conn);
+}
+
+static __always_inline struct tcp_sock *tcp_of(struct sock *sk, bool typed)
+{
+	if (FIELD(sk, __sk_common.skc_family) == FAMILY_UNIX)
+		return NULL;
+	return typed ? bpf_skc_to_tcp_sock(sk) : (struct tcp_sock *)sk;
+}
+
+/* A function of its own, as is what is to be done then, for the sake of the stack. */
+static __noinline enum rest_of_op emit_op(struct scratch *s, struct sock *sk,
+					  struct connection_state *conn, __u32 len, __u32 of)
+{
+	bool send = of & OF_SEND, typed = of & OF_TYPED;
+	struct tcp_sock *tcp = tcp_of(sk, typed);
+	struct op_facts facts = {
+		.time_ns = passed_ns(conn, tcp, send, typed),
+		.len = len,
+		.flags = send ? OP_SEND : 0,
+	};
+	struct user_buffer buffer = {};
+
+	if (tcp) {
+		facts.seq =
+			sync_offset(conn,
+				    send ? FIELD(tcp, write_seq) : bytes_read_until(sk, tcp, typed),
+				    len, send);
+		facts.peer_seq = send ? FIELD(tcp, copied_seq) : FIELD(tcp, write_seq);
+	}
+	find_buffer(&buffer);
+	return take_bytes(s, conn, &buffer, &facts, tcp);
 }
 
 /*
@@ -572,13 +604,13 @@ traced_connection(struct scratch *s, struct sock *sk, struct connection_state *c
 }
 
 #include "bpf/datagram.bpf.h"
+#include "bpf/carrier.bpf.h"
 
 static __always_inline int socket_op(struct sock *sk, int ret, int flags, bool send, bool typed)
 {
 	struct connection_state *conn;
-	enum rest_of_op rest;
 	struct scratch *s;
-	__u32 turn;
+	__u32 turn, of;
 
 	if (ret == -EAGAIN)
 		return forget_mmsg();
@@ -590,8 +622,8 @@ static __always_inline int socket_op(struct sock *sk, int ret, int flags, bool s
 	if (!s)
 		return 0;
 	conn = connection_get(sk, false, typed);
-	if (conn &&
-	    (conn->ignored || (conn->filtered && conn->filter_generation == filter_generation)))
+	if (conn && (conn->own || (conn->ignored && !tls_used) ||
+		     (conn->filtered && conn->filter_generation == filter_generation)))
 		return 0;
 	conn = traced_connection(s, sk, conn, typed);
 	if (!conn)
@@ -599,15 +631,16 @@ static __always_inline int socket_op(struct sock *sk, int ret, int flags, bool s
 	take_verdict(conn, sk, typed);
 	if (!conn->announced)
 		announce_connection(s, sk, conn, typed);
-	if (conn->ignored || conn->filtered)
+	if (conn->own || conn->filtered)
+		return 0;
+	of = (send ? OF_SEND : 0) | (typed ? OF_TYPED : 0);
+	if (ret > 0 && tls_used && carry_op(sk, conn, ret, of))
+		return 0;
+	if (conn->ignored)
 		return 0;
 	turn = conn->turn;
 	if (ret > 0) {
-		rest = emit_op(s, sk, conn, ret, (send ? OF_SEND : 0) | (typed ? OF_TYPED : 0));
-		if (rest == OP_TO_WALK)
-			walk_op(s, conn);
-		else if (rest == OP_TO_SPLIT)
-			split_op(s, conn);
+		finish_op(s, conn, emit_op(s, sk, conn, ret, of));
 		note_request(conn, turn, ret, flags, send);
 	} else if (ret == 0 && !send && (FIELD(sk, sk_shutdown) & RCV_SHUTDOWN)) {
 		emit_end(s, conn, bpf_ktime_get_ns(), END_EOF, 0);

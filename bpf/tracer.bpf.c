@@ -7,6 +7,7 @@
 #include "bpf/kprobe.bpf.h"
 #include "bpf/sample.bpf.h"
 #include "bpf/socket.bpf.h"
+#include "bpf/tls.bpf.h"
 
 #define TAIL_MIN_AGE_NS 20000000ull
 

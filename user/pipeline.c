@@ -509,6 +509,8 @@ static void *capture_loop(void *arg)
 		account_set(ACCOUNT_UNREADABLE, counts.unreadable);
 		account_set(ACCOUNT_NO_STORAGE, counts.no_storage);
 		account_set(ACCOUNT_UNRETURNED, counts.unreturned);
+		account_set(ACCOUNT_TLS_UNBOUND, counts.tls_unbound);
+		account_set(ACCOUNT_TLS_BUSY, counts.tls_busy);
 		account_set(ACCOUNT_SAMPLES_FULL, counts.samples_full);
 		account_set(ACCOUNT_SAMPLES_BUSY, counts.samples_busy);
 		if (p->profiler)

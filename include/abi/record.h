@@ -45,6 +45,13 @@ enum record_direction {
 #define OP_NO_BUFFER 0x0002 /* splice, sendfile, io_uring: bytes passed that nobody can copy */
 
 /*
+ * What a TLS library encrypts for a socket, and decrypts, is a connection of its own, whose cookie is the
+ * socket's and this bit. Where its session was seen from the beginning its sequence numbers go on from
+ * where the socket's began, so that they agree at both ends; else they are 0.
+ */
+#define PLAINTEXT_COOKIE (1ull << 63)
+
+/*
  * One send or receive of len bytes at stream offset off, of which the payload (size minus this
  * struct) was copied from its start. Operations whose bytes were not copied make no record of their
  * own; the next record of the connection tells how far the silent tail reached and when.

@@ -18,7 +18,9 @@
 #define ARGS_MAX 1024u		       /* bytes of a process's arguments in its record */
 #define ENV_MAX 8192u		       /* bytes of its environment */
 #define FILTER_NAMES_MAX 64
+#define SCRATCHES_PER_CPU 3 /* for sockets, the sampler, TLS */
 #define VERDICTS_MAX 16384
+#define TLS_SESSIONS_MAX 16384
 
 /* Kinds of target that restrict; a process must pass each kind. */
 #define FILTER_PIDS 0x01u
@@ -60,17 +62,23 @@ struct own_end_key {
 	__u16 family;
 };
 
+/* What passes on a connection is ciphertext: nothing of it is copied, but its end is told. */
+enum carries {
+	CARRIES_UNSEEN = 1, /* of which the plaintext was not seen so far */
+	CARRIES_SEEN = 2,
+};
+
 /* Per connection, by cookie; moves into the socket's storage at its next event. */
 struct verdict {
 	__u32 copy_op;	 /* bytes copied per operation, at most COPY_MAX */
 	__u32 copy_turn; /* bytes copied per turn */
 	__u8 ignore;	 /* 1: no more records of this connection */
 	__u8 forget;	 /* 1: announce it again at its next event */
+	__u8 carries;	 /* enum carries */
 	__u8 shape;	 /* 1 + index of its frames' shape; 0: none is known */
 	/* By enum record_direction, the generation of a walk of frames that was found ... */
 	__u8 agreed[2]; /* right: from now on only the pieces are wanted; 0: none */
 	__u8 again[2];	/* wrong: to be begun anew; 0: none */
-	__u8 reserved;
 };
 
 /* Kept by the BPF programs, per CPU. */
@@ -79,8 +87,13 @@ struct tracer_counts {
 	__u64 unreadable;   /* operations whose buffer could not be read */
 	__u64 no_storage;   /* operations without socket or task storage */
 	__u64 unreturned;   /* operations whose return was not reported */
+	__u64 tls_unbound;  /* operations of TLS sessions whose socket was not known */
+	__u64 tls_busy;	    /* and those that found no room to work in */
 	__u64 samples_full; /* samples that could not be written: ring full */
 	__u64 samples_busy; /* samples that found the task's storage in use or out of memory */
 };
+
+/* In each of the programs' scratches the counts stand first; behind them, this far, its own number. */
+#define SCRATCH_SLOT_AT (sizeof(struct tracer_counts) + sizeof(__u64))
 
 #endif

@@ -33,9 +33,9 @@ struct capture {
 	struct ring_buffer *ring;
 	struct bpf_link *links[LINKS_MAX];
 	size_t links_cnt;
-	struct sampler *sampler;  /* NULL: no samples */
-	struct bpf_link *tails;	  /* the iterator; NULL where there is none */
-	const uint8_t *scratches; /* mapped; the counts stand first in each */
+	struct sampler *sampler; /* NULL: no samples */
+	struct bpf_link *tails;	 /* the iterator; NULL where there is none */
+	uint8_t *scratches;	 /* mapped; the counts stand first in each */
 	size_t scratches_sz;
 	int cpus;
 	unsigned int uses; /* of the probes: USE_ bits */
@@ -75,10 +75,9 @@ static uint64_t ring_sz(const struct capture *capture)
 	return sz;
 }
 
-/* One for each CPU, and one for its sampler. */
 static size_t scratches_cnt(const struct capture *capture)
 {
-	return 2 * (size_t)capture->cpus;
+	return SCRATCHES_PER_CPU * (size_t)capture->cpus;
 }
 
 static void set_up(struct capture *capture)
@@ -96,6 +95,8 @@ static void set_up(struct capture *capture)
 	settings->short_walk = o->short_walk;
 	bpf_map__set_max_entries(capture->bpf->maps.records, (uint32_t)ring_sz(capture));
 	bpf_map__set_max_entries(capture->bpf->maps.scratches, (uint32_t)scratches_cnt(capture));
+	if (bpf_program__autoload(capture->bpf->progs.tls_leave))
+		bpf_map__set_max_entries(capture->bpf->maps.tls_sessions, TLS_SESSIONS_MAX);
 	if (settings->by_address)
 		bpf_map__set_max_entries(capture->bpf->maps.address_connections,
 					 o->max_connections);
@@ -162,11 +163,13 @@ static int open_ring(struct capture *capture)
 		return -errno;
 	capture->scratches_sz =
 		(value_sz * scratches_cnt(capture) + (size_t)page - 1) & ~((size_t)page - 1);
-	mapped = mmap(NULL, capture->scratches_sz, PROT_READ, MAP_SHARED,
+	mapped = mmap(NULL, capture->scratches_sz, PROT_READ | PROT_WRITE, MAP_SHARED,
 		      bpf_map__fd(capture->bpf->maps.scratches), 0);
 	if (mapped == MAP_FAILED)
 		return -errno;
 	capture->scratches = mapped;
+	for (uint32_t i = 0; i < scratches_cnt(capture); i++)
+		*(volatile uint32_t *)(capture->scratches + i * value_sz + SCRATCH_SLOT_AT) = i;
 	return 0;
 }
 
@@ -205,7 +208,7 @@ static void take_down(struct capture *capture)
 	ring_buffer__free(capture->ring);
 	capture->ring = NULL;
 	if (capture->scratches)
-		munmap((void *)capture->scratches, capture->scratches_sz);
+		munmap(capture->scratches, capture->scratches_sz);
 	capture->scratches = NULL;
 	tracer_bpf__destroy(capture->bpf);
 	capture->bpf = NULL;
@@ -294,8 +297,9 @@ struct capture *capture__new(const struct capture_options *options, char why[CAP
 		return NULL;
 	}
 	capture->options = *options;
-	capture->uses =
-		(options->tracing ? USE_TRACING : 0) | (options->sample_hz ? USE_PROFILING : 0);
+	capture->uses = (options->tracing ? USE_TRACING : 0) |
+			(options->tracing && options->tls ? USE_TLS : 0) |
+			(options->sample_hz ? USE_PROFILING : 0);
 	capture->cpus = libbpf_num_possible_cpus();
 	if (capture->cpus < 1) {
 		snprintf(why, CAPTURE_WHY_SZ, "cannot tell the number of CPUs: %s",
@@ -389,6 +393,59 @@ void capture__own_end(struct capture *capture, const char *local_ip, int local_p
 	bpf_map_update_elem(bpf_map__fd(capture->bpf->maps.own_ends), &key, &present, BPF_ANY);
 }
 
+struct uprobe {
+	struct bpf_link *enter, *leave;
+};
+
+static struct bpf_link *attach_uprobe(const struct bpf_program *prog, int fd, uint64_t file_off,
+				      uint64_t cookie, bool returns)
+{
+	LIBBPF_OPTS(bpf_uprobe_opts, opts);
+	char path[32];
+
+	opts.bpf_cookie = cookie;
+	opts.retprobe = returns;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return bpf_program__attach_uprobe_opts(prog, -1, path, file_off, &opts);
+}
+
+struct uprobe *capture__attach_uprobe(struct capture *capture, int fd, uint64_t file_off,
+				      uint64_t cookie, bool returns)
+{
+	struct uprobe *uprobe;
+
+	if (!bpf_program__autoload(capture->bpf->progs.tls_leave)) {
+		errno = ENOTSUP;
+		return NULL;
+	}
+	uprobe = calloc(1, sizeof(*uprobe));
+	if (!uprobe)
+		return NULL;
+	/* The return first: a call whose return is not told would never end. */
+	if (returns)
+		uprobe->leave =
+			attach_uprobe(capture->bpf->progs.tls_leave, fd, file_off, cookie, true);
+	if (!returns || uprobe->leave)
+		uprobe->enter =
+			attach_uprobe(capture->bpf->progs.tls_enter, fd, file_off, cookie, false);
+	if (uprobe->enter)
+		return uprobe;
+	uprobe__free(uprobe);
+	return NULL;
+}
+
+void uprobe__free(struct uprobe *uprobe)
+{
+	int err = errno;
+
+	if (!uprobe)
+		return;
+	bpf_link__destroy(uprobe->enter);
+	bpf_link__destroy(uprobe->leave);
+	free(uprobe);
+	errno = err;
+}
+
 void capture__counts(const struct capture *capture, struct tracer_counts *out)
 {
 	size_t value_sz = (bpf_map__value_size(capture->bpf->maps.scratches) + 7u) & ~7u;
@@ -402,6 +459,8 @@ void capture__counts(const struct capture *capture, struct tracer_counts *out)
 		out->unreadable += counts->unreadable;
 		out->no_storage += counts->no_storage;
 		out->unreturned += counts->unreturned;
+		out->tls_unbound += counts->tls_unbound;
+		out->tls_busy += counts->tls_busy;
 		out->samples_full += counts->samples_full;
 		out->samples_busy += counts->samples_busy;
 	}

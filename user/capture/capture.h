@@ -18,6 +18,7 @@ struct capture_options {
 	const char *variant;	  /* of the socket hook: "tp_btf", "fexit", "kprobe"; or "auto" */
 	bool short_walk;	  /* of frames: without bpf_loop even where there is one */
 	bool tracing;		  /* watch sockets */
+	bool tls;		  /* and be ready for probes in TLS libraries, if the kernel is */
 	uint32_t sample_hz;	  /* take samples of each CPU, so many a second; 0: none */
 	bool sample_or_fail;	  /* else go on without samples where the kernel gives none */
 	/* Called for each valid record, which is gone when it returns. */
@@ -54,6 +55,14 @@ void capture__verdict(struct capture *capture, uint64_t cookie, const struct ver
 void capture__commit_verdicts(struct capture *capture);
 /* The other end of a connection from this local address is not traced. */
 void capture__own_end(struct capture *capture, const char *local_ip, int local_port);
+/*
+ * A probe at an offset of a file, in every process that runs it; with returns, one at the return of the
+ * function too. cookie: see include/abi/tls.h. NULL with errno; ENOTSUP: this kernel cannot. Any thread.
+ */
+struct uprobe;
+struct uprobe *capture__attach_uprobe(struct capture *capture, int fd, uint64_t file_off,
+				      uint64_t cookie, bool returns);
+void uprobe__free(struct uprobe *uprobe);
 /* Sums over CPUs. */
 void capture__counts(const struct capture *capture, struct tracer_counts *out);
 

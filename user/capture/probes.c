@@ -115,6 +115,19 @@ const struct probe probes[] = {
 			},
 	},
 	{
+		.capability = "plaintext of TLS",
+		.without = "what is encrypted is only counted",
+		.todo = "use a kernel of 5.15 or later, with CONFIG_UPROBE_EVENTS",
+		.uses = USE_TLS,
+		.variants =
+			{
+				{
+					.name = "uprobe, with cookies",
+					.programs = {"tls_enter", "tls_leave"},
+				},
+			},
+	},
+	{
 		.capability = "CPU profiles",
 		.without = "sonde profile and profiles.enabled do not work",
 		.todo = "enable CONFIG_PERF_EVENTS and let this process use perf_event_open",

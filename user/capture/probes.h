@@ -25,6 +25,7 @@ struct tracer_bpf;
 /* What a probe is there for; of several uses, any. */
 #define USE_TRACING 1u
 #define USE_PROFILING 2u
+#define USE_TLS 4u
 
 struct probe_variant {
 	const char *name; /* e.g. "tp_btf/sock_send_length + sock_recv_length" */

@@ -84,6 +84,8 @@ void account_text(char *buf, size_t buf_sz)
 	put_causes(&text, "export_lost", "; not delivered: ");
 	put_if(&text, ACCOUNT_RING_FULL, "records did not fit the ring (raise capture.ring_size)");
 	put_if(&text, ACCOUNT_UNRETURNED, "operations whose return the kernel did not report");
+	put_if(&text, ACCOUNT_TLS_UNBOUND, "TLS operations of which the socket was not known");
+	put_if(&text, ACCOUNT_TLS_BUSY, "TLS operations that found no room");
 	put_if(&text, ACCOUNT_RESPONSES_EARLY, "responses to requests from before the start");
 	put_if(&text, ACCOUNT_CONNECTIONS_UNKNOWN, "connections of no known protocol");
 }

@@ -103,6 +103,7 @@ struct conn {
 	bool unknown;	    /* given up: no recognised protocol */
 	bool client_unsure; /* records were missed: the client's next bytes tell whether of its own */
 	bool gapped;	    /* bytes were missed; counts only what may have been among them */
+	bool sealed;	    /* ciphertext passes: no protocol is looked for */
 	struct slice label; /* what it is, where it is known but not parsed ("tls"); static */
 	bool closed;	    /* goes when the last held exchange has gone */
 	uint8_t missed_cnt; /* one-way exchanges whose other end did not come, up to JOIN_MISSES */
@@ -151,6 +152,12 @@ static inline void conn_note_remote(struct exchange *x, const struct record_conn
 	x->remote_family = about->family;
 	x->remote_port = about->remote_port;
 	memcpy(x->remote_addr, about->remote_addr, sizeof(x->remote_addr));
+}
+
+/* Is it what a TLS library encrypts, rather than what a socket sees? */
+static inline bool conn_is_plaintext(const struct conn *conn)
+{
+	return conn->about.cookie & PLAINTEXT_COOKIE;
 }
 
 static inline bool conn_is_unix(const struct conn *conn)

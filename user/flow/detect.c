@@ -98,6 +98,17 @@ void detect_give_up(struct flow *flow, struct conn *conn)
 	flow->options.verdict(flow->options.ctx, conn->about.cookie, &ignore);
 }
 
+void detect_seal(struct flow *flow, struct conn *conn, enum carries carries)
+{
+	struct verdict sealed = {.carries = carries};
+
+	conn->label = SLICE("tls");
+	conn->sealed = true;
+	if (carries == CARRIES_SEEN) /* not unknown any more */
+		conn->unknown_bytes[0] = conn->unknown_bytes[1] = 0;
+	flow->options.verdict(flow->options.ctx, conn->about.cookie, &sealed);
+}
+
 /* What waits in the stream is no beginning of a message. */
 static void forget(struct stream *stream)
 {
@@ -233,10 +244,10 @@ static void keep_looking(struct flow *flow, struct conn *conn, struct stream *st
 		stream->forgotten = true;
 		return;
 	}
-	if (!possible && tls_is_record(view))
-		conn->label = SLICE("tls");
 	forget_direction(conn, stream, send);
-	if (last_try || conn->label.n)
+	if (!possible && tls_is_record(view))
+		detect_seal(flow, conn, CARRIES_UNSEEN);
+	else if (last_try)
 		detect_give_up(flow, conn);
 }
 
@@ -252,6 +263,8 @@ bool detect_protocol(struct flow *flow, struct conn *conn, struct slice bytes,
 	uint32_t waited;
 
 	conn->unknown_bytes[send] += op->len;
+	if (conn->sealed)
+		return false;
 	if (op->off != stream->next_off || op->turn != stream->turn)
 		forget_direction(conn, stream, send);
 	waited = stream->head_len;

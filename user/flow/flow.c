@@ -106,6 +106,18 @@ void flow__free(struct flow *flow)
 	free(flow);
 }
 
+/* The plaintext of a socket's ciphertext is seen. */
+static void take_plaintext(struct flow *flow, uint64_t cookie)
+{
+	struct conn *carrier = conn_table__get(&flow->conns, cookie & ~PLAINTEXT_COOKIE);
+
+	if (!carrier || carrier->closed)
+		return;
+	pair_dropped(flow, carrier, ACCOUNT_LOST_GAP);
+	detect_seal(flow, carrier, CARRIES_SEEN);
+	remove_conn(flow, carrier);
+}
+
 static void take_connection(struct flow *flow, const struct record_connection *record)
 {
 	struct conn *conn = conn_table__get(&flow->conns, record->cookie);
@@ -125,6 +137,8 @@ static void take_connection(struct flow *flow, const struct record_connection *r
 	}
 	if (!conn_table__add(&flow->conns, record))
 		account_add(ACCOUNT_LOST_MEMORY, 1);
+	if (record->cookie & PLAINTEXT_COOKIE)
+		take_plaintext(flow, record->cookie);
 }
 
 static enum sender sender_of(const struct conn *conn, bool send)
@@ -546,17 +560,10 @@ static void end_unix_pair(struct flow *flow, struct conn *conn, const struct rec
 		let_go(flow, conn);
 }
 
-static void take_end(struct flow *flow, const struct record_end *record)
+static void end_conn(struct flow *flow, struct conn *conn, const struct record_end *record)
 {
-	struct conn *conn = conn_table__get(&flow->conns, record->cookie);
 	bool mine = record->reason == END_SHUTDOWN, server_done;
 
-	if (!conn || conn->closed)
-		return;
-	take_tail(flow, conn, record->tail_off, record->tail_ns, record->tail_direction);
-	if (tells_last(record))
-		take_last_turns(conn, record);
-	take_rest(flow, conn, record);
 	conn->last_ns = record->time_ns;
 	server_done = sender_of(conn, mine) == FROM_SERVER;
 	if (record->error)
@@ -567,6 +574,23 @@ static void take_end(struct flow *flow, const struct record_end *record)
 		remove_conn(flow, conn);
 	else if (conn_is_unix(conn) && record->reason != END_SHUTDOWN)
 		end_unix_pair(flow, conn, record);
+}
+
+static void take_end(struct flow *flow, const struct record_end *record)
+{
+	struct conn *conn = conn_table__get(&flow->conns, record->cookie), *plaintext;
+
+	if (conn && !conn->closed) {
+		take_tail(flow, conn, record->tail_off, record->tail_ns, record->tail_direction);
+		if (tells_last(record))
+			take_last_turns(conn, record);
+		take_rest(flow, conn, record);
+		end_conn(flow, conn, record);
+	}
+	/* What a socket carries ends with it. */
+	plaintext = conn_table__get(&flow->conns, record->cookie | PLAINTEXT_COOKIE);
+	if (plaintext && plaintext != conn && !plaintext->closed)
+		end_conn(flow, plaintext, record);
 }
 
 void flow__record(struct flow *flow, const struct record_head *record)

@@ -127,6 +127,8 @@ void pair_begin_copying(struct flow *flow, struct conn *conn);
 /* detect.c: finds the connection's protocol; true once it is known. */
 bool detect_protocol(struct flow *flow, struct conn *conn, struct slice bytes,
 		     const struct record_op *op);
+/* It is ciphertext: the kernel need tell no more of it than its end, and perhaps its plaintext. */
+void detect_seal(struct flow *flow, struct conn *conn, enum carries carries);
 /* No parser for it: the kernel need not tell more of it. */
 void detect_give_up(struct flow *flow, struct conn *conn);
 /* Counts a connection that had no protocol, unless it was or nothing passed. */

@@ -62,6 +62,8 @@ static bool are_two_ends(const struct exchange *client, const struct exchange *s
 		return apart <= NEAR_NS && same_datagram(client, server);
 	if (c->about.family != s->about.family && (conn_is_unix(c) || conn_is_unix(s)))
 		return false;
+	if (conn_is_plaintext(c) != conn_is_plaintext(s) || (conn_is_plaintext(c) && !client->seq))
+		return false;
 	if (c->peer_cookie || s->peer_cookie) {
 		if (c->peer_cookie != s->about.cookie || s->peer_cookie != c->about.cookie)
 			return false;

@@ -491,10 +491,12 @@ static void start_over(struct flow *flow, struct conn *conn, struct slice next)
 		conn->streams[sender].started = conn->streams[sender].placed = false;
 	conn->detect_tries = 0;
 	conn->unknown_bytes[0] = conn->unknown_bytes[1] = 0;
-	if (!next.n)
-		return;
-	conn->label = next;
-	detect_give_up(flow, conn);
+	if (slice_eq(next, SLICE("tls"))) {
+		detect_seal(flow, conn, CARRIES_UNSEEN);
+	} else if (next.n) {
+		conn->label = next;
+		detect_give_up(flow, conn);
+	}
 }
 
 void pair_upgrade(struct flow *flow, struct conn *conn, const struct msg *msg, uint64_t time_ns)

@@ -59,6 +59,7 @@ static struct exchange_view view_of(const struct exchange *x, char text[ADDRESS_
 		.client_port = client ? conn->about.local_port : remote_port,
 		.unix_socket = conn_is_unix(conn),
 		.datagram = conn->datagrams,
+		.tls = conn_is_plaintext(conn),
 		.request_body_sz = x->request_body_sz,
 		.response_body_sz = x->response_body_sz,
 		.failure = x->failure,

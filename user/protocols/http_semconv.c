@@ -216,11 +216,13 @@ static void add_port(struct attrs *attrs, struct slice key, int64_t port)
 		attrs_add_int(attrs, key, port);
 }
 
-static struct slice scheme_of(const struct known *known)
+static struct slice scheme_of(const struct exchange_view *x, const struct known *known)
 {
 	struct slice scheme = str_of(known, KEY_SCHEME);
 
-	return scheme.n ? scheme : SLICE("http");
+	if (scheme.n)
+		return scheme;
+	return x->tls ? SLICE("https") : SLICE("http");
 }
 
 static void put_port(struct description *out, struct slice scheme, int64_t port)
@@ -260,7 +262,7 @@ static void put_origin(struct description *out, const struct exchange_view *x,
 static void add_full_url(struct description *out, const struct exchange_view *x,
 			 const struct known *known)
 {
-	struct slice scheme = scheme_of(known), path = str_of(known, KEY_PATH);
+	struct slice scheme = scheme_of(x, known), path = str_of(known, KEY_PATH);
 	size_t start = out->text_len;
 
 	put(out, scheme);
@@ -310,7 +312,7 @@ static void add_server_side(struct description *out, const struct exchange_view 
 		out->route_path = path;
 	add(attrs, KEY_PATH, path);
 	add(attrs, KEY_QUERY, str_of(known, KEY_QUERY));
-	add(attrs, KEY_SCHEME, scheme_of(known));
+	add(attrs, KEY_SCHEME, scheme_of(x, known));
 	add_server(attrs, x, known);
 	add_str(attrs, SLICE("client.address"), x->client_address);
 	add_port(attrs, SLICE("client.port"), x->client_port);

@@ -157,6 +157,7 @@ struct exchange_view {
 	struct slice client_address;
 	uint16_t client_port;
 	bool unix_socket, datagram; /* else TCP */
+	bool tls;		    /* it was encrypted */
 	/* Body bytes that passed: the sum of the skips. */
 	uint64_t request_body_sz, response_body_sz;
 	/* Why there is no (whole) response, as error.type, e.g. "timeout"; empty if there is one. */

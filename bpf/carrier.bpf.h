@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * Sockets below TLS libraries (see tls.bpf.h): which socket does a session use? The one that the thread
+ * sends to or receives from inside a call of the library; or, where the program moves the bytes itself, the
+ * one that the thread received from before the call. Either time what passes must begin as a TLS record
+ * does: a library may use other sockets meanwhile, to ask a directory or to write a log.
+ *
+ * Of a socket that carries a session nothing is copied but the beginning of its handshake.
+ */
+#ifndef SONDE_BPF_CARRIER_H
+#define SONDE_BPF_CARRIER_H
+
+#include "bpf/socket.bpf.h"
+
+#define TLS_HELLO_MAX 2048 /* bytes of each direction, among which are the hello messages */
+
+static __always_inline bool begins_as_tls(void)
+{
+	struct user_buffer buffer = {};
+	__u8 head[3];
+
+	find_buffer(&buffer);
+	if (buffer.base_len < sizeof(head) ||
+	    bpf_probe_read_user(head, sizeof(head), (void *)buffer.base))
+		return false;
+	return head[0] >= 20 && head[0] <= 23 && head[1] == 3 && head[2] <= 4;
+}
+
+static __always_inline void note_carrier(struct tls_carrier *c, struct sock *sk,
+					 struct connection_state *conn, bool send, bool typed)
+{
+	__builtin_memset(c, 0, sizeof(*c));
+	c->cookie = conn->cookie;
+	c->netns_inum = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
+	c->family = FIELD(sk, __sk_common.skc_family);
+	c->role = conn->role;
+	if (!conn->fresh || c->family == FAMILY_UNIX)
+		goto addresses;
+	c->first = (send ? conn->tx_off : conn->rx_off) == 0;
+	c->tx_seq = conn->tx_seq - (__u32)conn->tx_off;
+	c->rx_seq = conn->rx_seq - (__u32)conn->rx_off;
+addresses:
+	if (c->family == FAMILY_UNIX)
+		return;
+	c->local_port = FIELD(sk, __sk_common.skc_num);
+	c->remote_port = bpf_ntohs(FIELD(sk, __sk_common.skc_dport));
+	if (c->family == FAMILY_INET) {
+		*(__u32 *)c->local_addr = FIELD(sk, __sk_common.skc_rcv_saddr);
+		*(__u32 *)c->remote_addr = FIELD(sk, __sk_common.skc_daddr);
+	} else {
+		BPF_CORE_READ_INTO(&c->local_addr, sk, __sk_common.skc_v6_rcv_saddr);
+		BPF_CORE_READ_INTO(&c->remote_addr, sk, __sk_common.skc_v6_daddr);
+	}
+}
+
+/* Notes what the operation tells about the session that the thread works on. */
+static __always_inline void note_session(struct sock *sk, struct connection_state *conn, bool send,
+					 bool typed)
+{
+	struct task_state *state = bpf_task_storage_get(&tasks, bpf_get_current_task_btf(), 0, 0);
+
+	if (!state || !state->tls.used)
+		return;
+	if (state->tls.session) {
+		state->tls.io = true;
+		if (send)
+			state->tls.sent_ns = passed_ns(conn, tcp_of(sk, typed), true, typed);
+		if (conn->tls_session == state->tls.session || !begins_as_tls())
+			return;
+		conn->tls_session = state->tls.session;
+		conn->carries = CARRIES_SEEN;
+		conn->ignored = false;
+		note_carrier(&state->tls.carrier, sk, conn, send, typed);
+		state->tls.carrier.in_call = true;
+	} else if (!send && conn->carries != CARRIES_SEEN && begins_as_tls()) {
+		note_carrier(&state->tls.carrier, sk, conn, send, typed);
+	}
+}
+
+/* An operation that may be of ciphertext. True if it is, and need not be looked at any further. */
+static __noinline bool carry_op(struct sock *sk, struct connection_state *conn, __u32 len, __u32 of)
+{
+	bool send = of & OF_SEND, typed = of & OF_TYPED;
+
+	note_session(sk, conn, send, typed);
+	if (!conn->carries || (send ? conn->tx_off : conn->rx_off) < TLS_HELLO_MAX)
+		return false;
+	if (send) {
+		conn->tx_off += len;
+		conn->tx_seq += len;
+	} else {
+		conn->rx_off += len;
+		conn->rx_seq += len;
+	}
+	return true;
+}
+
+#endif

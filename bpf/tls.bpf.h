@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * Plaintext, taken where programs call a TLS library: at a call's entry its arguments are noted in the
+ * task; when it returns, the buffer holds what was sent or received. User space chooses the places of the
+ * probes, and says with a cookie what each function does (include/abi/tls.h).
+ *
+ * Of calls inside a call the outermost counts, told by the stack pointer. The plaintext of a session is a
+ * connection like any other, with offsets of its own, as soon as it is known which socket carries it
+ * (carrier.bpf.h); what passes before that is counted.
+ *
+ * These programs may be preempted: they work in scratches that are taken and given back.
+ */
+#ifndef SONDE_BPF_TLS_H
+#define SONDE_BPF_TLS_H
+
+#include "include/abi/tls.h"
+#include "bpf/socket.bpf.h"
+
+#define NESTED_MAX (8u << 20) /* bytes of stack; what is further away is another stack */
+#define SCRATCH_TRIES 4
+
+struct tls_key {
+	__u64 session;
+	__u32 pid;
+	__u32 reserved;
+};
+
+struct tls_session {
+	struct connection_state conn; /* of the plaintext */
+	struct tls_carrier carrier;
+	__u8 fresh; /* seen from its beginning */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1); /* user space: TLS_SESSIONS_MAX, where it is used */
+	__type(key, struct tls_key);
+	__type(value, struct tls_session);
+} tls_sessions SEC(".maps") __weak;
+
+_Static_assert(__builtin_offsetof(struct scratch, slot) == SCRATCH_SLOT_AT, "user space writes it");
+
+/* A scratch that nobody works in, of this CPU or of one of the next; NULL: all are taken. */
+static __always_inline struct scratch *scratch_take(void)
+{
+	__u32 cpu = bpf_get_smp_processor_id();
+	struct scratch *s = NULL;
+
+	for (int i = 0; i < SCRATCH_TRIES; i++) {
+		__u32 at = cpu + i < settings.cpus ? cpu + i : i;
+
+		s = scratch_at(2 * settings.cpus + at);
+		if (s && __sync_lock_test_and_set(&s->busy, 1ull) == 0)
+			return s;
+	}
+	if (s)
+		s->counts.tls_busy++;
+	return NULL;
+}
+
+static __always_inline void scratch_give(struct scratch *s)
+{
+	__sync_lock_test_and_set(&s->busy, 0ull);
+}
+
+/* A function of its own for the sake of the stack. */
+static __noinline struct tls_session *session_new(struct tls_key *key, bool fresh)
+{
+	struct tls_session t = {.fresh = fresh};
+
+	bpf_map_update_elem(&tls_sessions, key, &t, BPF_NOEXIST);
+	return bpf_map_lookup_elem(&tls_sessions, key);
+}
+
+static __always_inline void announce_plaintext(struct scratch *s, struct tls_session *t)
+{
+	struct record_connection *c = &s->connection;
+
+	__builtin_memset(c, 0, sizeof(*c));
+	c->head.size = sizeof(*c);
+	c->head.kind = RECORD_CONNECTION;
+	c->cookie = t->conn.cookie;
+	c->time_ns = bpf_ktime_get_ns();
+	c->netns_inum = t->carrier.netns_inum;
+	c->process_id = t->conn.process_id;
+	c->family = t->carrier.family;
+	c->role = t->carrier.role;
+	c->fresh = t->fresh && t->conn.turn == 0;
+	c->local_port = t->carrier.local_port;
+	c->remote_port = t->carrier.remote_port;
+	__builtin_memcpy(c->local_addr, t->carrier.local_addr, sizeof(c->local_addr));
+	__builtin_memcpy(c->remote_addr, t->carrier.remote_addr, sizeof(c->remote_addr));
+	t->conn.announced = emit(s, c, sizeof(*c));
+}
+
+/* Ties the session to the socket that was seen. */
+static __always_inline void bind_session(struct tls_session *t, const struct tls_carrier *carrier)
+{
+	if (t->carrier.cookie == carrier->cookie)
+		return;
+	if (t->carrier.cookie) { /* what had this address before is no more */
+		__builtin_memset(&t->conn, 0, sizeof(t->conn));
+		t->fresh = carrier->first;
+	}
+	t->carrier = *carrier;
+	t->fresh |= carrier->first;
+	t->conn.cookie = carrier->cookie | PLAINTEXT_COOKIE;
+	t->conn.role = carrier->role;
+	t->conn.copy_op = settings.copy_first;
+	t->conn.copy_turn = settings.copy_turn;
+}
+
+static __noinline enum rest_of_op emit_plaintext(struct scratch *s, struct tls_session *t,
+						 const struct tls_call_state *call, __u32 len)
+{
+	bool send = TLS_COOKIE_CALL(call->cookie) == TLS_WRITE;
+	bool known = t->fresh && t->carrier.tx_seq;
+	struct op_facts facts = {
+		.time_ns = send && call->sent_ns ? call->sent_ns : bpf_ktime_get_ns(),
+		.len = len,
+		.flags = send ? OP_SEND : 0,
+	};
+	struct user_buffer buffer = {.base = call->buffer, .base_len = len};
+	__u32 tx = t->carrier.tx_seq + (__u32)t->conn.tx_off;
+	__u32 rx = t->carrier.rx_seq + (__u32)t->conn.rx_off;
+
+	if (known) {
+		facts.seq = send ? tx : rx;
+		facts.peer_seq = send ? rx : tx;
+	}
+	return take_bytes(s, &t->conn, &buffer, &facts, false);
+}
+
+/* The socket that the call tells its session to use; NULL: it tells nothing. */
+static __always_inline const struct tls_carrier *carrier_of(const struct tls_call_state *call,
+							    const struct tls_session *t)
+{
+	__u32 kind = TLS_COOKIE_CALL(call->cookie);
+
+	if (!call->carrier.cookie)
+		return NULL;
+	if (call->carrier.in_call)
+		return &call->carrier;
+	if ((t && t->carrier.cookie) || call->io || (kind != TLS_READ && kind != TLS_HANDSHAKE))
+		return NULL;
+	return &call->carrier;
+}
+
+/* What a call that has returned has passed; 0: nothing, or it cannot be told. */
+static __always_inline __u32 bytes_passed(const struct tls_call_state *call, long ret)
+{
+	__u32 answer = TLS_COOKIE_ANSWER(call->cookie);
+	__u64 count = 0;
+
+	if ((int)ret <= 0)
+		return 0;
+	if (answer == TLS_ANSWER_COUNT)
+		count = (int)ret;
+	else if (bpf_probe_read_user(&count, sizeof(count), (void *)call->count_at))
+		return 0;
+	return count <= call->len ? count : 0;
+}
+
+static __always_inline void take_return(struct scratch *s, struct tls_session *t,
+					const struct tls_call_state *call, long ret)
+{
+	__u32 kind = TLS_COOKIE_CALL(call->cookie), len;
+
+	take_verdict(&t->conn, NULL, false);
+	len = kind == TLS_READ || kind == TLS_WRITE ? bytes_passed(call, ret) : 0;
+	if (len) {
+		if (!t->conn.announced)
+			announce_plaintext(s, t);
+		if (!t->conn.ignored)
+			finish_op(s, &t->conn, emit_plaintext(s, t, call, len));
+	} else if (kind == TLS_SHUTDOWN) {
+		emit_end(s, &t->conn, bpf_ktime_get_ns(), END_SHUTDOWN, 0);
+	} else if (kind == TLS_READ && ret == 0 &&
+		   TLS_COOKIE_ANSWER(call->cookie) == TLS_ANSWER_COUNT) {
+		emit_end(s, &t->conn, bpf_ktime_get_ns(), END_EOF, 0);
+	}
+}
+
+static __always_inline void end_call(struct scratch *s, struct task_state *state, long ret)
+{
+	struct tls_call_state *call = &state->tls;
+	struct tls_key key = {.session = call->session, .pid = bpf_get_current_pid_tgid() >> 32};
+	__u32 kind = TLS_COOKIE_CALL(call->cookie);
+	struct tls_session *t = bpf_map_lookup_elem(&tls_sessions, &key);
+	const struct tls_carrier *carrier = carrier_of(call, t);
+
+	if (!t && (kind == TLS_HANDSHAKE || carrier))
+		t = session_new(&key, kind == TLS_HANDSHAKE);
+	if (t && carrier)
+		bind_session(t, carrier);
+	if (carrier || kind == TLS_READ || kind == TLS_HANDSHAKE)
+		call->carrier.cookie = 0;
+	if (!t || !t->carrier.cookie) {
+		if ((kind == TLS_READ || kind == TLS_WRITE) && bytes_passed(call, ret))
+			s->counts.tls_unbound++;
+		return;
+	}
+	t->conn.process_id = state->process_id;
+	t->conn.tid = (__u32)bpf_get_current_pid_tgid();
+	take_return(s, t, call, ret);
+}
+
+/* Forgets a session, and says that it has ended. */
+static __always_inline int end_session(__u64 session)
+{
+	struct tls_key key = {.session = session, .pid = bpf_get_current_pid_tgid() >> 32};
+	struct tls_session *t = bpf_map_lookup_elem(&tls_sessions, &key);
+	struct scratch *s = t ? scratch_take() : NULL;
+
+	if (!t)
+		return 0;
+	if (s) {
+		emit_end(s, &t->conn, bpf_ktime_get_ns(), END_CLOSED, 0);
+		scratch_give(s);
+	}
+	bpf_map_delete_elem(&tls_sessions, &key);
+	return 0;
+}
+
+SEC("uprobe")
+int tls_enter(struct pt_regs *ctx)
+{
+	struct task_state *state = task_state(bpf_get_current_task_btf());
+	__u64 cookie = bpf_get_attach_cookie(ctx), sp = PT_REGS_SP(ctx);
+	struct tls_call_state *call;
+
+	if (!state || (state->checked && !state->traced))
+		return 0;
+	if (TLS_COOKIE_CALL(cookie) == TLS_FREE)
+		return end_session(PT_REGS_PARM1(ctx));
+	call = &state->tls;
+	if (call->session && sp < call->sp && call->sp - sp < NESTED_MAX)
+		return 0;
+	tls_used = 1;
+	call->used = true;
+	call->session = PT_REGS_PARM1(ctx);
+	call->buffer = PT_REGS_PARM2(ctx);
+	call->len = PT_REGS_PARM3(ctx);
+	call->count_at = TLS_COOKIE_ANSWER(cookie) == TLS_ANSWER_FLAG_4 ? PT_REGS_PARM5(ctx)
+									: PT_REGS_PARM4(ctx);
+	call->sp = sp;
+	call->sent_ns = 0;
+	call->io = false;
+	call->cookie = cookie;
+	return 0;
+}
+
+SEC("uretprobe")
+int tls_leave(struct pt_regs *ctx)
+{
+	struct task_state *state = bpf_task_storage_get(&tasks, bpf_get_current_task_btf(), 0, 0);
+	struct scratch *s;
+
+	if (!state || !state->tls.session || PT_REGS_SP(ctx) != state->tls.sp + sizeof(__u64))
+		return 0;
+	s = scratch_take();
+	if (s) {
+		if (current_task_state(s, bpf_jiffies64()) && state->traced)
+			end_call(s, state, PT_REGS_RC(ctx));
+		scratch_give(s);
+	}
+	state->tls.session = 0;
+	return 0;
+}
+
+#endif
