@@ -52,6 +52,32 @@ void elf_file__close(struct elf_file *file)
 	free(file);
 }
 
+const char *elf_file__machine(struct elf_file *file)
+{
+	GElf_Ehdr header;
+
+	if (!gelf_getehdr(file->elf, &header))
+		return "an unknown machine";
+	switch (header.e_machine) {
+	case EM_X86_64:
+		return gelf_getclass(file->elf) == ELFCLASS64 ? "x86-64" : "x32";
+	case EM_AARCH64:
+		return "aarch64";
+	case EM_386:
+		return "i386";
+	case EM_ARM:
+		return "arm";
+	case EM_RISCV:
+		return "riscv";
+	case EM_PPC64:
+		return "ppc64";
+	case EM_S390:
+		return "s390x";
+	default:
+		return "an unknown machine";
+	}
+}
+
 uint32_t elf_file__segments(struct elf_file *file, struct elf_segment out[SEGMENTS_MAX])
 {
 	uint32_t cnt = 0;
@@ -69,6 +95,26 @@ uint32_t elf_file__segments(struct elf_file *file, struct elf_segment out[SEGMEN
 				.file_off = header.p_offset,
 			};
 	return cnt;
+}
+
+bool elf_file__unwind_table(struct elf_file *file, struct elf_segment *out)
+{
+	size_t headers_cnt;
+	GElf_Phdr header;
+
+	if (elf_getphdrnum(file->elf, &headers_cnt))
+		return false;
+	for (size_t i = 0; i < headers_cnt; i++) {
+		if (!gelf_getphdr(file->elf, (int)i, &header) || header.p_type != PT_GNU_EH_FRAME)
+			continue;
+		*out = (struct elf_segment){
+			.address = header.p_vaddr,
+			.size = header.p_filesz,
+			.file_off = header.p_offset,
+		};
+		return true;
+	}
+	return false;
 }
 
 static size_t find_build_id(Elf_Data *notes, uint8_t out[BUILD_ID_MAX])
@@ -278,21 +324,28 @@ static int add_symbol(struct elf_file *file, size_t names, const GElf_Sym *symbo
 	return append(table, &add);
 }
 
+/* The table of symbols, with the headers of its section and of that of its names. */
+static Elf_Data *symbols_of(struct elf_file *file, bool dynamic, GElf_Shdr *header,
+			    GElf_Shdr *names)
+{
+	Elf_Scn *section;
+
+	if (!find_section(file, dynamic ? SHT_DYNSYM : SHT_SYMTAB, NULL, &section, header) ||
+	    !gelf_getshdr(elf_getscn(file->elf, header->sh_link), names) ||
+	    names->sh_type != SHT_STRTAB || names->sh_flags & SHF_COMPRESSED)
+		return NULL;
+	return elf_getdata(section, NULL);
+}
+
 int elf_file__symbols(struct elf_file *file, bool dynamic, struct elf_table *table)
 {
 	GElf_Shdr header, names;
-	Elf_Scn *section;
-	Elf_Data *data;
+	Elf_Data *data = symbols_of(file, dynamic, &header, &names);
 	GElf_Sym symbol;
 	int err = 0;
 
-	if (!find_section(file, dynamic ? SHT_DYNSYM : SHT_SYMTAB, NULL, &section, &header) ||
-	    !gelf_getshdr(elf_getscn(file->elf, header.sh_link), &names) ||
-	    names.sh_type != SHT_STRTAB || names.sh_flags & SHF_COMPRESSED)
-		return -ENOENT;
-	data = elf_getdata(section, NULL);
 	if (!data)
-		return -EINVAL;
+		return -ENOENT;
 	table->names = (struct elf_names){.file_off = names.sh_offset, .size = names.sh_size};
 	for (int i = 0; !err && gelf_getsym(data, i, &symbol); i++)
 		err = add_symbol(file, header.sh_link, &symbol, table);
@@ -302,4 +355,30 @@ int elf_file__symbols(struct elf_file *file, bool dynamic, struct elf_table *tab
 	free(table->v);
 	*table = (struct elf_table){0};
 	return err ?: -ENOENT;
+}
+
+static void note_function(struct elf_function *functions, size_t cnt, const GElf_Sym *symbol,
+			  const char *name)
+{
+	for (size_t i = 0; i < cnt; i++)
+		if (!functions[i].address && strcmp(functions[i].name, name) == 0) {
+			functions[i].address = symbol->st_value;
+			functions[i].size = symbol->st_size;
+		}
+}
+
+void elf_file__find(struct elf_file *file, struct elf_function *functions, size_t cnt)
+{
+	for (int dynamic = 1; dynamic >= 0; dynamic--) {
+		GElf_Shdr header, names, section;
+		Elf_Data *data = symbols_of(file, dynamic, &header, &names);
+		GElf_Sym symbol;
+
+		for (int i = 0; data && gelf_getsym(data, i, &symbol); i++) {
+			const char *name = elf_strptr(file->elf, header.sh_link, symbol.st_name);
+
+			if (name && is_code(file, &symbol, &section))
+				note_function(functions, cnt, &symbol, name);
+		}
+	}
 }

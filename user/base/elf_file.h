@@ -27,6 +27,13 @@ struct elf_symbol {
 	uint32_t rank : 2;    /* of several at one address the lowest is the one to show */
 };
 
+/* A function that is asked for by name. */
+struct elf_function {
+	const char *name;
+	uint64_t address; /* 0: it is not there */
+	uint64_t size;	  /* 0: unknown */
+};
+
 /* Where names are: in the file, or in memory. */
 struct elf_names {
 	uint64_t file_off, size;
@@ -46,14 +53,20 @@ struct elf_file *elf_file__open(int fd);
 struct elf_file *elf_file__open_bytes(char *bytes, size_t n);
 void elf_file__close(struct elf_file *elf);
 
+/* The machine that its code is for: "x86-64" only for 64-bit code of that. */
+const char *elf_file__machine(struct elf_file *elf);
 /* Fills out with the code segments; returns how many. */
 uint32_t elf_file__segments(struct elf_file *elf, struct elf_segment out[SEGMENTS_MAX]);
+/* The part of the file that .eh_frame_hdr is in. False if there is none. */
+bool elf_file__unwind_table(struct elf_file *elf, struct elf_segment *out);
 /* Returns the length, 0 if there is none. */
 size_t elf_file__build_id(struct elf_file *elf, uint8_t out[BUILD_ID_MAX]);
 /* The file name in .gnu_debuglink, valid while the file is open; empty if there is none. */
 struct slice elf_file__debug_link(struct elf_file *elf);
 /* Has it .symtab (dynamic: .dynsym) with functions? Then 0, and table is filled; the caller frees. */
 int elf_file__symbols(struct elf_file *elf, bool dynamic, struct elf_table *table);
+/* Fills in those of the cnt functions whose address is 0, and that .symtab or .dynsym has. */
+void elf_file__find(struct elf_file *elf, struct elf_function *functions, size_t cnt);
 /* The unpacked ELF file in .gnu_debugdata, to be freed; NULL if there is none. */
 char *elf_file__debug_data(struct elf_file *elf, size_t *n);
 

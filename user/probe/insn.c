@@ -66,6 +66,15 @@ static bool is_emulated(const ZydisDecodedInstruction *in, const uint8_t *code)
 	       !has_prefix(in, OPERAND_SIZE_PREFIX);
 }
 
+static int general_register(ZydisRegister reg)
+{
+	ZydisRegister whole = ZydisRegisterGetLargestEnclosing(ZYDIS_MACHINE_MODE_LONG_64, reg);
+
+	if (whole < ZYDIS_REGISTER_RAX || whole > ZYDIS_REGISTER_R15)
+		return -1;
+	return (int)(whole - ZYDIS_REGISTER_RAX);
+}
+
 static void note_operand(const ZydisDecodedOperand *operand, uint64_t next, struct insn *out)
 {
 	if (operand->type == ZYDIS_OPERAND_TYPE_IMMEDIATE && operand->imm.is_relative) {
@@ -74,12 +83,34 @@ static void note_operand(const ZydisDecodedOperand *operand, uint64_t next, stru
 	}
 	if (operand->type == ZYDIS_OPERAND_TYPE_REGISTER &&
 	    operand->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) {
-		ZydisRegister whole = ZydisRegisterGetLargestEnclosing(ZYDIS_MACHINE_MODE_LONG_64,
-								       operand->reg.value);
+		int reg = general_register(operand->reg.value);
 
-		if (whole >= ZYDIS_REGISTER_RAX && whole <= ZYDIS_REGISTER_R15)
-			out->writes |= REGISTER(whole - ZYDIS_REGISTER_RAX);
+		if (reg >= 0)
+			out->writes |= REGISTER(reg);
 	}
+}
+
+/* mov and movsxd from register to register, and lea of a register and a number. */
+static void note_copy(const ZydisDecodedInstruction *in, const ZydisDecodedOperand *operands,
+		      struct insn *out)
+{
+	const ZydisDecodedOperand *to = &operands[0], *from = &operands[1];
+	int reg = -1;
+
+	if (in->operand_count_visible != 2 || to->type != ZYDIS_OPERAND_TYPE_REGISTER ||
+	    general_register(to->reg.value) < 0 || to->size < 32)
+		return;
+	if ((in->mnemonic == ZYDIS_MNEMONIC_MOV || in->mnemonic == ZYDIS_MNEMONIC_MOVSXD) &&
+	    from->type == ZYDIS_OPERAND_TYPE_REGISTER && from->size >= 32) {
+		reg = general_register(from->reg.value);
+		out->narrow = from->size < 64;
+	} else if (in->mnemonic == ZYDIS_MNEMONIC_LEA && to->size == 64 &&
+		   in->address_width == 64 && from->mem.index == ZYDIS_REGISTER_NONE) {
+		reg = general_register(from->mem.base);
+		out->displaced = from->mem.disp.value != 0;
+	}
+	out->copies = reg >= 0;
+	out->from = reg >= 0 ? (uint8_t)reg : 0;
 }
 
 bool insn_decode_x86(const uint8_t *code, size_t n, uint64_t at, struct insn *out)
@@ -98,6 +129,7 @@ bool insn_decode_x86(const uint8_t *code, size_t n, uint64_t at, struct insn *ou
 	out->emulated = is_emulated(&in, code);
 	for (uint8_t i = 0; i < in.operand_count; i++)
 		note_operand(&operands[i], at + in.length, out);
+	note_copy(&in, operands, out);
 	out->moves_stack = out->writes & REGISTER(4);
 	return true;
 }

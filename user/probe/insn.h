@@ -33,6 +33,10 @@ struct insn {
 	bool has_target;  /* of a jump, branch or call that is relative */
 	int64_t target;	  /* from where at counts */
 	uint32_t writes;  /* general registers, REGISTER()s */
+	bool copies;	  /* all it does: the one that it writes becomes what from is ... */
+	bool displaced;	  /* ... plus a number */
+	bool narrow;	  /* ... or its low half */
+	uint8_t from;	  /* number of a general register */
 };
 
 /* Decodes the instruction that begins at code, at bytes behind some beginning. False if there is none. */
