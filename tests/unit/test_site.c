@@ -93,6 +93,7 @@ static const struct site_case cases[] = {
 
 static void test_cases(void **state)
 {
+	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		const struct site_case *c = &cases[i];
 		struct site site = {0};
@@ -107,6 +108,7 @@ static void test_cases(void **state)
 /* Cut anywhere: another answer at most, and never a site beyond the end. */
 static void test_prefixes(void **state)
 {
+	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
 		for (size_t n = 0; n < cases[i].code.n; n++) {
 			uint8_t *code = malloc(n + !n);
@@ -124,6 +126,7 @@ static void test_too_long(void **state)
 	uint8_t *code = malloc(SITE_CODE_MAX + 1);
 	struct site site;
 
+	(void)state;
 	memset(code, 0x90, SITE_CODE_MAX + 1);
 	assert_int_equal(site_pick_x86(code, SITE_CODE_MAX, (struct site_want){0}, &site),
 			 SITE_FOUND);
