@@ -365,9 +365,11 @@ static __always_inline struct record_op *begin_op(struct scratch *s, bool direct
 	if (buffer->iov_cnt) {
 		got = copy_vector(s->slot, buffer->iov, buffer->iov_cnt, want);
 		*copied = got > 0 ? (__u64)got & COPY_MASK : 0;
-	} else if (want <= COPY_MAX &&
-		   bpf_probe_read_user(s->payload, want, (void *)buffer->base) == 0) {
-		*copied = want;
+	} else {
+		barrier_var(want); /* the same */
+		if (want <= COPY_MAX &&
+		    bpf_probe_read_user(s->payload, want, (void *)buffer->base) == 0)
+			*copied = want;
 	}
 	return &s->op;
 }

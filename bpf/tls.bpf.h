@@ -196,7 +196,8 @@ static __always_inline void end_call(struct scratch *s, struct task_state *state
 	if (carrier || kind == TLS_READ || kind == TLS_HANDSHAKE)
 		call->carrier.cookie = 0;
 	if (!t || !t->carrier.cookie) {
-		if ((kind == TLS_READ || kind == TLS_WRITE) && bytes_passed(call, ret))
+		if (!(filter_kinds & FILTER_PORTS) && (kind == TLS_READ || kind == TLS_WRITE) &&
+		    bytes_passed(call, ret))
 			s->counts.tls_unbound++;
 		return;
 	}
@@ -241,8 +242,11 @@ int tls_enter(struct pt_regs *ctx)
 	call->session = PT_REGS_PARM1(ctx);
 	call->buffer = PT_REGS_PARM2(ctx);
 	call->len = PT_REGS_PARM3(ctx);
-	call->count_at = TLS_COOKIE_ANSWER(cookie) == TLS_ANSWER_FLAG_4 ? PT_REGS_PARM5(ctx)
-									: PT_REGS_PARM4(ctx);
+	call->count_at = PT_REGS_PARM4(ctx);
+	barrier_var(
+		call); /* else an argument is chosen by a computed offset, which no verifier takes */
+	if (TLS_COOKIE_ANSWER(cookie) == TLS_ANSWER_FLAG_4)
+		call->count_at = PT_REGS_PARM5(ctx);
 	call->sp = sp;
 	call->sent_ns = 0;
 	call->io = false;

@@ -52,6 +52,15 @@ static bool is_ignored(const struct rig *rig, const struct end *end)
 	return false;
 }
 
+static bool is_sealed(const struct rig *rig, const struct end *end)
+{
+	for (uint32_t i = 0; i < rig->verdicts_cnt; i++)
+		if (rig->verdicts[i].cookie == end->about.cookie &&
+		    rig->verdicts[i].verdict.carries == CARRIES_UNSEEN)
+			return true;
+	return false;
+}
+
 /* A connection that ends early is told of at its end, as each end sees it. */
 static void test_short(void **state)
 {
@@ -115,7 +124,7 @@ static void test_never_certain(void **state)
 	rig_finish(rig);
 }
 
-/* Nothing is to be learned from a second record of TLS. */
+/* Nothing is to be learned from a second record of TLS, but how much there was. */
 static void test_tls(void **state)
 {
 	struct rig *rig = new_rig();
@@ -123,9 +132,12 @@ static void test_tls(void **state)
 
 	(void)state;
 	end_op(&end, true, HELLO, sizeof(HELLO) - 1);
+	assert_int_equal(told_cnt, 0);
+	assert_true(is_sealed(rig, &end));
+	end.rx_off = 1000;
+	finish(&end, END_CLOSED, 0);
 	assert_int_equal(told_cnt, 1);
-	check_told(0, false, 80, sizeof(HELLO) - 1, 0, "tls");
-	assert_true(is_ignored(rig, &end));
+	check_told(0, false, 80, sizeof(HELLO) - 1, 1000, "tls");
 	rig_finish(rig);
 	assert_int_equal(told_cnt, 1);
 }
@@ -145,9 +157,10 @@ static void test_tls_joined(void **state)
 	       "\x17\x03\x03\x00\x13\x9a\x01\x02"
 	       "0123456789abcdef",
 	       24);
+	assert_true(is_sealed(rig, &end));
+	rig_finish(rig);
 	assert_int_equal(told_cnt, 1);
 	check_told(0, true, 443, 24, 24, "tls");
-	rig_finish(rig);
 }
 
 /* A protocol that has become another one, of which there is no parser. */
@@ -159,9 +172,11 @@ static void test_upgraded(void **state)
 	(void)state;
 	end_op(&end, true, "\0\0\0\x08\x04\xd2\x16\x2f", 8); /* PostgreSQL's SSLRequest */
 	pass(&end, FROM_SERVER, "S");
+	assert_int_equal(told_cnt, 0);
+	assert_true(is_sealed(rig, &end));
+	finish(&end, END_CLOSED, 0);
 	assert_int_equal(told_cnt, 1);
-	check_told(0, false, 80, 0, 0, "tls");
-	assert_true(is_ignored(rig, &end));
+	check_told(0, false, 80, 8, 1, "tls");
 	assert_int_equal(flow__connection_cnt(rig->flow), 0);
 	check_count(ACCOUNT_CONNECTIONS_UNKNOWN, 1);
 	rig->made = account_get(ACCOUNT_SPANS);

@@ -85,7 +85,8 @@ static void tell_unknown(struct flow *flow, struct conn *conn)
 
 void detect_unknown(struct flow *flow, struct conn *conn)
 {
-	if (!conn->protocol && !conn->unknown && conn->unknown_bytes[0] + conn->unknown_bytes[1])
+	if (!conn->protocol && !conn->unknown &&
+	    (conn->sealed || conn->unknown_bytes[0] + conn->unknown_bytes[1]))
 		tell_unknown(flow, conn);
 }
 
@@ -104,8 +105,7 @@ void detect_seal(struct flow *flow, struct conn *conn, enum carries carries)
 
 	conn->label = SLICE("tls");
 	conn->sealed = true;
-	if (carries == CARRIES_SEEN) /* not unknown any more */
-		conn->unknown_bytes[0] = conn->unknown_bytes[1] = 0;
+	conn->unknown = carries == CARRIES_SEEN; /* it is not, and nobody needs to be told */
 	flow->options.verdict(flow->options.ctx, conn->about.cookie, &sealed);
 }
 

@@ -434,6 +434,8 @@ static void take_op(struct flow *flow, const struct record_op *op)
 	struct slice bytes = payload_of(op);
 	enum sender sender;
 
+	if (!conn && conn_table__peek(&flow->conns, op->cookie | PLAINTEXT_COOKIE))
+		return; /* ciphertext, of before the kernel was told */
 	if (!conn || conn->closed || conn->unknown ||
 	    (frames && !conn->protocol && !(op->head.flags & FRAMES_WHOLE))) {
 		account_add(ACCOUNT_RECORDS_STRAY, 1);
@@ -565,6 +567,10 @@ static void end_conn(struct flow *flow, struct conn *conn, const struct record_e
 	bool mine = record->reason == END_SHUTDOWN, server_done;
 
 	conn->last_ns = record->time_ns;
+	if (conn->sealed) { /* records of its operations have not told all of them */
+		conn->unknown_bytes[0] = record->rx_off;
+		conn->unknown_bytes[1] = record->tx_off;
+	}
 	server_done = sender_of(conn, mine) == FROM_SERVER;
 	if (record->error)
 		pair_ended(flow, conn, errno_name(record->error), record->time_ns);
