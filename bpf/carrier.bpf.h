@@ -12,6 +12,7 @@
 
 #include "bpf/socket.bpf.h"
 
+#define CARRIER_YOUNG 4096 /* bytes that may pass before a connection is secured */
 #define TLS_HELLO_MAX 2048 /* bytes of each direction, among which are the hello messages */
 
 static __always_inline bool begins_as_tls(void)
@@ -37,6 +38,7 @@ static __always_inline void note_carrier(struct tls_carrier *c, struct sock *sk,
 	if (!conn->fresh || c->family == FAMILY_UNIX)
 		goto addresses;
 	c->first = (send ? conn->tx_off : conn->rx_off) == 0;
+	c->young = conn->tx_off + conn->rx_off < CARRIER_YOUNG;
 	c->tx_seq = conn->tx_seq - (__u32)conn->tx_off;
 	c->rx_seq = conn->rx_seq - (__u32)conn->rx_off;
 addresses:
@@ -59,7 +61,8 @@ static __always_inline void note_session(struct sock *sk, struct connection_stat
 {
 	struct task_state *state = bpf_task_storage_get(&tasks, bpf_get_current_task_btf(), 0, 0);
 
-	if (!state || !state->tls.used)
+	/* A thread's first session is read from before its library is called. */
+	if (!state || (!state->tls.used && (send || conn->rx_off)))
 		return;
 	if (state->tls.session) {
 		state->tls.io = true;

@@ -36,8 +36,7 @@ __u32 self_pid = 0;
 
 /* Some thread has used sendmmsg or recvmmsg: only then their state needs care. */
 __u32 mmsg_used = 0;
-/* Some traced thread has called a TLS library. */
-__u32 tls_used = 0;
+__u32 tls_used = 0; /* there are probes in TLS libraries */
 
 /* Where the walk of one direction's frames is. */
 struct frame_walk {
@@ -99,6 +98,7 @@ struct tls_carrier {
 	__u16 family, local_port, remote_port;
 	__u8 role;
 	__u8 first;   /* nothing had passed in that direction */
+	__u8 young;   /* hardly anything had passed in any */
 	__u8 in_call; /* it was used inside the call */
 	__u8 local_addr[16], remote_addr[16];
 };
@@ -114,6 +114,7 @@ struct tls_call_state {
 		carrier; /* the socket that the call used, or that was read from before */
 	__u8 used;	 /* the thread has called a TLS library */
 	__u8 io;	 /* the call has used sockets */
+	__u8 whole;	 /* all probes of its file are in place */
 };
 
 struct task_state {

@@ -28,7 +28,10 @@ struct tls_key {
 struct tls_session {
 	struct connection_state conn; /* of the plaintext */
 	struct tls_carrier carrier;
-	__u8 fresh; /* seen from its beginning */
+	/* It is seen from its beginning, if all of: */
+	__u8 whole;   /* at its first call all probes were in place */
+	__u8 begun;   /* that was a handshake, or the socket was fresh */
+	__u8 spoiled; /* not: plaintext passed before the socket was known */
 };
 
 struct {
@@ -39,6 +42,14 @@ struct {
 } tls_sessions SEC(".maps") __weak;
 
 _Static_assert(__builtin_offsetof(struct scratch, slot) == SCRATCH_SLOT_AT, "user space writes it");
+
+/* By the number in the cookie: all probes of that file are in place. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, TLS_FILES_MAX);
+	__type(key, __u32);
+	__type(value, __u8);
+} tls_files SEC(".maps") __weak;
 
 /* A scratch that nobody works in, of this CPU or of one of the next; NULL: all are taken. */
 static __always_inline struct scratch *scratch_take(void)
@@ -64,12 +75,17 @@ static __always_inline void scratch_give(struct scratch *s)
 }
 
 /* A function of its own for the sake of the stack. */
-static __noinline struct tls_session *session_new(struct tls_key *key, bool fresh)
+static __noinline struct tls_session *session_new(struct tls_key *key, bool whole, bool begun)
 {
-	struct tls_session t = {.fresh = fresh};
+	struct tls_session t = {.whole = whole, .begun = begun};
 
 	bpf_map_update_elem(&tls_sessions, key, &t, BPF_NOEXIST);
 	return bpf_map_lookup_elem(&tls_sessions, key);
+}
+
+static __always_inline bool is_fresh(const struct tls_session *t)
+{
+	return t->whole && t->begun && !t->spoiled;
 }
 
 static __always_inline void announce_plaintext(struct scratch *s, struct tls_session *t)
@@ -85,7 +101,7 @@ static __always_inline void announce_plaintext(struct scratch *s, struct tls_ses
 	c->process_id = t->conn.process_id;
 	c->family = t->carrier.family;
 	c->role = t->carrier.role;
-	c->fresh = t->fresh && t->conn.turn == 0;
+	c->fresh = is_fresh(t) && t->conn.turn == 0;
 	c->local_port = t->carrier.local_port;
 	c->remote_port = t->carrier.remote_port;
 	__builtin_memcpy(c->local_addr, t->carrier.local_addr, sizeof(c->local_addr));
@@ -100,10 +116,10 @@ static __always_inline void bind_session(struct tls_session *t, const struct tls
 		return;
 	if (t->carrier.cookie) { /* what had this address before is no more */
 		__builtin_memset(&t->conn, 0, sizeof(t->conn));
-		t->fresh = carrier->first;
+		t->begun = t->spoiled = false;
 	}
 	t->carrier = *carrier;
-	t->fresh |= carrier->first;
+	t->begun = carrier->first || (t->begun && carrier->young);
 	t->conn.cookie = carrier->cookie | PLAINTEXT_COOKIE;
 	t->conn.role = carrier->role;
 	t->conn.copy_op = settings.copy_first;
@@ -114,7 +130,7 @@ static __noinline enum rest_of_op emit_plaintext(struct scratch *s, struct tls_s
 						 const struct tls_call_state *call, __u32 len)
 {
 	bool send = TLS_COOKIE_CALL(call->cookie) == TLS_WRITE;
-	bool known = t->fresh && t->carrier.tx_seq;
+	bool known = is_fresh(t) && t->carrier.tx_seq;
 	struct op_facts facts = {
 		.time_ns = send && call->sent_ns ? call->sent_ns : bpf_ktime_get_ns(),
 		.len = len,
@@ -141,7 +157,8 @@ static __always_inline const struct tls_carrier *carrier_of(const struct tls_cal
 		return NULL;
 	if (call->carrier.in_call)
 		return &call->carrier;
-	if ((t && t->carrier.cookie) || call->io || (kind != TLS_READ && kind != TLS_HANDSHAKE))
+	/* Who writes first may do so on an old session, whatever was read from before. */
+	if (call->io || (t ? t->carrier.cookie : kind == TLS_WRITE))
 		return NULL;
 	return &call->carrier;
 }
@@ -149,10 +166,10 @@ static __always_inline const struct tls_carrier *carrier_of(const struct tls_cal
 /* What a call that has returned has passed; 0: nothing, or it cannot be told. */
 static __always_inline __u32 bytes_passed(const struct tls_call_state *call, long ret)
 {
-	__u32 answer = TLS_COOKIE_ANSWER(call->cookie);
+	__u32 kind = TLS_COOKIE_CALL(call->cookie), answer = TLS_COOKIE_ANSWER(call->cookie);
 	__u64 count = 0;
 
-	if ((int)ret <= 0)
+	if ((int)ret <= 0 || (kind != TLS_READ && kind != TLS_WRITE))
 		return 0;
 	if (answer == TLS_ANSWER_COUNT)
 		count = (int)ret;
@@ -164,10 +181,9 @@ static __always_inline __u32 bytes_passed(const struct tls_call_state *call, lon
 static __always_inline void take_return(struct scratch *s, struct tls_session *t,
 					const struct tls_call_state *call, long ret)
 {
-	__u32 kind = TLS_COOKIE_CALL(call->cookie), len;
+	__u32 kind = TLS_COOKIE_CALL(call->cookie), len = bytes_passed(call, ret);
 
 	take_verdict(&t->conn, NULL, false);
-	len = kind == TLS_READ || kind == TLS_WRITE ? bytes_passed(call, ret) : 0;
 	if (len) {
 		if (!t->conn.announced)
 			announce_plaintext(s, t);
@@ -189,16 +205,20 @@ static __always_inline void end_call(struct scratch *s, struct task_state *state
 	struct tls_session *t = bpf_map_lookup_elem(&tls_sessions, &key);
 	const struct tls_carrier *carrier = carrier_of(call, t);
 
-	if (!t && (kind == TLS_HANDSHAKE || carrier))
-		t = session_new(&key, kind == TLS_HANDSHAKE);
-	if (t && carrier)
+	if (!t)
+		t = session_new(&key, call->whole, kind == TLS_HANDSHAKE);
+	if (!t) {
+		s->counts.tls_unbound++;
+		return;
+	}
+	if (carrier)
 		bind_session(t, carrier);
-	if (carrier || kind == TLS_READ || kind == TLS_HANDSHAKE)
-		call->carrier.cookie = 0;
-	if (!t || !t->carrier.cookie) {
-		if (!(filter_kinds & FILTER_PORTS) && (kind == TLS_READ || kind == TLS_WRITE) &&
-		    bytes_passed(call, ret))
-			s->counts.tls_unbound++;
+	call->carrier.cookie = 0;
+	if (!t->carrier.cookie) {
+		if (bytes_passed(call, ret)) {
+			t->spoiled = true;
+			s->counts.tls_unbound += !(filter_kinds & FILTER_PORTS);
+		}
 		return;
 	}
 	t->conn.process_id = state->process_id;
@@ -223,12 +243,24 @@ static __always_inline int end_session(__u64 session)
 	return 0;
 }
 
+/* Something of it was missed: it counts no more as seen from its beginning. */
+static __always_inline void spoil(__u64 session)
+{
+	struct tls_key key = {.session = session, .pid = bpf_get_current_pid_tgid() >> 32};
+	struct tls_session *t = bpf_map_lookup_elem(&tls_sessions, &key);
+
+	if (t)
+		t->spoiled = true;
+}
+
 SEC("uprobe")
 int tls_enter(struct pt_regs *ctx)
 {
 	struct task_state *state = task_state(bpf_get_current_task_btf());
 	__u64 cookie = bpf_get_attach_cookie(ctx), sp = PT_REGS_SP(ctx);
+	__u32 file = TLS_COOKIE_FILE(cookie);
 	struct tls_call_state *call;
+	__u8 *whole;
 
 	if (!state || (state->checked && !state->traced))
 		return 0;
@@ -237,7 +269,8 @@ int tls_enter(struct pt_regs *ctx)
 	call = &state->tls;
 	if (call->session && sp < call->sp && call->sp - sp < NESTED_MAX)
 		return 0;
-	tls_used = 1;
+	whole = bpf_map_lookup_elem(&tls_files, &file);
+	call->whole = whole && *whole;
 	call->used = true;
 	call->session = PT_REGS_PARM1(ctx);
 	call->buffer = PT_REGS_PARM2(ctx);
@@ -263,7 +296,9 @@ int tls_leave(struct pt_regs *ctx)
 	if (!state || !state->tls.session || PT_REGS_SP(ctx) != state->tls.sp + sizeof(__u64))
 		return 0;
 	s = scratch_take();
-	if (s) {
+	if (!s) {
+		spoil(state->tls.session);
+	} else {
 		if (current_task_state(s, bpf_jiffies64()) && state->traced)
 			end_call(s, state, PT_REGS_RC(ctx));
 		scratch_give(s);

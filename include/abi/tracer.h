@@ -21,6 +21,7 @@
 #define SCRATCHES_PER_CPU 3 /* for sockets, the sampler, TLS */
 #define VERDICTS_MAX 16384
 #define TLS_SESSIONS_MAX 16384
+#define TLS_FILES_MAX 1024
 
 /* Kinds of target that restrict; a process must pass each kind. */
 #define FILTER_PIDS 0x01u
