@@ -6,12 +6,14 @@
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #define PATH_SZ 512
 #define STAT_SZ 1024
+#define READ_FIRST_SZ (128u * 1024)
 
 int procfs_open(const char *root, uint32_t pid)
 {
@@ -44,6 +46,24 @@ ssize_t procfs_read(int dir_fd, const char *name, char *buf, size_t cap)
 		got = -errno;
 	close(fd);
 	return got < 0 ? got : (ssize_t)len;
+}
+
+/* The kernel tells no size, and a file that is read on in parts may change between them. */
+ssize_t procfs_read_all(int dir_fd, const char *name, size_t max_sz, char **text)
+{
+	size_t cap = READ_FIRST_SZ < max_sz ? READ_FIRST_SZ : max_sz;
+	ssize_t len;
+
+	for (;; cap = cap * 4 < max_sz ? cap * 4 : max_sz) {
+		*text = malloc(cap);
+		len = *text ? procfs_read(dir_fd, name, *text, cap) : -ENOMEM;
+		if (len >= 0 && ((size_t)len < cap || cap == max_sz))
+			return len;
+		free(*text);
+		*text = NULL;
+		if (len < 0)
+			return len;
+	}
 }
 
 ssize_t procfs_link(int dir_fd, const char *name, char *buf, size_t cap)
@@ -134,6 +154,44 @@ bool procfs_parse_stat(struct slice text, struct procfs_stat *out)
 	out->parent_pid = (uint32_t)parent;
 	out->start_ticks = start;
 	return true;
+}
+
+static bool take_char(struct slice *s, char c)
+{
+	if (!s->n || s->p[0] != c)
+		return false;
+	*s = slice_after(*s, 1);
+	return true;
+}
+
+static bool take_word(struct slice *s, struct slice *word)
+{
+	ptrdiff_t space = slice_find(*s, ' ');
+
+	*word = space < 0 ? *s : slice_first(*s, (size_t)space);
+	*s = slice_trim(slice_after(*s, word->n));
+	return word->n;
+}
+
+/* "START-LIMIT PERM OFFSET MAJOR:MINOR INODE   PATH" */
+bool procfs_parse_mapping(struct slice line, struct procfs_mapping *out)
+{
+	uint64_t major, minor;
+	struct slice perm, inode;
+
+	*out = (struct procfs_mapping){0};
+	if (!slice_take_hex(&line, &out->start) || !take_char(&line, '-') ||
+	    !slice_take_hex(&line, &out->limit) || !take_char(&line, ' ') ||
+	    !take_word(&line, &perm) || !slice_take_hex(&line, &out->file_off) ||
+	    !take_char(&line, ' ') || !slice_take_hex(&line, &major) || !take_char(&line, ':') ||
+	    !slice_take_hex(&line, &minor) || !take_char(&line, ' ') || !take_word(&line, &inode) ||
+	    !slice_to_u64(inode, &out->inode))
+		return false;
+	out->major = (uint32_t)major;
+	out->minor = (uint32_t)minor;
+	out->executable = perm.n >= 4 && perm.p[2] == 'x';
+	out->path = line;
+	return perm.n >= 4 && out->start < out->limit && major <= UINT32_MAX && minor <= UINT32_MAX;
 }
 
 int procfs_open_same(const char *root, uint32_t pid, uint64_t start_ns)

@@ -25,6 +25,11 @@ int procfs_open_same(const char *root, uint32_t pid, uint64_t start_ns);
  * Returns how many there are, or a negative errno. Does not wait for pipes; adds no NUL.
  */
 ssize_t procfs_read(int dir_fd, const char *name, char *buf, size_t cap);
+/*
+ * All of a file, or its first max_sz bytes, as memory that the caller frees. Returns how many there
+ * are, or a negative errno; then *text is NULL.
+ */
+ssize_t procfs_read_all(int dir_fd, const char *name, size_t max_sz, char **text);
 /* The target of a symbolic link; -ENAMETOOLONG when it takes cap bytes or more. */
 ssize_t procfs_link(int dir_fd, const char *name, char *buf, size_t cap);
 
@@ -44,6 +49,21 @@ struct procfs_stat {
 
 /* Parses /proc/PID/stat; false when it is malformed. */
 bool procfs_parse_stat(struct slice text, struct procfs_stat *out);
+
+#define PROCFS_MAPS_MAX_SZ (16u * 1024 * 1024) /* for procfs_read_all */
+
+/* A line of /proc/PID/maps. */
+struct procfs_mapping {
+	uint64_t start, limit; /* addresses in the process */
+	uint64_t file_off;     /* of start */
+	uint32_t major, minor; /* the device that holds the inode */
+	uint64_t inode;	       /* 0: no file */
+	bool executable;
+	struct slice path; /* as the kernel writes it; "" or "[vdso]" and the like without file */
+};
+
+/* Parses such a line; false when it is malformed. */
+bool procfs_parse_mapping(struct slice line, struct procfs_mapping *out);
 
 /*
  * Takes the next string off a list of NUL-terminated ones (cmdline, environ). False at the end, and

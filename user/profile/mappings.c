@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Lines of "START-LIMIT PERM OFFSET DEVICE INODE   PATH"; the kernel writes them in order. */
+/* The kernel writes the lines in order. */
 #include "user/profile/mappings.h"
 
 #include <errno.h>
@@ -7,8 +7,6 @@
 
 #include "user/base/procfs.h"
 
-#define TEXT_FIRST_SZ (128u * 1024)
-#define TEXT_MAX_SZ (16u * 1024 * 1024)
 #define MAPPINGS_MAX 8192u
 #define PATHS_MAX_SZ (2u * 1024 * 1024)
 
@@ -26,40 +24,7 @@ void mappings__free(struct mappings *m)
 	m->cnt = m->cap = 0;
 }
 
-static bool take_char(struct slice *s, char c)
-{
-	if (!s->n || s->p[0] != c)
-		return false;
-	*s = slice_after(*s, 1);
-	return true;
-}
-
-static bool take_word(struct slice *s, struct slice *word)
-{
-	ptrdiff_t space = slice_find(*s, ' ');
-
-	*word = space < 0 ? *s : slice_first(*s, (size_t)space);
-	*s = slice_trim(slice_after(*s, word->n));
-	return word->n;
-}
-
-/* False if it is malformed or not executable. */
-static bool parse_line(struct slice line, struct mapping *out)
-{
-	struct slice perm, device, inode;
-
-	*out = (struct mapping){0};
-	if (!slice_take_hex(&line, &out->start) || !take_char(&line, '-') ||
-	    !slice_take_hex(&line, &out->limit) || !take_char(&line, ' ') ||
-	    !take_word(&line, &perm) || !slice_take_hex(&line, &out->file_off) ||
-	    !take_char(&line, ' ') || !take_word(&line, &device) || !take_word(&line, &inode) ||
-	    !slice_to_u64(inode, &out->inode))
-		return false;
-	out->path = line;
-	return perm.n >= 4 && perm.p[2] == 'x' && out->start < out->limit;
-}
-
-static int add(struct mappings *m, const struct mapping *mapping)
+static int add(struct mappings *m, const struct procfs_mapping *read)
 {
 	uint32_t cap = m->cap ? m->cap * 2 : 32;
 	bool failed = false;
@@ -74,8 +39,13 @@ static int add(struct mappings *m, const struct mapping *mapping)
 		m->v = grown;
 		m->cap = cap;
 	}
-	m->v[m->cnt] = *mapping;
-	m->v[m->cnt].path = arena__copy(&m->paths, mapping->path, &failed);
+	m->v[m->cnt] = (struct mapping){
+		.start = read->start,
+		.limit = read->limit,
+		.file_off = read->file_off,
+		.inode = read->inode,
+		.path = arena__copy(&m->paths, read->path, &failed),
+	};
 	m->cnt += !failed;
 	return failed ? -ENOMEM : 0;
 }
@@ -103,7 +73,7 @@ static void keep_known(struct mappings *m, struct mappings *old)
 
 int mappings__parse(struct mappings *m, struct slice text)
 {
-	struct mapping mapping;
+	struct procfs_mapping read;
 	struct mappings fresh;
 	struct slice line;
 	uint64_t end = 0;
@@ -111,10 +81,10 @@ int mappings__parse(struct mappings *m, struct slice text)
 
 	mappings__init(&fresh);
 	while (!err && procfs_next_line(&text, &line)) {
-		if (!parse_line(line, &mapping) || mapping.start < end)
+		if (!procfs_parse_mapping(line, &read) || !read.executable || read.start < end)
 			continue;
-		err = add(&fresh, &mapping);
-		end = mapping.limit;
+		err = add(&fresh, &read);
+		end = read.limit;
 	}
 	keep_known(&fresh, m);
 	mappings__free(m);
@@ -124,21 +94,13 @@ int mappings__parse(struct mappings *m, struct slice text)
 
 int mappings__read(struct mappings *m, int proc_dir_fd)
 {
-	ssize_t len = -ENOMEM;
-	char *text = NULL;
-	int err;
-
-	for (size_t cap = TEXT_FIRST_SZ; cap <= TEXT_MAX_SZ; cap *= 4) {
-		free(text);
-		text = malloc(cap);
-		len = text ? procfs_read(proc_dir_fd, "maps", text, cap) : -ENOMEM;
-		if (len < 0 || (size_t)len < cap)
-			break;
-	}
+	char *text;
+	ssize_t len = procfs_read_all(proc_dir_fd, "maps", PROCFS_MAPS_MAX_SZ, &text);
 	/* Empty: it is about to end and has no memory any more. */
-	err = len == 0	? -ESRCH
-	      : len < 0 ? (int)len
-			: mappings__parse(m, slice_of(text, (size_t)len));
+	int err = len == 0  ? -ESRCH
+		  : len < 0 ? (int)len
+			    : mappings__parse(m, slice_of(text, (size_t)len));
+
 	free(text);
 	return err;
 }
