@@ -93,3 +93,26 @@ bool slice_take_hex(struct slice *s, uint64_t *out)
 	*s = slice_after(*s, n);
 	return true;
 }
+
+bool slice_fits_glob(struct slice s, struct slice glob)
+{
+	size_t g = 0, at = 0, star = SIZE_MAX, resume = 0;
+
+	while (at < s.n) {
+		if (g < glob.n && glob.p[g] == '*') {
+			star = g++;
+			resume = at;
+		} else if (g < glob.n && glob.p[g] == s.p[at]) {
+			g++;
+			at++;
+		} else if (star != SIZE_MAX) {
+			g = star + 1;
+			at = ++resume;
+		} else {
+			return false;
+		}
+	}
+	while (g < glob.n && glob.p[g] == '*')
+		g++;
+	return g == glob.n;
+}

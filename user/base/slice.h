@@ -68,5 +68,7 @@ bool slice_to_u64(struct slice s, uint64_t *out);
  * none or it has more than 16 digits.
  */
 bool slice_take_hex(struct slice *s, uint64_t *out);
+/* Is it what the glob describes, in which '*' stands for any bytes, also none? */
+bool slice_fits_glob(struct slice s, struct slice glob);
 
 #endif

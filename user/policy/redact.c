@@ -117,30 +117,6 @@ static bool redact_by_key(struct redactor *r, enum key_kind kind, struct slice *
 
 /* --- by rule ---------------------------------------------------------------------------------- */
 
-/* '*' stands for any characters, also none. */
-static bool fits(struct slice glob, struct slice key)
-{
-	size_t g = 0, k = 0, star = SIZE_MAX, resume = 0;
-
-	while (k < key.n) {
-		if (g < glob.n && glob.p[g] == '*') {
-			star = g++;
-			resume = k;
-		} else if (g < glob.n && glob.p[g] == key.p[k]) {
-			g++;
-			k++;
-		} else if (star != SIZE_MAX) {
-			g = star + 1;
-			k = ++resume;
-		} else {
-			return false;
-		}
-	}
-	while (g < glob.n && glob.p[g] == '*')
-		g++;
-	return g == glob.n;
-}
-
 static struct slice hash_of(const struct redactor *r, struct slice text, struct arena *arena)
 {
 	static const char digits[] = "0123456789abcdef";
@@ -202,7 +178,7 @@ static bool redact_by_rules(struct redactor *r, struct slice key, struct slice *
 	for (size_t i = 0; i < r->rules_cnt; i++) {
 		struct rule *rule = &r->rules[i];
 
-		if (!fits(rule->attribute, key))
+		if (!slice_fits_glob(key, rule->attribute))
 			continue;
 		finds__clear(&r->finds);
 		if (text->n)
