@@ -63,6 +63,12 @@
 	X(STACKS_UNMAPPED, "stacks_cut", "no_frame_pointer",                                       \
 	  "Stacks cut at an address that is no code: built without frame pointers")                \
 	X(STACKS_DEEP, "stacks_cut", "depth", "Stacks cut at the kernel's limit")                  \
+	X(FILES_SEARCHED, "files_searched", "", "Mapped files searched for a TLS library")         \
+	X(MAPPINGS_LOST, "mappings_lost", "", "Events of new mappings that the kernel lost")       \
+	X(PROBES_ATTACHED, "probes_attached", "", "Probes attached to TLS libraries")              \
+	X(PROBES_DETACHED, "probes_detached", "", "Probes detached from TLS libraries")            \
+	X(PROBES_REFUSED, "probes_lost", "refused", "Probes that the kernel refused")              \
+	X(PROBES_FULL, "probes_lost", "files", "Probes not attached: too many files have some")    \
 	X(PROFILES, "profiles", "", "Profiles made")                                               \
 	X(SENT, "exported", "sent", "Spans that the endpoint accepted")                            \
 	X(WRITTEN, "exported", "written", "Spans written to a file")                               \
