@@ -26,12 +26,14 @@
 #include "user/policy/tail_sampler.h"
 #include "user/protocols/protocol.h"
 #include "user/redaction.h"
+#include "user/tls_probes.h"
 
 #define QUEUE_BATCHES 256
 #define SPARE_BATCHES_MAX 16
 #define TAILS_EVERY_NS 50000000ull
 #define CLOCK_EVERY_NS 10000000000ull
 #define SERVED_LATE_NS 1000000000ull
+#define PROBES_WAIT_NS 5000000000ull /* for what runs already, before it is said that all is seen */
 #define OPTIONS_ARENA_MAX (16u * 1024 * 1024) /* of all headers: more than a file may hold */
 
 struct pipeline {
@@ -47,6 +49,7 @@ struct pipeline {
 	struct tail_sampler *sampler; /* NULL: everything is kept */
 	struct exporter *exporter;
 	struct profiler *profiler; /* NULL: no samples are taken */
+	struct prober *prober;	   /* NULL: what is encrypted stays so */
 	struct unknown_table *unknown;
 	struct queue *queue;
 	pthread_mutex_t redact_lock; /* a reload comes from another thread */
@@ -425,6 +428,19 @@ int pipeline__retarget(struct pipeline *p, char why[PIPELINE_WHY_SZ])
 	return capture__retarget(p->capture, &targets, why);
 }
 
+void pipeline__reprobe(struct pipeline *p)
+{
+	prober__free(p->prober);
+	p->prober = NULL;
+	if (!p->options.config->tls.enabled || p->options.profile_only)
+		return;
+	p->prober = tls_probes_start(p->options.config, p->capture);
+	if (!p->prober)
+		log_error("TLS is not seen: cannot start a thread: %s", strerror(errno));
+	else
+		prober__wait(p->prober, PROBES_WAIT_NS);
+}
+
 struct pipeline *pipeline__new(const struct pipeline_options *options, char why[PIPELINE_WHY_SZ])
 {
 	struct pipeline *p = calloc(1, sizeof(*p));
@@ -555,6 +571,7 @@ int pipeline__start(struct pipeline *p, char why[PIPELINE_WHY_SZ])
 		.record = take_record,
 		.ctx = p,
 		.tracing = !p->options.profile_only,
+		.tls = true, /* even if it is off: a reload may switch it on */
 		.sample_hz = p->options.sample_hz,
 		.sample_or_fail = p->options.sample_or_fail,
 	};
@@ -584,8 +601,10 @@ int pipeline__start(struct pipeline *p, char why[PIPELINE_WHY_SZ])
 	if (err) {
 		p->threaded = false;
 		snprintf(why, PIPELINE_WHY_SZ, "cannot start a thread: %s", strerror(-err));
+		return -1;
 	}
-	return err ? -1 : 0;
+	pipeline__reprobe(p);
+	return 0;
 }
 
 bool pipeline__poll(struct pipeline *p, int timeout_ms)
@@ -671,6 +690,8 @@ int pipeline__stop(struct pipeline *p, unsigned int deadline_ms)
 {
 	if (p->threaded)
 		end_capture(p);
+	prober__free(p->prober);
+	p->prober = NULL;
 	if (p->flow) { /* the first call */
 		flow__free(p->flow);
 		p->flow = NULL;

@@ -82,17 +82,24 @@ static void log_account(const char *when)
 	log_info("%s: %s", when, text);
 }
 
+static bool have_changed(const struct config_changes *changes, const char *section)
+{
+	for (size_t i = 0; i < changes->applied_cnt; i++)
+		if (strncmp(changes->applied[i]->path, section, strlen(section)) == 0)
+			return true;
+	return false;
+}
+
 /* Only when they have changed: it is decided anew about every process. */
 static void reload_targets(struct agent *agent, const struct config_changes *changes)
 {
+	bool targets = have_changed(changes, "targets.");
 	char why[PIPELINE_WHY_SZ];
-	bool changed = false;
 
-	for (size_t i = 0; i < changes->applied_cnt; i++)
-		if (strncmp(changes->applied[i]->path, "targets.", 8) == 0)
-			changed = true;
-	if (changed && pipeline__retarget(agent->pipeline, why))
+	if (targets && pipeline__retarget(agent->pipeline, why))
 		log_error("the targets could not be reloaded: %s", why);
+	if (targets || have_changed(changes, "tls."))
+		pipeline__reprobe(agent->pipeline);
 }
 
 static void reload(struct agent *agent)

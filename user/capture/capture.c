@@ -195,6 +195,15 @@ int capture__retarget(struct capture *capture, const struct targets *targets,
 	return 0;
 }
 
+bool capture__wants_pid(const struct capture *capture, uint32_t pid)
+{
+	const struct bpf_map *pids = capture->bpf->maps.filter_pids;
+	uint8_t found;
+
+	return !(capture->bpf->bss->filter_kinds & FILTER_PIDS) ||
+	       !bpf_map_lookup_elem(bpf_map__fd(pids), &pid, &found);
+}
+
 static void take_down(struct capture *capture)
 {
 	sampler__free(capture->sampler);

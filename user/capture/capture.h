@@ -41,6 +41,9 @@ void capture__free(struct capture *capture);
 int capture__retarget(struct capture *capture, const struct targets *targets,
 		      char why[CAPTURE_WHY_SZ]);
 
+/* False if the targets are pids, and this, of the host's namespace, is neither one nor a child. Any thread. */
+bool capture__wants_pid(const struct capture *capture, uint32_t pid);
+
 /*
  * Waits until the ring fills or the time is over, then delivers records; without a time-out all that
  * there are, else so many that verdicts and time-outs do not wait long. 0 or negative errno.

@@ -106,6 +106,10 @@ struct config {
 		uint64_t copy_turn_sz;
 	} capture;
 	struct {
+		bool enabled;
+		struct text_list deny;
+	} tls;
+	struct {
 		uint64_t max_exchanges;
 		uint64_t exchange_timeout_ns;
 		uint64_t idle_timeout_ns;

@@ -302,6 +302,21 @@ const struct setting settings[] = {
 		.max = 1 * MIB,
 	},
 	{
+		.path = "tls.enabled",
+		.help = "Whether TLS is seen as plaintext, by probes in the libraries that programs use",
+		BOOL(tls.enabled),
+		.fallback = "true",
+		.reloadable = true,
+	},
+	{
+		.path = "tls.deny",
+		.help = "Libraries and executables that get no probes, whoever uses them, by the path that "
+			"a program sees; `*` stands for any characters",
+		TEXTS(tls.deny),
+		.fallback = "",
+		.reloadable = true,
+	},
+	{
 		.path = "flow.max_exchanges",
 		.help = "Unanswered requests remembered at once",
 		INT(flow.max_exchanges),

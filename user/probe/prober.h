@@ -10,6 +10,8 @@
 #ifndef SONDE_PROBE_PROBER_H
 #define SONDE_PROBE_PROBER_H
 
+#include <stddef.h>
+
 #include "user/probe/tls_library.h"
 
 #define PROBED_MAX 256 /* files that have probes at once */
