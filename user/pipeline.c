@@ -432,7 +432,7 @@ void pipeline__reprobe(struct pipeline *p)
 {
 	prober__free(p->prober);
 	p->prober = NULL;
-	if (!p->options.config->tls.enabled || p->options.profile_only)
+	if (!p->options.config->tls.enabled || !capture__has_uprobes(p->capture))
 		return;
 	p->prober = tls_probes_start(p->options.config, p->capture);
 	if (!p->prober)

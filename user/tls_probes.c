@@ -1,52 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
-/* A file's probes are all attached, or none of them. */
+/* Sites become probes. */
 #include "user/tls_probes.h"
 
-#include <errno.h>
-#include <stdlib.h>
 #include <sys/resource.h>
-
-struct file_probes {
-	uint32_t cnt;
-	struct uprobe *v[TLS_SITES_MAX];
-};
 
 static bool wants(void *ctx, uint32_t pid)
 {
 	return capture__wants_pid(ctx, pid);
 }
 
-static void detach(void *ctx, void *attachment)
-{
-	struct file_probes *probes = attachment;
-	int err = errno;
-
-	(void)ctx;
-	for (uint32_t i = 0; i < probes->cnt; i++)
-		uprobe__free(probes->v[i]);
-	free(probes);
-	errno = err;
-}
-
 static void *attach(void *ctx, int fd, const struct tls_sites *sites)
 {
-	struct file_probes *probes = calloc(1, sizeof(*probes));
-	const struct tls_site *site = sites->v;
+	struct uprobe_site to[TLS_SITES_MAX];
 
-	if (!probes)
-		return NULL;
-	for (; probes->cnt < sites->cnt; probes->cnt++, site++) {
-		probes->v[probes->cnt] = capture__attach_uprobe(ctx, fd, site->file_off,
-								site->cookie, site->returns);
-		if (!probes->v[probes->cnt]) {
-			detach(ctx, probes);
-			return NULL;
-		}
-	}
-	return probes;
+	_Static_assert(TLS_SITES_MAX <= UPROBE_SITES_MAX, "raise UPROBE_SITES_MAX");
+	for (uint32_t i = 0; i < sites->cnt; i++)
+		to[i] = (struct uprobe_site){
+			.file_off = sites->v[i].file_off,
+			.cookie = sites->v[i].cookie,
+			.returns = sites->v[i].returns,
+		};
+	return capture__attach_uprobes(ctx, fd, to, sites->cnt);
 }
 
-/* A probe takes up to four descriptors. */
+static void detach(void *ctx, void *attachment)
+{
+	(void)ctx;
+	uprobes__free(attachment);
+}
+
+/* Without uprobe_multi a probe takes up to four descriptors. */
 static void raise_file_limit(void)
 {
 	struct rlimit limit;

@@ -20,6 +20,7 @@
 #include "user/capture/probes.h"
 #include "user/capture/record.h"
 #include "user/capture/sampler.h"
+#include "user/capture/uprobes.h"
 
 #define PROBES_MAX 16
 #define RING_PER_CPU (2u * 1024 * 1024)
@@ -402,57 +403,20 @@ void capture__own_end(struct capture *capture, const char *local_ip, int local_p
 	bpf_map_update_elem(bpf_map__fd(capture->bpf->maps.own_ends), &key, &present, BPF_ANY);
 }
 
-struct uprobe {
-	struct bpf_link *enter, *leave;
-};
-
-static struct bpf_link *attach_uprobe(const struct bpf_program *prog, int fd, uint64_t file_off,
-				      uint64_t cookie, bool returns)
+bool capture__has_uprobes(const struct capture *capture)
 {
-	LIBBPF_OPTS(bpf_uprobe_opts, opts);
-	char path[32];
-
-	opts.bpf_cookie = cookie;
-	opts.retprobe = returns;
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	return bpf_program__attach_uprobe_opts(prog, -1, path, file_off, &opts);
+	return bpf_program__autoload(capture->bpf->progs.tls_leave);
 }
 
-struct uprobe *capture__attach_uprobe(struct capture *capture, int fd, uint64_t file_off,
-				      uint64_t cookie, bool returns)
+struct uprobes *capture__attach_uprobes(struct capture *capture, int fd,
+					const struct uprobe_site *sites, size_t cnt)
 {
-	struct uprobe *uprobe;
-
-	if (!bpf_program__autoload(capture->bpf->progs.tls_leave)) {
+	if (!capture__has_uprobes(capture)) {
 		errno = ENOTSUP;
 		return NULL;
 	}
-	uprobe = calloc(1, sizeof(*uprobe));
-	if (!uprobe)
-		return NULL;
-	/* The return first: a call whose return is not told would never end. */
-	if (returns)
-		uprobe->leave =
-			attach_uprobe(capture->bpf->progs.tls_leave, fd, file_off, cookie, true);
-	if (!returns || uprobe->leave)
-		uprobe->enter =
-			attach_uprobe(capture->bpf->progs.tls_enter, fd, file_off, cookie, false);
-	if (uprobe->enter)
-		return uprobe;
-	uprobe__free(uprobe);
-	return NULL;
-}
-
-void uprobe__free(struct uprobe *uprobe)
-{
-	int err = errno;
-
-	if (!uprobe)
-		return;
-	bpf_link__destroy(uprobe->enter);
-	bpf_link__destroy(uprobe->leave);
-	free(uprobe);
-	errno = err;
+	return uprobes__new(capture->bpf->progs.tls_enter, capture->bpf->progs.tls_leave, fd, sites,
+			    cnt);
 }
 
 void capture__counts(const struct capture *capture, struct tracer_counts *out)

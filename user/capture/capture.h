@@ -58,14 +58,26 @@ void capture__verdict(struct capture *capture, uint64_t cookie, const struct ver
 void capture__commit_verdicts(struct capture *capture);
 /* The other end of a connection from this local address is not traced. */
 void capture__own_end(struct capture *capture, const char *local_ip, int local_port);
+#define UPROBE_SITES_MAX 32
+
+/* A place for a probe in a file. */
+struct uprobe_site {
+	uint64_t file_off;
+	uint64_t cookie; /* see include/abi/tls.h */
+	bool returns;	 /* one at the return of the function too */
+};
+
 /*
- * A probe at an offset of a file, in every process that runs it; with returns, one at the return of the
- * function too. cookie: see include/abi/tls.h. NULL with errno; ENOTSUP: this kernel cannot. Any thread.
+ * Probes at all sites of a file, in every process that runs it. NULL with errno: at none; ENOTSUP: this
+ * kernel cannot. Any thread.
  */
-struct uprobe;
-struct uprobe *capture__attach_uprobe(struct capture *capture, int fd, uint64_t file_off,
-				      uint64_t cookie, bool returns);
-void uprobe__free(struct uprobe *uprobe);
+struct uprobes;
+struct uprobes *capture__attach_uprobes(struct capture *capture, int fd,
+					const struct uprobe_site *sites, size_t cnt);
+/* May wait 0.1 s for the kernel, and without uprobe_multi so long for each. NULL is legal. */
+void uprobes__free(struct uprobes *uprobes);
+/* Can it? */
+bool capture__has_uprobes(const struct capture *capture);
 /* Sums over CPUs. */
 void capture__counts(const struct capture *capture, struct tracer_counts *out);
 

@@ -14,6 +14,7 @@
 #include "user/capture/kernel.h"
 #include "user/capture/kprobes.h"
 #include "user/capture/sampler.h"
+#include "user/capture/uprobes.h"
 
 #define TRY_LINKS_MAX 32
 
@@ -122,8 +123,15 @@ const struct probe probes[] = {
 		.variants =
 			{
 				{
+					.name = "uprobe_multi",
+					.programs = {"tls_enter", "tls_leave"},
+					.uprobe_multi = true,
+					.unsafe = uprobe_multi_missing,
+				},
+				{
 					.name = "uprobe, with cookies",
 					.programs = {"tls_enter", "tls_leave"},
+					.less = "takes up to 2 s for each library when it stops",
 				},
 			},
 	},
@@ -219,6 +227,10 @@ static bool allowed(const struct probe_variant *variant, unsigned int kinds)
 /* What the programs must know of the variants that are loaded with them. */
 static void tell(struct tracer_bpf *bpf, const struct probe_variant *variant)
 {
+	if (variant->uprobe_multi) {
+		uprobe_load_for_multi(bpf->progs.tls_enter);
+		uprobe_load_for_multi(bpf->progs.tls_leave);
+	}
 	if (!variant->kinds || (variant->kinds & KIND_TP_BTF))
 		return;
 	bpf->rodata->settings.by_address = variant->kinds == KIND_KPROBE;
@@ -292,6 +304,8 @@ static int try_attach(struct tracer_bpf *bpf)
 	}
 	if (!err && bpf_program__autoload(bpf->progs.sample_cpu))
 		err = try_sampler(bpf->progs.sample_cpu);
+	if (!err && bpf_program__autoload(bpf->progs.tls_leave))
+		err = uprobes_try(bpf->progs.tls_enter, bpf->progs.tls_leave);
 	bpf_link__destroy(tails);
 	for (size_t i = 0; i < cnt; i++)
 		bpf_link__destroy(links[i]);

@@ -34,6 +34,7 @@ struct probe_variant {
 	const char *optional[PROBE_PROGRAMS_MAX];
 	unsigned int kinds; /* KIND_ bits */
 	const char *less;   /* what it does worse than the first variant; NULL: nothing */
+	bool uprobe_multi;  /* programs of uprobes are to be attached so */
 	/* Must it not be tried here? If so, with the reason in why. NULL: it may be. */
 	bool (*unsafe)(char *why, size_t why_sz);
 };
