@@ -48,6 +48,8 @@ static int run(struct options *options)
 		return run_replay(options);
 	case COMMAND_REDACT:
 		return end_output(run_redact(options));
+	case COMMAND_SITES:
+		return end_output(run_sites(options));
 	case COMMAND_DOCTOR:
 		return end_output(run_doctor(options));
 	case COMMAND_CONFIG_CHECK:

@@ -19,6 +19,9 @@ int run_agent(struct options *options);
 /* `sonde redact`: lines from standard input, redacted. */
 int run_redact(const struct options *options);
 
+/* `sonde sites`: where the functions of a file are probed. */
+int run_sites(const struct options *options);
+
 /* Signals, noted by handlers that the run functions install. */
 enum run_signal {
 	RUN_STOP = 1,	/* SIGINT, SIGTERM */

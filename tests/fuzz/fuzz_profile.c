@@ -67,7 +67,6 @@ static void try_elf(char *bytes, size_t n)
 	struct elf_segment segments[SEGMENTS_MAX];
 	uint8_t build_id[BUILD_ID_MAX];
 	struct slice link;
-	size_t inner_n;
 
 	if (!elf)
 		return;
@@ -75,15 +74,18 @@ static void try_elf(char *bytes, size_t n)
 	CHECK(elf_file__build_id(elf, build_id) <= BUILD_ID_MAX);
 	link = elf_file__debug_link(elf);
 	CHECK(!link.n || memchr(link.p, link.p[0], link.n));
-	for (int dynamic = 0; dynamic < 2; dynamic++) {
+	for (int which = 0; which < 3; which++) {
 		struct elf_table table = {0};
 
-		elf_file__symbols(elf, dynamic, &table);
+		if (which < 2)
+			elf_file__symbols(elf, which, &table);
+		else
+			elf_file__packed_symbols(elf, &table);
 		for (uint32_t i = 1; i < table.cnt; i++)
 			CHECK(table.v[i - 1].address < table.v[i].address);
 		free(table.v);
+		free(table.names.memory);
 	}
-	free(elf_file__debug_data(elf, &inner_n));
 	elf_file__close(elf);
 }
 

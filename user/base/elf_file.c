@@ -196,7 +196,8 @@ struct slice elf_file__debug_link(struct elf_file *file)
 	return slice_str(data->d_buf);
 }
 
-char *elf_file__debug_data(struct elf_file *file, size_t *n)
+/* To be freed. */
+static char *unpack_debug_data(struct elf_file *file, size_t *n)
 {
 	Elf_Data *data = section_data(file, ".gnu_debugdata");
 	char *out = NULL;
@@ -357,6 +358,28 @@ int elf_file__symbols(struct elf_file *file, bool dynamic, struct elf_table *tab
 	return err ?: -ENOENT;
 }
 
+int elf_file__packed_symbols(struct elf_file *file, struct elf_table *table)
+{
+	size_t n;
+	char *bytes = unpack_debug_data(file, &n);
+	struct elf_file *inner = bytes ? elf_file__open_bytes(bytes, n) : NULL;
+	int err = inner ? elf_file__symbols(inner, false, table) : -ENOENT;
+
+	elf_file__close(inner);
+	if (!err && (table->names.file_off > n || table->names.size > n - table->names.file_off)) {
+		free(table->v);
+		*table = (struct elf_table){0};
+		err = -EINVAL;
+	}
+	if (!err) {
+		memmove(bytes, bytes + table->names.file_off, table->names.size);
+		table->names.memory = bytes;
+		return 0;
+	}
+	free(bytes);
+	return err;
+}
+
 static void note_function(struct elf_function *functions, size_t cnt, const GElf_Sym *symbol,
 			  const char *name)
 {
@@ -367,18 +390,35 @@ static void note_function(struct elf_function *functions, size_t cnt, const GElf
 		}
 }
 
+/* False: there is no such table. */
+static bool find_in(struct elf_file *file, bool dynamic, struct elf_function *functions, size_t cnt)
+{
+	GElf_Shdr header, names, section;
+	Elf_Data *data = symbols_of(file, dynamic, &header, &names);
+	GElf_Sym symbol;
+
+	for (int i = 0; data && gelf_getsym(data, i, &symbol); i++) {
+		const char *name = elf_strptr(file->elf, header.sh_link, symbol.st_name);
+
+		if (name && is_code(file, &symbol, &section))
+			note_function(functions, cnt, &symbol, name);
+	}
+	return data;
+}
+
 void elf_file__find(struct elf_file *file, struct elf_function *functions, size_t cnt)
 {
-	for (int dynamic = 1; dynamic >= 0; dynamic--) {
-		GElf_Shdr header, names, section;
-		Elf_Data *data = symbols_of(file, dynamic, &header, &names);
-		GElf_Sym symbol;
+	struct elf_file *inner;
+	char *bytes;
+	size_t n;
 
-		for (int i = 0; data && gelf_getsym(data, i, &symbol); i++) {
-			const char *name = elf_strptr(file->elf, header.sh_link, symbol.st_name);
-
-			if (name && is_code(file, &symbol, &section))
-				note_function(functions, cnt, &symbol, name);
-		}
-	}
+	find_in(file, true, functions, cnt);
+	if (find_in(file, false, functions, cnt))
+		return;
+	bytes = unpack_debug_data(file, &n);
+	inner = bytes ? elf_file__open_bytes(bytes, n) : NULL;
+	if (inner)
+		find_in(inner, false, functions, cnt);
+	elf_file__close(inner);
+	free(bytes);
 }

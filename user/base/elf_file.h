@@ -37,7 +37,7 @@ struct elf_function {
 /* Where names are: in the file, or in memory. */
 struct elf_names {
 	uint64_t file_off, size;
-	char *memory; /* owned; NULL: in the file */
+	char *memory; /* owned, from the first name on; NULL: in the file */
 };
 
 struct elf_table {
@@ -65,9 +65,9 @@ size_t elf_file__build_id(struct elf_file *elf, uint8_t out[BUILD_ID_MAX]);
 struct slice elf_file__debug_link(struct elf_file *elf);
 /* Has it .symtab (dynamic: .dynsym) with functions? Then 0, and table is filled; the caller frees. */
 int elf_file__symbols(struct elf_file *elf, bool dynamic, struct elf_table *table);
-/* Fills in those of the cnt functions whose address is 0, and that .symtab or .dynsym has. */
+/* The same of the packed ELF file in .gnu_debugdata, that some distributions leave in executables. */
+int elf_file__packed_symbols(struct elf_file *elf, struct elf_table *table);
+/* Fills in the addresses and sizes of those of the cnt functions that the file has symbols of, in any table. */
 void elf_file__find(struct elf_file *elf, struct elf_function *functions, size_t cnt);
-/* The unpacked ELF file in .gnu_debugdata, to be freed; NULL if there is none. */
-char *elf_file__debug_data(struct elf_file *elf, size_t *n);
 
 #endif

@@ -115,6 +115,25 @@ static const struct command_row commands[] = {
 				    "  echo '/users?token=1' | sonde redact --attribute url.full\n"
 				    "  sonde redact -c sonde.yaml < spans.jsonl\n",
 		},
+	[COMMAND_SITES] =
+		{
+			.name = "sites",
+			.usage = "[OPTIONS] FILE [FUNCTION...]",
+			.summary = "Show where the functions of a program or library are probed",
+			.text = "Without FUNCTION: those of the TLS library in FILE, where plaintext "
+				"is seen. A probe\n"
+				"sits on an instruction that the kernel emulates, so that the "
+				"program is not slowed\n"
+				"by single steps; a function that has none at a fit place is not "
+				"probed.\n"
+				"Needs no root. Exit status: 0 all have a site, 3 some have none or "
+				"there is no such\n"
+				"function, 1 FILE cannot be read.\n",
+			.examples = "  sonde sites /usr/lib/x86_64-linux-gnu/libssl.so.3\n"
+				    "  sonde sites $(command -v node)\n"
+				    "  sonde sites /usr/lib/x86_64-linux-gnu/libc.so.6 read write\n"
+				    "  sonde sites --all --json ./server | tail -1\n",
+		},
 	[COMMAND_VERSION] =
 		{
 			.name = "version",

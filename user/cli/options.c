@@ -31,6 +31,7 @@ enum plain {
 	PLAIN_NO_COLOR,
 	PLAIN_ATTRIBUTE,
 	PLAIN_EXPLAIN,
+	PLAIN_ALL,
 	PLAIN_HELP,
 };
 
@@ -75,7 +76,7 @@ const struct plain_option plain_options[] = {
 		{
 			.flag = "json",
 			.help = "Print JSON instead of text for people",
-			.commands = ON(TRACE) | ON(PROFILE) | ON(DOCTOR) | ON(REPLAY),
+			.commands = ON(TRACE) | ON(PROFILE) | ON(DOCTOR) | ON(REPLAY) | ON(SITES),
 		},
 	[PLAIN_RECORD] =
 		{
@@ -102,6 +103,12 @@ const struct plain_option plain_options[] = {
 			.flag = "explain",
 			.help = "Say at the end what was hit how often, on standard error",
 			.commands = ON(REDACT),
+		},
+	[PLAIN_ALL] =
+		{
+			.flag = "all",
+			.help = "Take every function that has a symbol",
+			.commands = ON(SITES),
 		},
 	[PLAIN_HELP] =
 		{
@@ -251,6 +258,9 @@ static int set_plain(struct parser *p, const struct plain_option *plain, const c
 	case PLAIN_EXPLAIN:
 		o->explain = true;
 		break;
+	case PLAIN_ALL:
+		o->all = true;
+		break;
 	case PLAIN_HELP:
 		o->topic = o->command;
 		o->command = COMMAND_HELP;
@@ -312,15 +322,34 @@ static bool takes_command(enum command command)
 	return command == COMMAND_TRACE || command == COMMAND_PROFILE;
 }
 
+static bool wants_file(enum command command)
+{
+	return command == COMMAND_CONFIG_CHECK || command == COMMAND_REPLAY ||
+	       command == COMMAND_SITES;
+}
+
+static int add_function(struct parser *p, const char *word)
+{
+	struct options *o = p->o;
+
+	if (!o->functions)
+		o->functions = calloc((size_t)o->argc, sizeof(*o->functions));
+	if (!o->functions)
+		return wrong(p, "out of memory");
+	o->functions[o->functions_cnt++] = word;
+	return 0;
+}
+
 static int parse_operand(struct parser *p, const char *word)
 {
 	struct options *o = p->o;
-	bool wants_file = o->command == COMMAND_CONFIG_CHECK || o->command == COMMAND_REPLAY;
 
-	if (wants_file && !o->file) {
+	if (wants_file(o->command) && !o->file) {
 		o->file = word;
 		return 0;
 	}
+	if (o->command == COMMAND_SITES)
+		return add_function(p, word);
 	if (takes_command(o->command))
 		return wrong(p,
 			     "unexpected '%.64s': to run a command and watch it write 'sonde %s "
@@ -414,8 +443,10 @@ static int check_complete(struct parser *p)
 {
 	const struct options *o = p->o;
 
-	if (!o->file && (o->command == COMMAND_CONFIG_CHECK || o->command == COMMAND_REPLAY))
+	if (!o->file && wants_file(o->command))
 		return wrong(p, "'sonde %s' needs a FILE", help_command_name(o->command));
+	if (o->all && o->functions_cnt)
+		return wrong(p, "--all and names of functions exclude each other");
 	return 0;
 }
 
@@ -457,6 +488,7 @@ int options__parse(struct options *o, int argc, char **argv, struct config_error
 void options__free(struct options *o)
 {
 	config__free(&o->config);
+	free(o->functions);
 }
 
 bool options__colour(const struct options *o)

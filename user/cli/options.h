@@ -22,7 +22,9 @@ struct options {
 	enum command topic;	 /* COMMAND_HELP: of what; COMMAND_NONE for the overview */
 	struct config config;	 /* for the commands that run or show it; else the defaults */
 	const char *config_file; /* that was read; NULL for none */
-	const char *file;	 /* operand of `config check` and `replay` */
+	const char *file;	 /* operand of `config check`, `replay` and `sites` */
+	const char **functions;	 /* the operands of `sites` that follow; NULL: none */
+	size_t functions_cnt;
 	const char *record_file; /* NULL: do not record */
 	const char *output_file; /* of `profile`; NULL: none */
 	enum profile_output output;
@@ -30,6 +32,7 @@ struct options {
 	uint64_t duration_ns;  /* 0: until interrupted */
 	uint32_t frequency_hz; /* of `profile` */
 	bool json, no_color, explain;
+	bool all; /* `sites`: of every function */
 	bool spans;	   /* `profile` traces too */
 	char **child_argv; /* after "--", ends in NULL; NULL if there was none */
 	int argc;

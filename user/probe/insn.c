@@ -133,3 +133,14 @@ bool insn_decode_x86(const uint8_t *code, size_t n, uint64_t at, struct insn *ou
 	out->moves_stack = out->writes & REGISTER(4);
 	return true;
 }
+
+const char *insn_kind_name(enum insn_kind kind)
+{
+	static const char *const names[INSN_KIND_CNT] = {
+		[INSN_OTHER] = "other",	  [INSN_NOP] = "nop",	    [INSN_PUSH] = "push",
+		[INSN_JUMP] = "jump",	  [INSN_BRANCH] = "branch", [INSN_CALL] = "call",
+		[INSN_RETURN] = "return", [INSN_STOP] = "stop",
+	};
+
+	return names[kind];
+}

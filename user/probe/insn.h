@@ -20,6 +20,7 @@ enum insn_kind {
 	INSN_CALL,
 	INSN_RETURN,
 	INSN_STOP, /* nothing runs behind it: ud2, hlt, int3 */
+	INSN_KIND_CNT,
 };
 
 /* General registers by the numbers that the instruction set gives them: rax 0, rcx 1, rdx 2, rbx 3, rsp 4 ... */
@@ -39,6 +40,8 @@ struct insn {
 	uint8_t from;	  /* number of a general register */
 };
 
+/* "push" and the like, for people. */
+const char *insn_kind_name(enum insn_kind kind);
 /* Decodes the instruction that begins at code, at bytes behind some beginning. False if there is none. */
 bool insn_decode_x86(const uint8_t *code, size_t n, uint64_t at, struct insn *out);
 

@@ -40,6 +40,7 @@ static const struct known {
 /* Where a known function is probed. */
 struct place {
 	uint64_t file_off;
+	struct insn insn;
 	enum tls_answer answer;
 	bool found, followed;
 };
@@ -117,9 +118,11 @@ static const char *find_place(struct code *code, const struct known *k,
 		fault = site_pick_x86(function.bytes, function.n, want_of(k, out->answer), &site);
 		out->followed = depth > 0;
 		out->found = fault == SITE_FOUND;
-		out->file_off = function.file_off + site.off;
-		if (out->found)
+		if (out->found) {
+			out->file_off = function.file_off + site.off;
+			out->insn = site.insn;
 			return NULL;
+		}
 		if ((fault != SITE_STACK_MOVED && fault != SITE_REGISTER_LOST) ||
 		    !follow(k, &function, &address, &out->answer))
 			break;
@@ -145,6 +148,7 @@ static void add_site(struct tls_sites *out, const struct known *k, const struct 
 	out->cnt++;
 	*site = (struct tls_site){
 		.file_off = place->file_off,
+		.insn = place->insn,
 		.cookie = TLS_COOKIE(k->call, place->answer),
 		.returns = k->call != TLS_FREE,
 	};

@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "user/probe/insn.h"
+
 #define TLS_SITES_MAX 24
 #define TLS_WHY_SZ 256
 
@@ -16,6 +18,7 @@
 struct tls_site {
 	uint64_t file_off;
 	uint64_t cookie;   /* what the BPF program is to know, see include/abi/tls.h */
+	struct insn insn;  /* on which it sits */
 	bool returns;	   /* there shall be a return probe as well, at the same place */
 	char function[48]; /* for people; cut */
 };

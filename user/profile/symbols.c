@@ -202,34 +202,13 @@ static bool find_debug_file(struct module *m, struct elf_file *elf, int proc_dir
 	return false;
 }
 
-/* Names of what is not exported, packed into the file; .dynsym has the others. */
-static void take_debug_data(struct module *m, struct elf_file *elf)
-{
-	size_t n = 0;
-	char *bytes = elf_file__debug_data(elf, &n);
-	struct elf_file *inner = bytes ? elf_file__open_bytes(bytes, n) : NULL;
-	struct elf_table *table = &m->tables[1];
-
-	if (inner && elf_file__symbols(inner, false, table) == 0 && table->names.file_off <= n &&
-	    table->names.size <= n - table->names.file_off) {
-		memmove(bytes, bytes + table->names.file_off, table->names.size);
-		table->names.memory = bytes;
-		bytes = NULL;
-	} else {
-		free(table->v);
-		*table = (struct elf_table){0};
-	}
-	elf_file__close(inner);
-	free(bytes);
-}
-
 static void read_symbols(struct module *m, struct elf_file *elf, int fd, int proc_dir_fd,
 			 struct slice path)
 {
 	if (elf_file__symbols(elf, false, &m->tables[0]) &&
 	    !find_debug_file(m, elf, proc_dir_fd, path)) {
 		elf_file__symbols(elf, true, &m->tables[0]);
-		take_debug_data(m, elf);
+		elf_file__packed_symbols(elf, &m->tables[1]);
 	}
 	if (m->tables[0].cnt && m->fds[0] < 0)
 		m->fds[0] = fd;
