@@ -98,6 +98,7 @@ static void test_right(void **state)
 		 .command = COMMAND_REPLAY,
 		 .file = "f",
 		 .json = true},
+		{.line = "sonde sites f", .command = COMMAND_SITES, .file = "f"},
 		{.line = "sonde replay --json -",
 		 .command = COMMAND_REPLAY,
 		 .file = "-",
@@ -165,6 +166,25 @@ static void test_settings(void **state)
 	options__free(&o);
 	assert_int_equal(parse(&o, &line, "sonde config print --port 80"), 0);
 	assert_int_equal(o.config.targets.ports.v[0], 80);
+	options__free(&o);
+}
+
+static void test_sites(void **state)
+{
+	struct options o;
+	struct line line;
+
+	(void)state;
+	assert_int_equal(parse(&o, &line, "sonde sites f read --json write"), 0);
+	assert_string_equal(o.file, "f");
+	assert_int_equal(o.functions_cnt, 2);
+	assert_string_equal(o.functions[0], "read");
+	assert_string_equal(o.functions[1], "write");
+	assert_true(o.json && !o.all);
+	options__free(&o);
+	assert_int_equal(parse(&o, &line, "sonde sites --all f"), 0);
+	assert_true(o.all);
+	assert_int_equal(o.functions_cnt, 0);
 	options__free(&o);
 }
 
@@ -260,6 +280,9 @@ static void test_wrong(void **state)
 		{"sonde trace --freq 9", "--freq is not an option of 'sonde trace'"},
 		{"sonde replay", "'sonde replay' needs a FILE"},
 		{"sonde replay a b", "unexpected 'b'"},
+		{"sonde sites", "'sonde sites' needs a FILE"},
+		{"sonde sites --all f g", "--all and names of functions exclude each other"},
+		{"sonde replay --all f", "--all is not an option of 'sonde replay'"},
 		{"sonde config check", "'sonde config check' needs a FILE"},
 		{"sonde version now", "unexpected 'now'"},
 		{"sonde agent -c /nonexistent/f",
@@ -476,6 +499,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_right),	   cmocka_unit_test(test_settings),
 		cmocka_unit_test(test_profile),	   cmocka_unit_test(test_wrong),
+		cmocka_unit_test(test_sites),	   cmocka_unit_test(test_wrong),
 		cmocka_unit_test(test_sources),	   cmocka_unit_test(test_config_check),
 		cmocka_unit_test(test_config_doc), cmocka_unit_test(test_config_print),
 		cmocka_unit_test(test_help),	   cmocka_unit_test(test_help_trace),
