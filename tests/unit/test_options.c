@@ -497,12 +497,12 @@ static void test_help_trace(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_right),	   cmocka_unit_test(test_settings),
-		cmocka_unit_test(test_profile),	   cmocka_unit_test(test_wrong),
-		cmocka_unit_test(test_sites),	   cmocka_unit_test(test_wrong),
-		cmocka_unit_test(test_sources),	   cmocka_unit_test(test_config_check),
-		cmocka_unit_test(test_config_doc), cmocka_unit_test(test_config_print),
-		cmocka_unit_test(test_help),	   cmocka_unit_test(test_help_trace),
+		cmocka_unit_test(test_right),	     cmocka_unit_test(test_settings),
+		cmocka_unit_test(test_profile),	     cmocka_unit_test(test_wrong),
+		cmocka_unit_test(test_sites),	     cmocka_unit_test(test_sources),
+		cmocka_unit_test(test_config_check), cmocka_unit_test(test_config_doc),
+		cmocka_unit_test(test_config_print), cmocka_unit_test(test_help),
+		cmocka_unit_test(test_help_trace),
 	};
 
 	clearenv();
