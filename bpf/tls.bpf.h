@@ -280,6 +280,11 @@ int tls_enter(struct pt_regs *ctx)
 		call); /* else an argument is chosen by a computed offset, which no verifier takes */
 	if (TLS_COOKIE_ANSWER(cookie) == TLS_ANSWER_FLAG_4)
 		call->count_at = PT_REGS_PARM5(ctx);
+	if (cookie & TLS_COOKIE_BUFFER_NEXT) {
+		call->buffer = PT_REGS_PARM3(ctx);
+		barrier_var(call);
+		call->len = PT_REGS_PARM4(ctx);
+	}
 	call->sp = sp;
 	call->sent_ns = 0;
 	call->io = false;

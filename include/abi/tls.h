@@ -25,6 +25,8 @@ enum tls_answer {
 };
 
 #define TLS_COOKIE(call, answer) ((call) | (answer) << 8)
+/* The buffer and its length are in the third and fourth argument instead. */
+#define TLS_COOKIE_BUFFER_NEXT (1u << 16)
 #define TLS_COOKIE_CALL(cookie) ((cookie)&0xff)
 #define TLS_COOKIE_ANSWER(cookie) ((cookie) >> 8 & 0xff)
 /* Which of the probed files it is in: added where the probe is attached. */

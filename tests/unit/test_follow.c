@@ -10,8 +10,6 @@
 #include "user/base/slice.h"
 #include "user/probe/follow.h"
 
-#define LOCAL FOLLOW_LOCAL
-
 struct follow_case {
 	const char *what;
 	struct slice code;
@@ -23,7 +21,7 @@ static const struct follow_case cases[] = {
 	{"sub, test, js, mov rsp to rcx, movslq, call: SSL_read",
 	 SLICE("\x48\x83\xec\x18\x85\xd2\x78\x0b\x48\x89\xe1\x48\x63\xd2\xe8\0\x10\0\0\xc3"),
 	 true,
-	 {.target = 0x1013, .arguments = {1, 2, 3, LOCAL, 5, 6}}},
+	 {.target = 0x1013, .arguments = {1, 2, 3, 0, 5, 6}}},
 	{"call of itself", SLICE("\x48\x83\xec\x08\xe8\xf7\xff\xff\xff\xc3"), false, {0}},
 	{"sub, call of what is before it: SSL_read_ex",
 	 SLICE("\x48\x83\xec\x08\xe8\xf0\xff\xff\xff\xc3"),
@@ -36,11 +34,11 @@ static const struct follow_case cases[] = {
 	{"lea of rsp and a number",
 	 SLICE("\x48\x8d\x4c\x24\x08\xe8\0\x10\0\0"),
 	 true,
-	 {.target = 0x100a, .arguments = {1, 2, 3, LOCAL, 5, 6}}},
+	 {.target = 0x100a, .arguments = {1, 2, 3, 0, 5, 6}}},
 	{"lea by a frame pointer",
 	 SLICE("\x48\x89\xe5\x48\x8d\x4d\xf0\xe8\0\x10\0\0"),
 	 true,
-	 {.target = 0x100c, .arguments = {1, 2, 3, LOCAL, 5, 6}}},
+	 {.target = 0x100c, .arguments = {1, 2, 3, 0, 5, 6}}},
 	{"lea of rsi and a number is not what rsi was",
 	 SLICE("\x48\x8d\x76\x08\xe8\0\x10\0\0"),
 	 true,
@@ -127,12 +125,59 @@ static void test_long_way(void **state)
 	assert_true(follow_x86(code, sizeof(code), &f));
 }
 
+static void test_next(void **state)
+{
+	/* call; nop; je elsewhere; jmp inside; jmp elsewhere; no instruction; call */
+	static const uint8_t code[] = "\xe8\0\x10\0\0\x90\x0f\x84\0\x10\0\0\xeb\xf8\xe9\0\x20\0\0"
+				      "\x06\xe8\0\x10\0\0";
+	int64_t target;
+	size_t at = 0;
+
+	(void)state;
+	assert_true(follow_next_x86(code, sizeof(code) - 1, &at, &target));
+	assert_int_equal(at, 5);
+	assert_int_equal(target, 0x1005);
+	assert_true(follow_next_x86(code, sizeof(code) - 1, &at, &target));
+	assert_int_equal(target, 0x2013);
+	assert_false(follow_next_x86(code, sizeof(code) - 1, &at, &target));
+}
+
+static void test_stubs(void **state)
+{
+	static const struct {
+		struct slice code;
+		bool found;
+	} stubs[] = {
+		{SLICE("\xff\x25\0\x10\0\0"), true},
+		{SLICE("\xf3\x0f\x1e\xfa\xf2\xff\x25\0\x10\0\0\x0f\x1f\x44\0\0"), true},
+		{SLICE("\xff\x24\x25\0\x10\0\0"), false}, /* by an address that is not relative */
+		{SLICE("\xff\xe0"), false},
+		{SLICE("\xff\x15\0\x10\0\0"), false}, /* call */
+		{SLICE("\xe8\0\x10\0\0\xff\x25\0\x10\0\0"), false},
+		{SLICE("\xc3\xff\x25\0\x10\0\0"), false},
+		{SLICE("\x90\x90\x90\xff\x25\0\x10\0\0"), false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(stubs) / sizeof(stubs[0]); i++) {
+		int64_t slot = 0;
+		const uint8_t *code = (const uint8_t *)stubs[i].code.p;
+
+		assert_int_equal(follow_stub_x86(code, stubs[i].code.n, &slot), stubs[i].found);
+		if (stubs[i].found)
+			assert_int_equal(slot, 0x1000 + (code[0] == 0xff ? 6 : 11));
+		for (size_t n = 0; n < stubs[i].code.n; n++)
+			if (follow_stub_x86(code, n, &slot))
+				assert_true(stubs[i].found && n >= 6);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_cases),
-		cmocka_unit_test(test_prefixes),
-		cmocka_unit_test(test_long_way),
+		cmocka_unit_test(test_cases),	 cmocka_unit_test(test_prefixes),
+		cmocka_unit_test(test_long_way), cmocka_unit_test(test_next),
+		cmocka_unit_test(test_stubs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <gelf.h>
 #include <libelf.h>
+#include <limits.h>
 #include <lzma.h>
 #include <stdlib.h>
 
@@ -421,4 +422,37 @@ void elf_file__find(struct elf_file *file, struct elf_function *functions, size_
 		find_in(inner, false, functions, cnt);
 	elf_file__close(inner);
 	free(bytes);
+}
+
+/* --- relocations ------------------------------------------------------------------------------ */
+
+static const char *symbol_name(struct elf_file *file, Elf_Scn *symbols, size_t index)
+{
+	Elf_Data *data = symbols ? elf_getdata(symbols, NULL) : NULL;
+	GElf_Shdr header;
+	GElf_Sym symbol;
+
+	if (!data || index > INT_MAX || !gelf_getsym(data, (int)index, &symbol) ||
+	    !gelf_getshdr(symbols, &header))
+		return NULL;
+	return elf_strptr(file->elf, header.sh_link, symbol.st_name);
+}
+
+const char *elf_file__slot_name(struct elf_file *file, uint64_t address)
+{
+	Elf_Scn *section = NULL;
+	GElf_Shdr header;
+	GElf_Rela entry;
+
+	while ((section = elf_nextscn(file->elf, section))) {
+		Elf_Data *data = NULL;
+
+		if (gelf_getshdr(section, &header) && header.sh_type == SHT_RELA)
+			data = elf_getdata(section, NULL);
+		for (int i = 0; data && gelf_getrela(data, i, &entry); i++)
+			if (entry.r_offset == address)
+				return symbol_name(file, elf_getscn(file->elf, header.sh_link),
+						   GELF_R_SYM(entry.r_info));
+	}
+	return NULL;
 }

@@ -10,18 +10,18 @@
 
 #define ARGUMENTS_MAX 6 /* in registers */
 
-/* What an argument of the function that is called is. */
-#define FOLLOW_OTHER 0
-#define FOLLOW_LOCAL \
-	(-1) /* an address in the calling function's frame; else: 1 its first argument ... */
-
 struct follow {
-	int64_t target; /* from the calling function's start, as code is counted */
+	int64_t target; /* from the calling function's start */
 	bool jumps;	/* does not come back: what the other returns is returned */
-	int arguments[ARGUMENTS_MAX];
+	/* Of the function that is called: the calling one's first argument (1), its second ...; 0: else */
+	uint8_t arguments[ARGUMENTS_MAX];
 };
 
 /* The first call or jump elsewhere on the way that takes no branch. False: there is none with a fixed target. */
 bool follow_x86(const uint8_t *code, size_t n, struct follow *out);
+/* Goes on from *at to the next fixed call or jump elsewhere, and then behind it. False at the end of the code. */
+bool follow_next_x86(const uint8_t *code, size_t n, size_t *at, int64_t *target);
+/* Is the code that begins there a stub that jumps by what the loader writes to slot, as code is counted? */
+bool follow_stub_x86(const uint8_t *code, size_t n, int64_t *slot);
 
 #endif

@@ -81,6 +81,11 @@ static void note_operand(const ZydisDecodedOperand *operand, uint64_t next, stru
 		out->has_target = true;
 		out->target = (int64_t)next + operand->imm.value.s;
 	}
+	if (operand->type == ZYDIS_OPERAND_TYPE_MEMORY && out->kind == INSN_JUMP &&
+	    operand->mem.base == ZYDIS_REGISTER_RIP) {
+		out->has_slot = true;
+		out->slot = (int64_t)next + operand->mem.disp.value;
+	}
 	if (operand->type == ZYDIS_OPERAND_TYPE_REGISTER &&
 	    operand->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) {
 		int reg = general_register(operand->reg.value);
@@ -90,27 +95,19 @@ static void note_operand(const ZydisDecodedOperand *operand, uint64_t next, stru
 	}
 }
 
-/* mov and movsxd from register to register, and lea of a register and a number. */
+/* mov and movsxd from register to register. */
 static void note_copy(const ZydisDecodedInstruction *in, const ZydisDecodedOperand *operands,
 		      struct insn *out)
 {
 	const ZydisDecodedOperand *to = &operands[0], *from = &operands[1];
-	int reg = -1;
 
-	if (in->operand_count_visible != 2 || to->type != ZYDIS_OPERAND_TYPE_REGISTER ||
-	    general_register(to->reg.value) < 0 || to->size < 32)
+	if ((in->mnemonic != ZYDIS_MNEMONIC_MOV && in->mnemonic != ZYDIS_MNEMONIC_MOVSXD) ||
+	    to->type != ZYDIS_OPERAND_TYPE_REGISTER || from->type != ZYDIS_OPERAND_TYPE_REGISTER ||
+	    to->size < 32 || from->size < 32 || general_register(from->reg.value) < 0)
 		return;
-	if ((in->mnemonic == ZYDIS_MNEMONIC_MOV || in->mnemonic == ZYDIS_MNEMONIC_MOVSXD) &&
-	    from->type == ZYDIS_OPERAND_TYPE_REGISTER && from->size >= 32) {
-		reg = general_register(from->reg.value);
-		out->narrow = from->size < 64;
-	} else if (in->mnemonic == ZYDIS_MNEMONIC_LEA && to->size == 64 &&
-		   in->address_width == 64 && from->mem.index == ZYDIS_REGISTER_NONE) {
-		reg = general_register(from->mem.base);
-		out->displaced = from->mem.disp.value != 0;
-	}
-	out->copies = reg >= 0;
-	out->from = reg >= 0 ? (uint8_t)reg : 0;
+	out->copies = true;
+	out->narrow = from->size < 64;
+	out->from = (uint8_t)general_register(from->reg.value);
 }
 
 bool insn_decode_x86(const uint8_t *code, size_t n, uint64_t at, struct insn *out)

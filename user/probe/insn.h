@@ -33,9 +33,10 @@ struct insn {
 	bool moves_stack; /* the return address is elsewhere after it */
 	bool has_target;  /* of a jump, branch or call that is relative */
 	int64_t target;	  /* from where at counts */
+	bool has_slot;	  /* of a jump that is not: the address that holds its target is known */
+	int64_t slot;	  /* the same */
 	uint32_t writes;  /* general registers, REGISTER()s */
-	bool copies;	  /* all it does: the one that it writes becomes what from is ... */
-	bool displaced;	  /* ... plus a number */
+	bool copies;	  /* what it writes becomes what from is ... */
 	bool narrow;	  /* ... or its low half */
 	uint8_t from;	  /* number of a general register */
 };

@@ -13,37 +13,71 @@
 #include "user/probe/code.h"
 #include "user/probe/follow.h"
 
-#define RDI REGISTER(7)
-#define BUFFER (REGISTER(6) | REGISTER(2)) /* rsi, and rdx for its length */
-#define RCX REGISTER(1)
-#define R8 REGISTER(8)
 #define DEPTH_MAX 3 /* calls that are followed */
+#define STUB_SZ 32
+#define TARGETS_MAX 64
 
+/*
+ * A function comes behind those that may do its work: where it calls one of them that is probed, or one that
+ * those pass their work on to, it needs no probe of its own.
+ */
 static const struct known {
 	const char *library, *function;
 	enum tls_call call;
 	enum tls_answer answer;
-	const char *same_as; /* of the same library, where both are followed */
 } known[] = {
-	{"OpenSSL", "SSL_read", TLS_READ, TLS_ANSWER_COUNT, "SSL_read_ex"},
-	{"OpenSSL", "SSL_read_ex", TLS_READ, TLS_ANSWER_FLAG_3, NULL},
-	{"OpenSSL", "SSL_write", TLS_WRITE, TLS_ANSWER_COUNT, "SSL_write_ex"},
-	{"OpenSSL", "SSL_write_ex", TLS_WRITE, TLS_ANSWER_FLAG_3, NULL},
-	{"OpenSSL", "SSL_do_handshake", TLS_HANDSHAKE, TLS_ANSWER_NONE, NULL},
-	{"OpenSSL", "SSL_connect", TLS_HANDSHAKE, TLS_ANSWER_NONE, NULL},
-	{"OpenSSL", "SSL_accept", TLS_HANDSHAKE, TLS_ANSWER_NONE, NULL},
-	{"OpenSSL", "SSL_shutdown", TLS_SHUTDOWN, TLS_ANSWER_NONE, NULL},
-	{"OpenSSL", "SSL_free", TLS_FREE, TLS_ANSWER_NONE, NULL},
+	{"OpenSSL", "SSL_read_ex", TLS_READ, TLS_ANSWER_FLAG_3},
+	{"OpenSSL", "SSL_read", TLS_READ, TLS_ANSWER_COUNT},
+	{"OpenSSL", "SSL_write_ex2", TLS_WRITE, TLS_ANSWER_FLAG_4},
+	{"OpenSSL", "SSL_write_ex", TLS_WRITE, TLS_ANSWER_FLAG_3},
+	{"OpenSSL", "SSL_write", TLS_WRITE, TLS_ANSWER_COUNT},
+	{"OpenSSL", "SSL_do_handshake", TLS_HANDSHAKE, TLS_ANSWER_NONE},
+	{"OpenSSL", "SSL_connect", TLS_HANDSHAKE, TLS_ANSWER_NONE},
+	{"OpenSSL", "SSL_accept", TLS_HANDSHAKE, TLS_ANSWER_NONE},
+	{"OpenSSL", "SSL_shutdown", TLS_SHUTDOWN, TLS_ANSWER_NONE},
+	{"OpenSSL", "SSL_free", TLS_FREE, TLS_ANSWER_NONE},
+	{"GnuTLS", "gnutls_record_recv_seq", TLS_READ, TLS_ANSWER_COUNT},
+	{"GnuTLS", "gnutls_record_recv", TLS_READ, TLS_ANSWER_COUNT},
+	{"GnuTLS", "gnutls_record_send2", TLS_WRITE, TLS_ANSWER_COUNT},
+	{"GnuTLS", "gnutls_record_send", TLS_WRITE, TLS_ANSWER_COUNT},
+	/* Sends what was given to gnutls_record_send before, by calling that once more. */
+	{"GnuTLS", "gnutls_record_uncork", TLS_HANDSHAKE, TLS_ANSWER_NONE},
+	{"GnuTLS", "gnutls_handshake", TLS_HANDSHAKE, TLS_ANSWER_NONE},
+	{"GnuTLS", "gnutls_bye", TLS_SHUTDOWN, TLS_ANSWER_NONE},
+	{"GnuTLS", "gnutls_deinit", TLS_FREE, TLS_ANSWER_NONE},
 };
 #define KNOWN_CNT (sizeof(known) / sizeof(known[0]))
 
 /* Where a known function is probed. */
 struct place {
+	bool found;
 	uint64_t file_off;
 	struct insn insn;
 	enum tls_answer answer;
-	bool found, followed;
+	uint8_t buffer;			 /* which argument, from 0; its length is the next */
+	uint64_t through[DEPTH_MAX + 1]; /* the function, and those that were followed */
+	uint32_t through_cnt;
+	int site; /* index in what is handed out */
 };
+
+struct search {
+	struct code *code;
+	struct elf_function functions[KNOWN_CNT];
+	struct place places[KNOWN_CNT];
+	struct tls_sites *out;
+};
+
+static uint32_t argument_register(uint8_t argument)
+{
+	static const uint8_t numbers[ARGUMENTS_MAX] = {7, 6, 2, 1, 8, 9};
+
+	return REGISTER(numbers[argument]);
+}
+
+static bool has_buffer(const struct known *k)
+{
+	return k->call == TLS_READ || k->call == TLS_WRITE;
+}
 
 static void add_why(struct tls_sites *out, const char *function, const char *reason)
 {
@@ -52,166 +86,210 @@ static void add_why(struct tls_sites *out, const char *function, const char *rea
 	snprintf(out->why + n, sizeof(out->why) - n, "%s%s: %s", n ? "; " : "", function, reason);
 }
 
-static struct site_want want_of(const struct known *k, enum tls_answer answer)
-{
-	struct site_want want = {.registers = RDI, .is_return = k->call != TLS_FREE};
+/* --- what is called ---------------------------------------------------------------------------- */
 
-	if (k->call == TLS_READ || k->call == TLS_WRITE)
-		want.registers |= BUFFER;
-	if (answer == TLS_ANSWER_FLAG_3)
-		want.registers |= RCX;
-	if (answer == TLS_ANSWER_FLAG_4)
-		want.registers |= R8;
+/* Where the call leads in the end, if that is a known function in this file and a stub is on the way. */
+static uint64_t behind_stub(struct search *s, uint64_t address)
+{
+	struct code_function stub;
+	const char *name = NULL;
+	int64_t slot;
+
+	if (code__read(s->code, address, STUB_SZ, &stub) == 0 &&
+	    follow_stub_x86(stub.bytes, stub.n, &slot))
+		name = elf_file__slot_name(code__elf(s->code), address + (uint64_t)slot);
+	for (size_t i = 0; name && i < KNOWN_CNT; i++)
+		if (strcmp(known[i].function, name) == 0 && s->functions[i].address)
+			return s->functions[i].address;
+	return address;
+}
+
+/* That does the same, and passes through address. */
+static const struct place *find_through(const struct search *s, const struct known *k,
+					uint64_t address)
+{
+	for (const struct known *other = known; other < k; other++) {
+		const struct place *place = &s->places[other - known];
+
+		if (!place->found || other->call != k->call ||
+		    strcmp(other->library, k->library) != 0)
+			continue;
+		for (uint32_t i = 0; i < place->through_cnt; i++)
+			if (place->through[i] == address)
+				return place;
+	}
+	return NULL;
+}
+
+/* The place that sees the function's calls anyway. */
+static const struct place *find_covering(struct search *s, const struct known *k)
+{
+	const struct elf_function *function = &s->functions[k - known];
+	uint64_t targets[TARGETS_MAX];
+	struct code_function code;
+	uint32_t cnt = 0;
+	size_t at = 0;
+	int64_t target;
+
+	if (code__read(s->code, function->address, function->size, &code))
+		return NULL;
+	while (cnt < TARGETS_MAX && follow_next_x86(code.bytes, code.n, &at, &target))
+		targets[cnt++] = function->address + (uint64_t)target;
+	for (uint32_t i = 0; i < cnt; i++) {
+		const struct place *place = find_through(s, k, behind_stub(s, targets[i]));
+
+		if (place)
+			return place;
+	}
+	return NULL;
+}
+
+/* --- places ------------------------------------------------------------------------------------ */
+
+static struct site_want want_of(const struct known *k, const struct place *place)
+{
+	struct site_want want = {
+		.registers = argument_register(0),
+		.is_return = k->call != TLS_FREE,
+	};
+
+	if (has_buffer(k))
+		want.registers |=
+			argument_register(place->buffer) | argument_register(place->buffer + 1);
+	if (place->answer == TLS_ANSWER_FLAG_3)
+		want.registers |= argument_register(3);
+	if (place->answer == TLS_ANSWER_FLAG_4)
+		want.registers |= argument_register(4);
 	return want;
 }
 
-/* How the function answers that is called, -1 if that does not tell what the calling one answers. */
-static int answer_of(const struct follow *f, enum tls_answer answer)
+/* Where the function that is called has an argument of the calling one, in first or first + 1; 0: nowhere. */
+static uint8_t passed_at(const struct follow *f, uint8_t first, uint8_t argument)
 {
-	int wanted = answer == TLS_ANSWER_FLAG_3   ? 4
-		     : answer == TLS_ANSWER_FLAG_4 ? 5
-						   : FOLLOW_LOCAL;
-
-	if (f->jumps && (answer == TLS_ANSWER_COUNT || answer == TLS_ANSWER_NONE))
-		return answer;
-	if (answer == TLS_ANSWER_NONE || (f->arguments[3] == wanted) == (f->arguments[4] == wanted))
-		return -1;
-	return f->arguments[3] == wanted ? TLS_ANSWER_FLAG_3 : TLS_ANSWER_FLAG_4;
+	if (f->arguments[first] == argument + 1)
+		return first;
+	return f->arguments[first + 1] == argument + 1 ? first + 1 : 0;
 }
 
 /* Goes on to the function that does the work. */
 static bool follow(const struct known *k, const struct code_function *function, uint64_t *address,
-		   enum tls_answer *answer)
+		   struct place *place)
 {
+	uint8_t buffer, flag = place->answer == TLS_ANSWER_FLAG_4 ? 4 : 3;
 	struct follow f;
-	int passed;
 
 	if (!follow_x86(function->bytes, function->n, &f) || f.arguments[0] != 1)
 		return false;
-	if ((k->call == TLS_READ || k->call == TLS_WRITE) &&
-	    (f.arguments[1] != 2 || f.arguments[2] != 3))
-		return false;
-	passed = answer_of(&f, *answer);
-	if (passed < 0)
-		return false;
-	*answer = (enum tls_answer)passed;
+	if (has_buffer(k)) {
+		buffer = passed_at(&f, 1, place->buffer);
+		if (!buffer || f.arguments[buffer + 1] != place->buffer + 2)
+			return false;
+		place->buffer = buffer;
+	}
+	if (place->answer == TLS_ANSWER_FLAG_3 || place->answer == TLS_ANSWER_FLAG_4) {
+		flag = passed_at(&f, 3, flag);
+		if (!flag)
+			return false;
+		place->answer = flag == 3 ? TLS_ANSWER_FLAG_3 : TLS_ANSWER_FLAG_4;
+	} else if (!f.jumps) {
+		return false; /* what the other answers need not be what this one does */
+	}
 	*address += (uint64_t)f.target;
 	return true;
 }
 
 /* NULL, or why there is no place. */
-static const char *find_place(struct code *code, const struct known *k,
-			      const struct elf_function *at, struct place *out)
+static const char *find_place(struct search *s, const struct known *k, struct place *out)
 {
-	uint64_t address = at->address, size = at->size;
+	uint64_t address = s->functions[k - known].address, size = s->functions[k - known].size;
 	enum site_fault fault = SITE_NONE;
 
-	*out = (struct place){.answer = k->answer};
+	*out = (struct place){.answer = k->answer, .buffer = 1};
 	for (int depth = 0; depth <= DEPTH_MAX; depth++, size = 0) {
 		struct code_function function;
 		struct site site;
-		int err = code__read(code, address, size, &function);
+		int err = code__read(s->code, address, size, &function);
 
 		if (err)
 			return err == -ENODATA ? "nothing tells where it ends"
 					       : "its code cannot be read";
-		fault = site_pick_x86(function.bytes, function.n, want_of(k, out->answer), &site);
-		out->followed = depth > 0;
-		out->found = fault == SITE_FOUND;
-		if (out->found) {
+		out->through[out->through_cnt++] = address;
+		fault = site_pick_x86(function.bytes, function.n, want_of(k, out), &site);
+		if (fault == SITE_FOUND) {
+			out->found = true;
 			out->file_off = function.file_off + site.off;
 			out->insn = site.insn;
 			return NULL;
 		}
 		if ((fault != SITE_STACK_MOVED && fault != SITE_REGISTER_LOST) ||
-		    !follow(k, &function, &address, &out->answer))
+		    !follow(k, &function, &address, out))
 			break;
 	}
 	return site_fault_text(fault);
 }
 
-static void add_site(struct tls_sites *out, const struct known *k, const struct place *place)
+static void add_site(struct search *s, const struct known *k, struct place *place)
 {
+	struct tls_sites *out = s->out;
 	struct tls_site *site = &out->v[out->cnt];
 
-	for (uint32_t i = 0; i < out->cnt; i++) {
-		size_t n = strlen(out->v[i].function);
-
-		if (out->v[i].file_off != place->file_off)
-			continue;
-		snprintf(out->v[i].function + n, sizeof(out->v[i].function) - n, ", %s",
-			 k->function);
-		return;
-	}
-	if (out->cnt == TLS_SITES_MAX)
-		return;
-	out->cnt++;
+	place->site = (int)out->cnt++;
 	*site = (struct tls_site){
 		.file_off = place->file_off,
 		.insn = place->insn,
 		.cookie = TLS_COOKIE(k->call, place->answer),
 		.returns = k->call != TLS_FREE,
 	};
+	if (place->buffer != 1)
+		site->cookie |= TLS_COOKIE_BUFFER_NEXT;
 	snprintf(site->function, sizeof(site->function), "%s", k->function);
 }
 
-/* Do both lead to the same place? What is followed is sure only if they do. */
-static bool agrees(const struct known *k, const struct place *places)
+static void add_name(struct tls_site *site, const char *function)
 {
-	const struct place *own = &places[k - known];
+	size_t n = strlen(site->function);
 
-	for (size_t i = 0; own->followed && k->same_as && i < KNOWN_CNT; i++)
-		if (strcmp(known[i].function, k->same_as) == 0 && places[i].found &&
-		    places[i].followed)
-			return places[i].file_off == own->file_off &&
-			       places[i].answer == own->answer;
-	return true;
+	snprintf(site->function + n, sizeof(site->function) - n, ", %s", function);
 }
 
-static void find_sites(struct code *code, const struct elf_function *functions,
-		       struct tls_sites *out)
+static void search(struct search *s, const struct known *k)
 {
-	struct place places[KNOWN_CNT] = {0};
+	struct place *place = &s->places[k - known];
+	const struct place *covering = find_covering(s, k);
+	const char *reason;
 
-	for (size_t i = 0; i < KNOWN_CNT; i++) {
-		const char *reason = functions[i].address ? find_place(code, &known[i],
-								       &functions[i], &places[i])
-							  : NULL;
-
-		if (reason)
-			add_why(out, known[i].function, reason);
+	if (covering) {
+		add_name(&s->out->v[covering->site], k->function);
+		return;
 	}
-	for (size_t i = 0; i < KNOWN_CNT; i++) {
-		if (!places[i].found)
-			continue;
-		if (agrees(&known[i], places))
-			add_site(out, &known[i], &places[i]);
-		else
-			add_why(out, known[i].function, "it does not call what its like calls");
-	}
+	reason = find_place(s, k, place);
+	if (reason)
+		add_why(s->out, k->function, reason);
+	else
+		add_site(s, k, place);
 }
 
 int tls_library_find(int fd, struct tls_sites *out)
 {
-	struct elf_function functions[KNOWN_CNT];
-	struct code *code = code__open(fd);
+	struct search s = {.code = code__open(fd), .out = out};
 	const char *machine;
 
 	*out = (struct tls_sites){0};
-	if (!code)
+	if (!s.code)
 		return -errno;
 	for (size_t i = 0; i < KNOWN_CNT; i++)
-		functions[i] = (struct elf_function){.name = known[i].function};
-	elf_file__find(code__elf(code), functions, KNOWN_CNT);
+		s.functions[i].name = known[i].function;
+	elf_file__find(code__elf(s.code), s.functions, KNOWN_CNT);
 	for (size_t i = 0; i < KNOWN_CNT; i++)
-		if (functions[i].address &&
-		    (known[i].call == TLS_READ || known[i].call == TLS_WRITE))
+		if (s.functions[i].address && has_buffer(&known[i]))
 			out->library = known[i].library;
-	machine = elf_file__machine(code__elf(code));
+	machine = elf_file__machine(code__elf(s.code));
 	if (out->library && strcmp(machine, "x86-64") != 0)
-		add_why(out, machine, "probes are known for x86-64 only");
+		add_why(out, machine, "sites are known for x86-64 only");
 	else if (out->library)
-		find_sites(code, functions, out);
-	code__free(code);
+		for (size_t i = 0; i < KNOWN_CNT; i++)
+			if (s.functions[i].address)
+				search(&s, &known[i]);
+	code__free(s.code);
 	return 0;
 }
