@@ -18,9 +18,9 @@ def step(method="GET", path="/small", body=0, **headers):
             "headers": {name.replace("_", "-"): value for name, value in headers.items()}}
 
 
-def run_plan(command, base, plan):
+def run_plan(command, base, plan, env=None):
     done = subprocess.run([*command, base, json.dumps(plan)], capture_output=True, text=True,
-                          timeout=60, stdin=subprocess.DEVNULL, env=environment())
+                          timeout=60, stdin=subprocess.DEVNULL, env=environment(**(env or {})))
     assert done.returncode == 0, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]
 
@@ -62,11 +62,11 @@ def curl_client(base, plan, *options):
              "times_fine": False} for s, (status, size) in zip(plan, answers)]
 
 
-def raw_client(port, *steps, host="127.0.0.1", **more):
+def raw_client(port, *steps, host="127.0.0.1", env=None, **more):
     """Starts workloads/raw_client.py on these steps; returns the process."""
     return subprocess.Popen([sys.executable, str(WORKLOADS / "raw_client.py"), host, str(port),
                              json.dumps(steps)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                            text=True, env=environment(), **more)
+                            text=True, env=environment(**(env or {})), **more)
 
 
 def raw(port, *steps, **more):

@@ -4,8 +4,10 @@ import hashlib
 import itertools
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 import urllib.request
 
 from net import accepts, free_port
@@ -54,18 +56,38 @@ NGINX_SERVERS = """
 """
 
 
-def go_program(name):
-    """Builds a Go workload, once for each state of its source. It may be a module of its own."""
-    module = WORKLOADS / name if (WORKLOADS / name / "go.mod").exists() else WORKLOADS
-    source = b"".join(p.read_bytes() for p in
-                      [WORKLOADS / "go.mod", *sorted((WORKLOADS / name).iterdir())])
+def cached(name, *source):
+    """Where what is built of these sources is kept."""
     cache = subprocess.run([ROOT / "tools/cache-dir"], check=True, text=True,
                            stdout=subprocess.PIPE).stdout.strip()
-    built = pathlib.Path(cache) / f"workload-{name}-{hashlib.sha256(source).hexdigest()[:12]}" / name
+    digest = hashlib.sha256(b"".join(source)).hexdigest()[:12]
+    built = pathlib.Path(cache) / f"workload-{name}-{digest}" / name
+    built.parent.mkdir(exist_ok=True)
+    return built
+
+
+def go_program(name, *flags):
+    """Builds a Go workload, once for each state of its source. It may be a module of its own."""
+    module = WORKLOADS / name if (WORKLOADS / name / "go.mod").exists() else WORKLOADS
+    source = [p.read_bytes() for p in
+              [WORKLOADS / "go.mod", *sorted((WORKLOADS / name).iterdir())]]
+    built = cached(name, *source, *map(str.encode, flags))
     if not built.exists():
-        built.parent.mkdir(exist_ok=True)
-        subprocess.run([ROOT / "tools/go", "build", "-o", built, WORKLOADS / name], check=True,
-                       cwd=module, stdin=subprocess.DEVNULL)
+        subprocess.run([ROOT / "tools/go", "build", *flags, "-o", built, WORKLOADS / name],
+                       check=True, cwd=module, stdin=subprocess.DEVNULL)
+    return str(built)
+
+
+def rust_program(name):
+    """Builds a Rust workload, once for each state of its source."""
+    directory = WORKLOADS / name
+    built = cached(name, *[(directory / part).read_bytes()
+                           for part in ("Cargo.toml", "Cargo.lock", "src/main.rs")])
+    if not built.exists():
+        with tempfile.TemporaryDirectory() as target:
+            subprocess.run(["cargo", "build", "--quiet", "--release", "--locked", "--target-dir",
+                            target], check=True, cwd=directory, stdin=subprocess.DEVNULL)
+            shutil.copy(pathlib.Path(target) / "release" / name, built)
     return str(built)
 
 
@@ -79,7 +101,7 @@ def open_up(directory):
 
 class Server:
     """A running server process with .port, .url and .service, the name its spans must carry."""
-    command, service = [], None
+    command, service, scheme = [], None, "http"
     tells_port = True  # "listening PORT", on standard output
 
     def __init__(self, tmp_path, *args, prefix=(), env=None, host="127.0.0.1"):
@@ -114,7 +136,7 @@ class Server:
     @property
     def url(self):
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{host}:{self.port}"
+        return f"{self.scheme}://{host}:{self.port}"
 
     @property
     def pid(self):
@@ -175,7 +197,8 @@ class Nginx(BareNginx):
     listen_more = ""
 
     def configure(self, directory):
-        (directory / "html").mkdir()
+        self.html = directory / "html"
+        self.html.mkdir()
         (directory / "html/small").write_text("x" * 612)
         (directory / "html/big").write_bytes(b"0123456789abcdef" * (10 * 1024 * 1024 // 16))
         for name in ("html/small", "html/big", "html"):

@@ -2,9 +2,9 @@
 // A node http client: http_client.js BASE_URL PLAN. PLAN is a JSON list of {method, path, body,
 // headers}. Prints a JSON line for each request: what it did and when.
 'use strict';
-const http = require('http');
 
 const [base, plan] = [new URL(process.argv[2]), JSON.parse(process.argv[3])];
+const http = require(base.protocol.slice(0, -1));
 const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
 const now = () => Math.round((origin + performance.now()) * 1e6);
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// A node http server with the paths that all test servers have. Prints "listening PORT".
+// A node http server with the paths that all test servers have: http_server.js [https|http2 PEM]. Prints
+// "listening PORT".
 'use strict';
-const http = require('http');
+const fs = require('fs');
 
 const small = 'x'.repeat(612);
 const big = Buffer.alloc(10 * 1024 * 1024, '0123456789abcdef');
@@ -19,7 +20,7 @@ function chunked(response, left) {
   setTimeout(chunked, 2, response, left - 1);
 }
 
-const server = http.createServer((request, response) => {
+function answer(request, response) {
   const path = request.url.split('?')[0];
   if (fixed[path]) {
     const [status, body] = fixed[path];
@@ -40,6 +41,15 @@ const server = http.createServer((request, response) => {
     response.writeHead(404);
     response.end('no such path');
   }
-});
+}
+
+function listener(kind = 'http', pem = undefined) {
+  if (kind === 'http') return require('http').createServer(answer);
+  const [key, cert] = [fs.readFileSync(pem), fs.readFileSync(pem)];
+  if (kind === 'https') return require('https').createServer({ key, cert }, answer);
+  return require('http2').createSecureServer({ key, cert, allowHTTP1: true }, answer);
+}
+
+const server = listener(...process.argv.slice(2));
 server.keepAliveTimeout = 60000;
 server.listen(0, '127.0.0.1', () => console.log('listening', server.address().port));

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Python's http.server with the paths that all test servers have. Prints "listening PORT".
 
-usage: http_server.py [--host ADDRESS] [--unix PATH] [--backend URL]
+usage: http_server.py [--host ADDRESS] [--unix PATH] [--backend URL] [--tls PEM]
 /relay asks the backend for its /small and returns it. Below /mirror, a request header X-Mirror-NAME
 comes back as the response header NAME.
 """
@@ -10,6 +10,7 @@ import http.client
 import http.server
 import os
 import socket
+import ssl
 import time
 import urllib.parse
 
@@ -135,6 +136,7 @@ def main():
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--unix")
     parser.add_argument("--backend")
+    parser.add_argument("--tls")
     args = parser.parse_args()
     Paths.backend = args.backend
     if args.unix:
@@ -143,6 +145,12 @@ def main():
         if ":" in args.host:
             InetServer.address_family = socket.AF_INET6
         server = InetServer((args.host, args.port), Paths)
+    if args.tls:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(args.tls)
+        # each connection's own thread shakes hands
+        server.socket = context.wrap_socket(server.socket, server_side=True,
+                                            do_handshake_on_connect=False)
     print("listening", server.server_port, flush=True)
     server.serve_forever()
 

@@ -2,11 +2,12 @@
 """Sends exact bytes: raw_client.py HOST PORT STEPS. STEPS is a JSON list of
 ["send", TEXT], ["send64", BASE64], ["read", TEXT, N] (until TEXT came N times since the last read),
 ["eof"] (read until the peer closes), ["shutdown"] (send no more), ["sleep", SECONDS], ["wait"] (for a line on standard input),
-["say", TEXT], ["exit", STATUS]. Prints what it received in all, as JSON, at its end."""
+["say", TEXT], ["exit", STATUS], ["tls"] (from here on). Prints what it received in all, as JSON, at its end."""
 import base64
 import json
 import os
 import socket
+import ssl
 import sys
 import time
 
@@ -42,6 +43,8 @@ def main():
             sys.stdin.readline()
         elif name == "say":
             print(args[0], flush=True)
+        elif name == "tls":
+            conn = ssl.create_default_context().wrap_socket(conn, server_hostname=sys.argv[1])
         elif name == "exit":
             os._exit(args[0])
     conn.close()

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// A Go net/http server with the paths that all test servers have. Prints "listening PORT".
+// A Go net/http server with the paths that all test servers have: server [PEM], with the certificate and
+// its key: by TLS. Prints "listening PORT".
 package main
 
 import (
@@ -46,5 +47,10 @@ func main() {
 		os.Exit(1)
 	}
 	fmt.Println("listening", listener.Addr().(*net.TCPAddr).Port)
-	fmt.Fprintln(os.Stderr, http.Serve(listener, mux))
+	if len(os.Args) > 1 {
+		err = http.ServeTLS(listener, mux, os.Args[1], os.Args[1])
+	} else {
+		err = http.Serve(listener, mux)
+	}
+	fmt.Fprintln(os.Stderr, err)
 }
