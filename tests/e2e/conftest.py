@@ -8,6 +8,7 @@ import pytest
 
 import gateway
 import servers
+import tls
 import traced
 
 
@@ -22,6 +23,11 @@ def pytest_collection_modifyitems(config, items):
 def collector(tmp_path_factory):
     with gateway.Collector(tmp_path_factory.mktemp("collector")) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory):
+    return tls.Authority(tmp_path_factory.mktemp("tls") / "authority")
 
 
 @pytest.fixture

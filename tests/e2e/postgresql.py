@@ -31,7 +31,10 @@ def as_postgres(*command):
 class Postgres:
     """An instance of its own in a temporary directory, on a free port and a Unix socket."""
 
-    def __init__(self, tmp_path):
+    sslmode = "disable"
+
+    def __init__(self, tmp_path, *settings):
+        self.settings = [word for setting in settings for word in ("-c", setting)]
         self.directory = tmp_path / "postgresql"
         self.directory.mkdir()
         open_up(self.directory)
@@ -50,7 +53,7 @@ class Postgres:
             self.process = subprocess.Popen(
                 as_postgres(program("postgres"), "-D", self.cluster, "-p", str(self.port),
                             "-k", self.directory, "-c", "fsync=off", "-c", "autovacuum=off",
-                            "-c", "listen_addresses=127.0.0.1"),
+                            "-c", "listen_addresses=127.0.0.1", *self.settings),
                 stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=self.directory,
                 env=environment())
         try:
@@ -75,7 +78,7 @@ class Postgres:
         return subprocess.run(
             ["psql", "-X", "-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres", *commands],
             capture_output=True, text=True, stdin=subprocess.DEVNULL,
-            env=environment(PGSSLMODE="disable"), check=False)
+            env=environment(PGSSLMODE=self.sslmode), check=False)
 
     def pgbench(self, *args, clients=4):
         """Runs it; how many transactions there were, and how many a second."""
@@ -83,7 +86,7 @@ class Postgres:
             [program("pgbench"), "-n", "-c", str(clients), "-j", "2", *map(str, args),
              "-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres", "postgres"],
             capture_output=True, text=True, stdin=subprocess.DEVNULL, check=True,
-            env=environment(PGSSLMODE="disable"))
+            env=environment(PGSSLMODE=self.sslmode))
         done = int(re.search(r"actually processed: (\d+)", result.stdout).group(1))
         return done, float(re.search(r"tps = ([0-9.]+)", result.stdout).group(1))
 
@@ -93,4 +96,4 @@ class Postgres:
             [program("pgbench"), "-i", "-q", "-h", "127.0.0.1", "-p", str(self.port),
              "-U", "postgres", "postgres"], check=True, stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            env=environment(PGSSLMODE="disable"))
+            env=environment(PGSSLMODE=self.sslmode))

@@ -273,11 +273,14 @@ class Redis(PortServer):
     """Listens on .port and on the unix socket .path."""
     service = "redis-server"
 
+    def listen(self):
+        return ["--port", str(self.fixed_port)]
+
     def make_command(self, tmp_path):
         directory = tmp_path / f"redis-{next(unique)}"
         directory.mkdir()
         self.path = str(directory / "redis.sock")
-        return ["redis-server", "--port", str(self.fixed_port), "--unixsocket", self.path,
+        return ["redis-server", *self.listen(), "--unixsocket", self.path,
                 "--save", "", "--dir", str(directory)]
 
     def ask(self, *args):

@@ -34,11 +34,6 @@ PAIRS = [("nginx", client) for client in tls.CLIENTS] + [
 GET = "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
-@pytest.fixture(scope="session")
-def authority(tmp_path_factory):
-    return tls.Authority(tmp_path_factory.mktemp("tls") / "authority")
-
-
 def version_of(server, client):
     return "2" if server in tls.HTTP2_SERVERS and client in tls.HTTP2_CLIENTS else "1.1"
 
