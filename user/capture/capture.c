@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "bpf/tracer.skel.h"
+#include "include/abi/tls.h"
 #include "user/base/account.h"
 #include "user/base/address.h"
 #include "user/base/log.h"
@@ -34,6 +35,7 @@ struct capture {
 	struct ring_buffer *ring;
 	struct bpf_link *links[LINKS_MAX];
 	size_t links_cnt;
+	uint32_t files_cnt;	 /* with probes, so far */
 	struct sampler *sampler; /* NULL: no samples */
 	struct bpf_link *tails;	 /* the iterator; NULL where there is none */
 	uint8_t *scratches;	 /* mapped; the counts stand first in each */
@@ -408,15 +410,35 @@ bool capture__has_uprobes(const struct capture *capture)
 	return bpf_program__autoload(capture->bpf->progs.tls_leave);
 }
 
+/* Tells the programs whether all probes of a file are in place. */
+static void set_whole(struct capture *capture, uint32_t file, uint8_t whole)
+{
+	bpf_map_update_elem(bpf_map__fd(capture->bpf->maps.tls_files), &file, &whole, BPF_ANY);
+}
+
 struct uprobes *capture__attach_uprobes(struct capture *capture, int fd,
 					const struct uprobe_site *sites, size_t cnt)
 {
-	if (!capture__has_uprobes(capture)) {
-		errno = ENOTSUP;
+	/* Should a number be in use, some sessions of that file count as joined in the middle. */
+	uint32_t file = capture->files_cnt++ % TLS_FILES_MAX;
+	struct uprobe_site numbered[UPROBE_SITES_MAX];
+	struct uprobes *uprobes;
+
+	if (!capture__has_uprobes(capture) || cnt > UPROBE_SITES_MAX) {
+		errno = cnt > UPROBE_SITES_MAX ? E2BIG : ENOTSUP;
 		return NULL;
 	}
-	return uprobes__new(capture->bpf->progs.tls_enter, capture->bpf->progs.tls_leave, fd, sites,
-			    cnt);
+	for (size_t i = 0; i < cnt; i++) {
+		numbered[i] = sites[i];
+		numbered[i].cookie |= (uint64_t)file << TLS_COOKIE_FILE_SHIFT;
+	}
+	set_whole(capture, file, 0);
+	capture->bpf->bss->tls_used = 1;
+	uprobes = uprobes__new(capture->bpf->progs.tls_enter, capture->bpf->progs.tls_leave, fd,
+			       numbered, cnt);
+	if (uprobes)
+		set_whole(capture, file, 1);
+	return uprobes;
 }
 
 void capture__counts(const struct capture *capture, struct tracer_counts *out)
