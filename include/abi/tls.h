@@ -30,7 +30,7 @@ enum tls_answer {
 #define TLS_COOKIE_CALL(cookie) ((cookie)&0xff)
 #define TLS_COOKIE_ANSWER(cookie) ((cookie) >> 8 & 0xff)
 /* Which of the probed files it is in: added where the probe is attached. */
-#define TLS_COOKIE_FILE_SHIFT 16
+#define TLS_COOKIE_FILE_SHIFT 32
 #define TLS_COOKIE_FILE(cookie) ((cookie) >> TLS_COOKIE_FILE_SHIFT & 0xffff)
 
 #endif
