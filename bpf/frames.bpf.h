@@ -565,6 +565,11 @@ static __noinline int walk_op(struct scratch *s, struct connection_state *conn)
 	struct frame_walk *walk = &conn->walks[w->bits & WALK_SEND];
 
 	begin_walk(walk, s->op.off, w->bits & WALK_NEW_TURN);
+	if (walk->mode == WALK_TENTATIVE && walk->waking != walk->generation &&
+	    s->op.len > SMALL_MAX) { /* all is copied until it is agreed on */
+		walk->waking = walk->generation;
+		s->wake = true;
+	}
 	w->off = s->op.off;
 	w->seq = s->op.seq;
 	w->len = s->op.len;

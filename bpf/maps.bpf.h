@@ -47,6 +47,7 @@ struct frame_walk {
 	__u8 mode;	 /* enum walk_mode */
 	__u8 generation;
 	__u8 waited; /* operations since it should begin */
+	__u8 waking; /* generation for which user space was woken */
 	struct begun_frame last_begun;
 };
 
@@ -71,6 +72,8 @@ struct connection_state {
 	__u8 seq_known;
 	__u8 announced;
 	__u8 ignored;		    /* by a verdict */
+	__u8 judged;		    /* a verdict came */
+	__u8 waking;		    /* user space was woken, to give one */
 	__u8 own;		    /* sonde's: its other end is not traced */
 	__u8 carries;		    /* enum carries */
 	__u8 filtered;		    /* by its ports */
@@ -195,6 +198,7 @@ struct scratch {
 	__u32 slot;	   /* its index; user space sets it */
 	__u32 since_query; /* records since the ring's fill level was looked at */
 	__u32 ring_busy;   /* it was above settings.busy_at */
+	__u32 wake;	   /* the reader shall be, by the next record */
 	__u32 processes;   /* process ids given out from here */
 	union {
 		struct {
@@ -290,12 +294,16 @@ static __always_inline struct scratch *scratch_get(void)
 
 /*
  * Flags of a record's end. It never wakes the reader by default: that one drains by timer, and is
- * woken only when the ring fills. The level is looked at once in 32 records.
+ * woken only when the ring fills, or a connection copies much that perhaps nobody wants. The level is looked at once in 32 records.
  */
 static __always_inline __u64 wakeup_flags(struct scratch *s)
 {
 	__u64 level;
 
+	if (s->wake) {
+		s->wake = false;
+		return BPF_RB_FORCE_WAKEUP;
+	}
 	if (++s->since_query < 32)
 		return BPF_RB_NO_WAKEUP;
 	s->since_query = 0;

@@ -17,6 +17,7 @@
 #include "bpf/request.bpf.h"
 
 #define FIRST_WSTAMP_MAX_AGE_NS 5000000ull
+#define UNJUDGED_TURNS 8
 #define EAGAIN 11
 #define ECONNRESET 104
 #define EPIPE 32
@@ -161,6 +162,21 @@ static __always_inline void take_shape(struct connection_state *conn, const stru
 	judge_walk(&conn->walks[1], verdict->agreed[1], verdict->again[1]);
 }
 
+/* Bytes that a turn may copy: more until user space, which is woken, has said what it wants of it. */
+static __always_inline __u32 turn_max(const struct connection_state *conn)
+{
+	return conn->judged ? conn->copy_turn : UNJUDGED_TURNS * conn->copy_turn;
+}
+
+/* The turn in progress, which may go on for ever, has a limit from here on that it might have had before. */
+static __always_inline void change_turn(struct connection_state *conn, __u32 copy_turn)
+{
+	__u32 copied = turn_max(conn) - conn->turn_left;
+
+	conn->turn_left = copy_turn > copied ? copy_turn - copied : 0;
+	conn->copy_turn = copy_turn;
+}
+
 static __always_inline void take_verdict(struct connection_state *conn, struct sock *sk, bool typed)
 {
 	__u32 generation = verdict_generation;
@@ -175,15 +191,14 @@ static __always_inline void take_verdict(struct connection_state *conn, struct s
 	if (!verdict)
 		return;
 	conn->copy_op = verdict->copy_op;
-	if (verdict->copy_turn > conn->copy_turn) /* the turn may go on for ever */
-		conn->turn_left += verdict->copy_turn - conn->copy_turn;
-	conn->copy_turn = verdict->copy_turn;
+	change_turn(conn, verdict->copy_turn);
+	conn->judged = true;
 	conn->ignored = verdict->ignore;
 	if (conn->carries < verdict->carries)
 		conn->carries = verdict->carries;
 	take_shape(conn, verdict);
 	if (verdict->forget) {
-		conn->announced = conn->fresh = false;
+		conn->announced = conn->fresh = conn->judged = conn->waking = false;
 		conn->serial = 0;
 	}
 	bpf_map_delete_elem(&verdicts, &cookie);
@@ -301,7 +316,7 @@ static __always_inline __u32 copy_budget(struct connection_state *conn, __u32 le
 	if (conn->turn == 0 || conn->direction != send) {
 		conn->turn++;
 		conn->direction = send;
-		conn->turn_left = conn->copy_turn;
+		conn->turn_left = turn_max(conn);
 		conn->longest_op = 0;
 	}
 	if (budget > conn->copy_op)
@@ -315,10 +330,13 @@ static __always_inline __u32 copy_budget(struct connection_state *conn, __u32 le
 }
 
 /* n bytes of the turn's operations were copied. */
-static __always_inline void note_copied(struct connection_state *conn, __u32 n)
+static __always_inline void note_copied(struct scratch *s, struct connection_state *conn, __u32 n)
 {
 	if (conn->copy_turn != ENDLESS_TURN)
 		conn->turn_left -= n < conn->turn_left ? n : conn->turn_left;
+	if (!conn->judged && !conn->waking &&
+	    conn->turn_left < (UNJUDGED_TURNS - 1) * conn->copy_turn)
+		conn->waking = s->wake = true;
 }
 
 struct op_facts {
@@ -422,7 +440,7 @@ static __always_inline void emit_copy(struct scratch *s, struct connection_state
 		return;
 	if (want && copied == 0)
 		s->counts.unreadable++;
-	note_copied(conn, copied);
+	note_copied(s, conn, copied);
 	fill_op(op, conn, facts, RECORD_OP, copied);
 	if (end_op(s, direct, op, copied))
 		conn->tail_off = 0;
@@ -460,7 +478,7 @@ static __noinline int split_op(struct scratch *s, struct connection_state *conn)
 		s->op.head.size = sizeof(s->op) + n;
 		if (emit(s, &s->op, sizeof(s->op) + n))
 			conn->tail_off = s->op.tail_off = 0;
-		note_copied(conn, n);
+		note_copied(s, conn, n);
 		s->op.off += s->op.len;
 		if (s->op.seq)
 			s->op.seq += s->op.len;

@@ -122,7 +122,7 @@ static __always_inline void bind_session(struct tls_session *t, const struct tls
 	t->begun = carrier->first || (t->begun && carrier->young);
 	t->conn.cookie = carrier->cookie | PLAINTEXT_COOKIE;
 	t->conn.role = carrier->role;
-	t->conn.copy_op = settings.copy_first;
+	t->conn.copy_op = COPY_MAX; /* no record of TLS is longer */
 	t->conn.copy_turn = settings.copy_turn;
 }
 

@@ -62,6 +62,7 @@ static struct exchange_view view_of(const struct exchange *x, char text[ADDRESS_
 		.tls = conn_is_plaintext(conn),
 		.request_body_sz = x->request_body_sz,
 		.response_body_sz = x->response_body_sz,
+		.sizes_unknown = x->uncertain,
 		.failure = x->failure,
 	};
 }

@@ -336,6 +336,8 @@ static struct slice error_type(struct description *out, const struct exchange_vi
 
 static void add_sizes(struct attrs *attrs, const struct exchange_view *x)
 {
+	if (x->sizes_unknown)
+		return;
 	if (x->request_body_sz)
 		attrs_add_int(attrs, SLICE("http.request.body.size"), (int64_t)x->request_body_sz);
 	if (x->response->cnt)
