@@ -138,15 +138,53 @@ static int identify(const char *path, struct file_identity *out)
 	return 0;
 }
 
+static int identify_fd(int fd, struct file_identity *out)
+{
+	char link[LINK_SZ];
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	return identify(link, out);
+}
+
+/* The links of map_files are for CAP_CHECKPOINT_RESTORE; at a path there may be another file by now. */
+static int open_by_path(const struct mapped_file *file)
+{
+	int dir_fd = procfs_open("/proc", file->pid), fd;
+	char path[PATH_SZ];
+	struct stat st;
+
+	if (dir_fd < 0)
+		return dir_fd;
+	snprintf(path, sizeof(path), "%.*s", (int)file->path.n, file->path.p);
+	fd = procfs_open_in_root(dir_fd, path);
+	close(dir_fd);
+	if (fd >= 0 && (fstat(fd, &st) || st.st_ino != file->inode)) {
+		close(fd);
+		return -ENOENT;
+	}
+	return fd;
+}
+
+static bool is_forbidden(int err)
+{
+	return err == -EPERM || err == -EACCES;
+}
+
 int mapped_file_identify(const struct mapped_file *file, struct file_identity *out)
 {
 	char link[LINK_SZ];
-	int err;
+	int err, fd;
 
 	put_link(link, file);
 	err = identify(link, out);
 	if (err == -ENOENT && find_again(file, link))
 		err = identify(link, out);
+	if (is_forbidden(err)) {
+		fd = open_by_path(file);
+		err = fd < 0 ? fd : identify_fd(fd, out);
+		if (fd >= 0)
+			close(fd);
+	}
 	return err;
 }
 
@@ -160,9 +198,10 @@ int mapped_file_open(const struct mapped_file *file, struct file_identity *out)
 	if (fd < 0 && errno == ENOENT && find_again(file, link))
 		fd = open(link, O_RDONLY | O_NOCTTY | O_CLOEXEC);
 	if (fd < 0)
-		return -errno;
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	err = identify(link, out);
+		fd = is_forbidden(-errno) ? open_by_path(file) : -errno;
+	if (fd < 0)
+		return fd;
+	err = identify_fd(fd, out);
 	if (err) {
 		close(fd);
 		return err;
