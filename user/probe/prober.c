@@ -347,7 +347,7 @@ static void search_next(struct prober *p)
 
 static bool is_expired(const struct prober *p, const struct probed *probed, uint64_t now_ns)
 {
-	return probed->attachment && now_ns - probed->seen_ns > p->options.grace_ns;
+	return probed->attachment && now_ns > probed->seen_ns + p->options.grace_ns;
 }
 
 /* Looks at who was last seen to map it: whether it still does, and whether it is still what it was. */
