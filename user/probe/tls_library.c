@@ -36,6 +36,7 @@ static const struct known {
 	{"OpenSSL", "SSL_accept", TLS_HANDSHAKE, TLS_ANSWER_NONE},
 	{"OpenSSL", "SSL_shutdown", TLS_SHUTDOWN, TLS_ANSWER_NONE},
 	{"OpenSSL", "SSL_free", TLS_FREE, TLS_ANSWER_NONE},
+	/* Leads to a function that reads other records as well, within gnutls_handshake and gnutls_bye. */
 	{"GnuTLS", "gnutls_record_recv_seq", TLS_READ, TLS_ANSWER_COUNT},
 	{"GnuTLS", "gnutls_record_recv", TLS_READ, TLS_ANSWER_COUNT},
 	{"GnuTLS", "gnutls_record_send2", TLS_WRITE, TLS_ANSWER_COUNT},
