@@ -186,7 +186,11 @@ $(BUILD)/bench_spans: tests/bench/bench_spans.c $(call objects,obj,$(PART_SRC))
 	echo "  LINK  $@"
 	$(CC) $(ALL_CFLAGS) $(LTO) $(WARNINGS) -MF $@.d -o $@ $^ $(LIBS)
 
-bench: sonde $(BUILD)/bench_spans
+$(BUILD)/bench_probes: tests/bench/bench_probes.c
+	mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(WARNINGS) -MF $@.d -o $@ $<
+
+bench: sonde $(BUILD)/bench_spans $(BUILD)/bench_probes
 	tools/bench
 
 lint: sonde

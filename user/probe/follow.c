@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/* A linear walk: no branch is taken, and what is met on the way decides. */
 #include "user/probe/follow.h"
 
 #define REGISTERS_CNT 16

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/* Linear walks over the code, from its first instruction. */
 #include "user/probe/site.h"
 
 /* Is what follows the next to run? */

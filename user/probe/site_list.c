@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/* By the same rules as where plaintext is looked for; all of .symtab, or of the other tables. */
 #include "user/probe/site_list.h"
 
 #include <errno.h>
