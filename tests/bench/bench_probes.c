@@ -2,8 +2,8 @@
 /*
  * What a probe costs by the instruction that it sits on: calls of one function with a counting probe of perf
  * on each of its first instructions in turn, and with a return probe as well. Prints JSON: ns per call (the
- * median of the runs), less the call without a probe. A probe of perf costs more than one with a BPF program,
- * and a single step as much as with that. Needs root.
+ * median of the runs), less the call without a probe. A counting probe of perf costs more than one with a
+ * BPF program, so that the ratio is larger there. Needs root.
  */
 #include <linux/perf_event.h>
 #include <stdint.h>

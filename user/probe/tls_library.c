@@ -58,7 +58,7 @@ struct place {
 	uint8_t buffer;			 /* which argument, from 0; its length is the next */
 	uint64_t through[DEPTH_MAX + 1]; /* the function, and those that were followed */
 	uint32_t through_cnt;
-	int site; /* index in what is handed out */
+	uint32_t site; /* index in what is handed out */
 };
 
 struct search {
@@ -229,28 +229,44 @@ static const char *find_place(struct search *s, const struct known *k, struct pl
 	return site_fault_text(fault);
 }
 
-static void add_site(struct search *s, const struct known *k, struct place *place)
-{
-	struct tls_sites *out = s->out;
-	struct tls_site *site = &out->v[out->cnt];
-
-	place->site = (int)out->cnt++;
-	*site = (struct tls_site){
-		.file_off = place->file_off,
-		.insn = place->insn,
-		.cookie = TLS_COOKIE(k->call, place->answer),
-		.returns = k->call != TLS_FREE,
-	};
-	if (place->buffer != 1)
-		site->cookie |= TLS_COOKIE_BUFFER_NEXT;
-	snprintf(site->function, sizeof(site->function), "%s", k->function);
-}
-
 static void add_name(struct tls_site *site, const char *function)
 {
 	size_t n = strlen(site->function);
 
 	snprintf(site->function + n, sizeof(site->function) - n, ", %s", function);
+}
+
+static uint64_t cookie_of(const struct known *k, const struct place *place)
+{
+	return (uint64_t)TLS_COOKIE(k->call, place->answer) |
+	       (place->buffer == 1 ? 0 : TLS_COOKIE_BUFFER_NEXT);
+}
+
+static void add_site(struct tls_sites *out, const struct known *k, struct place *place)
+{
+	struct tls_site *site = &out->v[out->cnt];
+
+	/* Functions with the same code can be one in the file. */
+	for (uint32_t i = 0; i < out->cnt; i++) {
+		if (out->v[i].file_off != place->file_off)
+			continue;
+		if (out->v[i].cookie == cookie_of(k, place)) {
+			place->site = i;
+			add_name(&out->v[i], k->function);
+		} else {
+			place->found = false;
+			add_why(out, k->function, "the same code does something else too");
+		}
+		return;
+	}
+	place->site = out->cnt++;
+	*site = (struct tls_site){
+		.file_off = place->file_off,
+		.insn = place->insn,
+		.cookie = cookie_of(k, place),
+		.returns = k->call != TLS_FREE,
+	};
+	snprintf(site->function, sizeof(site->function), "%s", k->function);
 }
 
 static void search(struct search *s, const struct known *k)
@@ -267,7 +283,7 @@ static void search(struct search *s, const struct known *k)
 	if (reason)
 		add_why(s->out, k->function, reason);
 	else
-		add_site(s, k, place);
+		add_site(s->out, k, place);
 }
 
 int tls_library_find(int fd, struct tls_sites *out)
@@ -282,7 +298,7 @@ int tls_library_find(int fd, struct tls_sites *out)
 		s.functions[i].name = known[i].function;
 	elf_file__find(code__elf(s.code), s.functions, KNOWN_CNT);
 	for (size_t i = 0; i < KNOWN_CNT; i++)
-		if (s.functions[i].address && has_buffer(&known[i]))
+		if (!out->library && s.functions[i].address && has_buffer(&known[i]))
 			out->library = known[i].library;
 	machine = elf_file__machine(code__elf(s.code));
 	if (out->library && strcmp(machine, "x86-64") != 0)
