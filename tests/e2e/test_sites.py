@@ -3,6 +3,7 @@
 run with all of those probes compute what they compute without."""
 import collections
 import json
+import lzma
 import re
 import shutil
 import subprocess
@@ -189,6 +190,42 @@ def test_node():
     assert status == (0 if found["library"] else 3)
     if found["library"]:
         assert {site["call"] for site in found["sites"]} == {"read", "write", "handshake", "shutdown", "free"}
+
+
+LINKED = """
+#include <stdio.h>
+__attribute__((noinline)) int SSL_read(void *s, char *b, int n) { return printf("%p %p %d\\n", s, b, n) ? n : 0; }
+__attribute__((noinline)) int SSL_write(void *s, const char *b, int n) { return putchar(b[n]) ? 1 : s != 0; }
+int main(void)
+{
+	char buffer[10] = "abcdefghi";
+	for (int i = 0; i < 5; i++)
+		SSL_read(0, 0, SSL_write(0, buffer, i));
+}
+"""
+
+
+@pytest.mark.parametrize("symbols", ["whole", "packed", "none"])
+@pytest.mark.parametrize("kind", ["-pie", "-no-pie", "-static"])
+def test_linked_in(tmp_path, attach, kind, symbols):
+    """Functions in an executable itself, which does not export them."""
+    program, small = tmp_path / "program", tmp_path / "small"
+    subprocess.run(["gcc", "-O2", kind, "-o", program, "-xc", "-"], input=LINKED, text=True, check=True)
+    if symbols != "whole":
+        subprocess.run(["objcopy", "--strip-debug", program, small], check=True)
+        subprocess.run(["strip", program], check=True)
+    if symbols == "packed":
+        small.with_suffix(".xz").write_bytes(lzma.compress(small.read_bytes()))
+        subprocess.run(["objcopy", f"--add-section=.gnu_debugdata={small}.xz", program], check=True)
+    status, found = tls_sites(program)
+    if symbols == "none":
+        assert status == 3 and not found["library"]
+        return
+    assert status == 0 and found["library"] == "OpenSSL"
+    printed, hits = attach([program], {str(program): [
+        (site["file_offset"], returns) for site in found["sites"] for returns in (0, 1)]})
+    assert len(hits) == 4 and set(hits.values()) == {5}
+    assert printed == "".join(f"{'abcde'[i]}(nil) (nil) 1\n" for i in range(5))
 
 
 # --- what is refused -------------------------------------------------------------------------------

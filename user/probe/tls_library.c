@@ -41,9 +41,9 @@ static const struct known {
 	{"GnuTLS", "gnutls_record_recv", TLS_READ, TLS_ANSWER_COUNT},
 	{"GnuTLS", "gnutls_record_send2", TLS_WRITE, TLS_ANSWER_COUNT},
 	{"GnuTLS", "gnutls_record_send", TLS_WRITE, TLS_ANSWER_COUNT},
+	{"GnuTLS", "gnutls_handshake", TLS_HANDSHAKE, TLS_ANSWER_NONE},
 	/* Sends what was given to gnutls_record_send before, by calling that once more. */
 	{"GnuTLS", "gnutls_record_uncork", TLS_HANDSHAKE, TLS_ANSWER_NONE},
-	{"GnuTLS", "gnutls_handshake", TLS_HANDSHAKE, TLS_ANSWER_NONE},
 	{"GnuTLS", "gnutls_bye", TLS_SHUTDOWN, TLS_ANSWER_NONE},
 	{"GnuTLS", "gnutls_deinit", TLS_FREE, TLS_ANSWER_NONE},
 };
