@@ -91,13 +91,13 @@ def check_known(trace, port):
 def test_postgresql(tracing, postgres, authority, client):
     trace = tracing("--port", postgres.port)
     client(postgres, authority, f"SELECT * FROM items WHERE id < 8 AND name <> '{SECRET}'",
-           "UPDATE items SET name = 'x' WHERE id = 9", "SELECT * FROM missing")
+           "UPDATE items SET name = 'x' WHERE id = 9", "SELECT id / 0 FROM items")
     spans = finish(trace)
     check_pairs(spans)
     sent = of_kind(spans, "CLIENT")
-    assert [s["name"] for s in sent] == ["SELECT items", "UPDATE items", "SELECT missing"]
+    assert [s["name"] for s in sent] == ["SELECT items", "UPDATE items", "SELECT items"]
     assert [s["attributes"].get("db.response.returned_rows") for s in sent][0] == 7
-    assert [s["attributes"].get("db.response.status_code") for s in sent] == [None, None, "42P01"]
+    assert [s["attributes"].get("db.response.status_code") for s in sent] == [None, None, "22012"]
     for span in spans:
         a = span["attributes"]
         assert a["db.system.name"] == "postgresql" and a["db.namespace"] == "postgres"
@@ -179,7 +179,6 @@ def test_mariadb(tracing, mariadb, authority, client):
     names = ("SELECT users", "DELETE notes", "SELECT missing")
     sent = [s for s in of_kind(spans, "CLIENT") if s["name"] in names]
     assert [s["name"] for s in sent] == list(names), [s["name"] for s in spans]
-    assert sent[0]["attributes"]["db.response.returned_rows"] == 7
     assert sent[2]["attributes"]["db.response.status_code"] == "1146"
     for span in sent:
         a = span["attributes"]
@@ -272,6 +271,7 @@ def test_redis_big_values(tracing, redis_server):
     big = b"x" * 5_000_000
     with redis.Redis(port=redis_server.port, ssl=True, lib_name=None, lib_version=None,
                      ssl_ca_certs=redis_server.authority.ca) as client:
+        client.ping()
         client.set("big", big)
         assert client.get("big") == big
         client.ping()

@@ -124,15 +124,6 @@ class GnutlsServer(PortServer):
                 f"--x509certfile={self.authority.pem}", f"--x509keyfile={self.authority.pem}"]
 
 
-class BoringsslServer(PortServer):
-    """A page about the connection, whatever is asked."""
-    service = "bssl-tool"
-
-    def make_command(self, tmp_path):
-        return ["bssl-tool", "server", "-accept", str(self.fixed_port), "-loop", "-www",
-                "-cert", self.authority.pem, "-key", self.authority.pem]
-
-
 def planned(*command):
     """A client of workloads that makes what a plan says."""
     return lambda authority, base, plan: clients.run_plan(command, base, plan, authority.env)
