@@ -109,6 +109,7 @@ struct tls_carrier {
 /* A call of a TLS library that has not returned; see tls.bpf.h. */
 struct tls_call_state {
 	__u64 session; /* 0: there is none */
+	__u64 bound;   /* the last one whose socket was known */
 	__u64 buffer, len, count_at;
 	__u64 sp;      /* at its entry */
 	__u64 sent_ns; /* when its ciphertext left; 0: none did */

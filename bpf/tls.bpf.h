@@ -221,6 +221,7 @@ static __always_inline void end_call(struct scratch *s, struct task_state *state
 		}
 		return;
 	}
+	call->bound = key.session;
 	t->conn.process_id = state->process_id;
 	t->conn.tid = (__u32)bpf_get_current_pid_tgid();
 	take_return(s, t, call, ret);
@@ -292,6 +293,13 @@ int tls_enter(struct pt_regs *ctx)
 	return 0;
 }
 
+/* Half of all reads find nothing to read. */
+static __always_inline bool learns_nothing(const struct tls_call_state *call)
+{
+	return call->session == call->bound && !call->carrier.cookie &&
+	       TLS_COOKIE_CALL(call->cookie) == TLS_READ;
+}
+
 SEC("uretprobe")
 int tls_leave(struct pt_regs *ctx)
 {
@@ -300,6 +308,10 @@ int tls_leave(struct pt_regs *ctx)
 
 	if (!state || !state->tls.session || PT_REGS_SP(ctx) != state->tls.sp + sizeof(__u64))
 		return 0;
+	if ((int)PT_REGS_RC(ctx) < 0 && learns_nothing(&state->tls)) {
+		state->tls.session = 0;
+		return 0;
+	}
 	s = scratch_take();
 	if (!s) {
 		spoil(state->tls.session);
