@@ -234,13 +234,13 @@ static void find_by_flow(const struct seed *seed)
 		if (!role_known)
 			end.about.role = ROLE_UNKNOWN;
 		found = found_in(seed, &end, op_sizes[i / 4]);
+		rig_free(rig); /* tells of what was sealed */
 		if (found ? found != seed->protocol : role_known && !upgraded) {
 			print_error("%s/%s, in operations of %zu, is taken for %s\n",
 				    seed->protocol->name, seed->name, op_sizes[i / 4],
 				    found ? found->name : "nothing");
 			wrong_cnt++;
 		}
-		rig_free(rig);
 	}
 }
 
