@@ -112,6 +112,13 @@ static bool find_again(const struct mapped_file *file, char link[LINK_SZ])
 	return wanted.found.pid;
 }
 
+bool mapped_file_is_mapped(const struct mapped_file *file)
+{
+	char link[LINK_SZ];
+
+	return find_again(file, link);
+}
+
 static void set_identity(const struct stat *st, bool overlaid, struct file_identity *out)
 {
 	*out = (struct file_identity){

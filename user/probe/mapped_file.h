@@ -32,6 +32,8 @@ bool file_identity_eq(const struct file_identity *a, const struct file_identity 
 
 /* 0, or a negative errno: -ENOENT when the process no longer has it mapped, or is gone. */
 int mapped_file_identify(const struct mapped_file *file, struct file_identity *out);
+/* Has the process it mapped? That can be told of files, too, that cannot be reached any more. */
+bool mapped_file_is_mapped(const struct mapped_file *file);
 /* A descriptor for reading, that the caller closes, and what it is of; or a negative errno. */
 int mapped_file_open(const struct mapped_file *file, struct file_identity *out);
 

@@ -355,9 +355,11 @@ static bool look_at(struct prober *p, struct probed *probed, uint64_t now_ns)
 {
 	struct file_identity identity;
 
-	if (mapped_file_identify(&probed->user, &identity))
-		return is_expired(p, probed, now_ns);
-	if (file_identity_eq(&identity, &probed->identity)) {
+	if (mapped_file_identify(&probed->user, &identity)) {
+		if (!mapped_file_is_mapped(&probed->user))
+			return is_expired(p, probed, now_ns);
+		probed->seen_ns = now_ns;
+	} else if (file_identity_eq(&identity, &probed->identity)) {
 		probed->seen_ns = now_ns;
 	} else {
 		struct mapped_file user = probed->user;
