@@ -64,11 +64,13 @@ static void *attach(void *ctx, int fd, const struct tls_sites *sites)
 	bool *counted = malloc(sizeof(*counted));
 
 	(void)ctx;
-	if (!counted || strcmp(sites->library, "OpenSSL") != 0)
+	if (!counted)
 		abort();
 	*counted = is_ours(fd);
 	if (!*counted)
 		return counted;
+	if (strcmp(sites->library, "OpenSSL") != 0)
+		abort();
 	if ((int)sites->cnt < sites_min)
 		sites_min = (int)sites->cnt;
 	attached++;
