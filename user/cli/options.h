@@ -32,7 +32,7 @@ struct options {
 	uint64_t duration_ns;  /* 0: until interrupted */
 	uint32_t frequency_hz; /* of `profile` */
 	bool json, no_color, explain;
-	bool all; /* `sites`: of every function */
+	bool all;	   /* `sites`: of every function */
 	bool spans;	   /* `profile` traces too */
 	char **child_argv; /* after "--", ends in NULL; NULL if there was none */
 	int argc;
