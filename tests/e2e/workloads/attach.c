@@ -139,7 +139,7 @@ static void attach(FILE *sites, pid_t child)
 static void write_counts(FILE *out)
 {
 	for (uint32_t i = 0; i < cnt; i++) {
-		uint64_t hits;
+		uint64_t hits = 0;
 		union bpf_attr look = {
 			.map_fd = (uint32_t)map_fd,
 			.key = (uint64_t)&i,
