@@ -142,16 +142,16 @@ GRPC = {"go": lambda: [go_program("grpc")],
         "python": lambda: [sys.executable, str(WORKLOADS / "grpc_peer.py")]}
 
 
-def grpc_client(language, port, plan, gate=False):
+def grpc_client(language, port, plan, gate=False, env=None):
     """Starts a client on a plan of calls; with a gate, all but the first wait for a line."""
     return subprocess.Popen([*GRPC[language](), "client", f"127.0.0.1:{port}", json.dumps(plan),
                              *(["gate"] if gate else [])], stdin=subprocess.PIPE,
-                            stdout=subprocess.PIPE, text=True, env=environment())
+                            stdout=subprocess.PIPE, text=True, env=environment(**(env or {})))
 
 
-def grpc_calls(language, port, plan):
+def grpc_calls(language, port, plan, env=None):
     """Makes these calls; for each {method, status} as the client knows it."""
-    process = grpc_client(language, port, plan)
+    process = grpc_client(language, port, plan, env=env)
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 0
     return [json.loads(line) for line in out.splitlines()]

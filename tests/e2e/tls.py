@@ -80,6 +80,17 @@ class Rustls(TlsServer):
         return [rust_program("hyper_server"), self.authority.pem]
 
 
+class GrpcGo(TlsServer):
+    service = "grpc"
+
+    def make_command(self, tmp_path):
+        return [go_program("grpc"), "server", self.authority.pem]
+
+
+class GrpcPython(TlsServer):
+    command, service = servers.GrpcPython.command, "grpc_peer"
+
+
 class Nginx(servers.Nginx):
     """HTTP/1.1, and HTTP/2 for those who want it."""
     scheme = "https"
@@ -142,7 +153,7 @@ def go(*flags):
 # Those of whom HTTP/2 is to be had.
 HTTP2_SERVERS = {"nginx": Nginx, "node-http2": NodeHttp2, "go": Go, "go-stripped": GoStripped,
                  "rustls": Rustls}
-HTTP2_CLIENTS = {"curl": curl(), "go": go(), "go-stripped": go(STRIPPED)}
+HTTP2_CLIENTS = {"curl": curl("--rate", "25/s"), "go": go(), "go-stripped": go(STRIPPED)}
 SERVERS = {**HTTP2_SERVERS, "python": Python, "aiohttp": Aiohttp, "node": NodeHttps}
 CLIENTS = {
     **HTTP2_CLIENTS,

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The gRPC service and client of workloads/grpc, with grpcio and without generated code."""
 import json
+import os
+import pathlib
 import sys
 import threading
 from concurrent import futures
@@ -56,7 +58,12 @@ def serve():
         "Gather": grpc.stream_unary_rpc_method_handler(gather, **coding),
         "Talk": grpc.stream_stream_rpc_method_handler(talk, **coding),
     })])
-    print("listening", server.add_insecure_port("127.0.0.1:0"), flush=True)
+    if len(sys.argv) > 2:
+        pem = pathlib.Path(sys.argv[2]).read_bytes()
+        port = server.add_secure_port("127.0.0.1:0", grpc.ssl_server_credentials([(pem, pem)]))
+    else:
+        port = server.add_insecure_port("127.0.0.1:0")
+    print("listening", port, flush=True)
     server.start()
     server.wait_for_termination()
 
@@ -89,10 +96,17 @@ def call(channel, method, say, timeout_ms=0, cancel=False):
         over.set()
 
 
+def connect(address):
+    if trusted := os.environ.get("SSL_CERT_FILE"):
+        roots = pathlib.Path(trusted).read_bytes()
+        return grpc.secure_channel(address, grpc.ssl_channel_credentials(roots))
+    return grpc.insecure_channel(address)
+
+
 def main():
     if sys.argv[1] == "server":
         serve()
-    with grpc.insecure_channel(sys.argv[2]) as channel:
+    with connect(sys.argv[2]) as channel:
         for number, step in enumerate(json.loads(sys.argv[3])):
             if number == 1 and len(sys.argv) > 4:
                 sys.stdin.readline()

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // A Go net/http client: client BASE_URL PLAN. PLAN is a JSON list of {method, path, body, headers}.
-// Prints a JSON line for each request: what it did and when.
+// Prints a JSON line for each request: what it did and when. Before one with pause_ms it waits.
 package main
 
 import (
@@ -18,6 +18,7 @@ type step struct {
 	Path    string            `json:"path"`
 	Body    int               `json:"body"`
 	Headers map[string]string `json:"headers"`
+	PauseMs int               `json:"pause_ms"`
 }
 
 type truth struct {
@@ -49,6 +50,7 @@ func main() {
 		for name, value := range s.Headers {
 			request.Header.Set(name, value)
 		}
+		time.Sleep(time.Duration(s.PauseMs) * time.Millisecond)
 		start := time.Now()
 		response, err := http.DefaultClient.Do(request)
 		if err != nil {

@@ -3,7 +3,8 @@
 // A gRPC service and its client, without generated code: messages are StringValue. What a request says
 // is what its call comes to: "ok", "code N", "sleep MS", "many N".
 //
-// usage: grpc server | grpc client HOST:PORT PLAN [GATE]
+// usage: grpc server [PEM] | grpc client HOST:PORT PLAN [GATE]
+// With PEM (a certificate and its key) the server speaks TLS, and the client if there is SSL_CERT_FILE.
 // PLAN is a JSON array of {"method", "say", "timeout_ms", "cancel"}; for each call the client prints
 // {"method", "status"}. With GATE, all calls but the first wait for a line on standard input.
 package main
@@ -22,6 +23,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/wrapperspb"
@@ -97,7 +99,15 @@ func serve() error {
 	if err != nil {
 		return err
 	}
-	server := grpc.NewServer()
+	var options []grpc.ServerOption
+	if len(os.Args) > 2 {
+		identity, err := credentials.NewServerTLSFromFile(os.Args[2], os.Args[2])
+		if err != nil {
+			return err
+		}
+		options = append(options, grpc.Creds(identity))
+	}
+	server := grpc.NewServer(options...)
 	server.RegisterService(&grpc.ServiceDesc{
 		ServiceName: service,
 		HandlerType: (*any)(nil),
@@ -180,8 +190,12 @@ func main() {
 		os.Exit(1)
 	}
 	var plan []call
+	transport := insecure.NewCredentials()
+	if os.Getenv("SSL_CERT_FILE") != "" {
+		transport = credentials.NewTLS(nil)
+	}
 	conn, err := grpc.NewClient("passthrough:///"+os.Args[2],
-		grpc.WithTransportCredentials(insecure.NewCredentials()))
+		grpc.WithTransportCredentials(transport))
 	if err == nil {
 		err = json.Unmarshal([]byte(os.Args[3]), &plan)
 	}
