@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Servers and clients over TLS, with a certificate authority of their own."""
-import functools
+import contextlib
+import mmap
+import pathlib
 import subprocess
 import sys
 
@@ -32,6 +34,22 @@ class Authority:
     def make(self, *args):
         subprocess.run([*NEW_KEY, *args], check=True, stdin=subprocess.DEVNULL,
                        stderr=subprocess.DEVNULL)
+
+
+@contextlib.contextmanager
+def mapped(*paths):
+    """These files are in use, so that their probes are in place before a short program begins."""
+    with contextlib.ExitStack() as stack:
+        for path in paths:
+            with open(path, "rb") as file:
+                stack.enter_context(mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ | mmap.PROT_EXEC))
+        yield
+
+
+def library(pattern):
+    """The path of a library of Debian's."""
+    (path,) = pathlib.Path("/usr/lib").glob(f"*-linux-gnu/{pattern}")
+    return path
 
 
 class TlsServer(servers.Server):
@@ -148,6 +166,12 @@ def curl(*options):
 def go(*flags):
     return lambda authority, base, plan: clients.run_plan([go_program("client", *flags)], base,
                                                           plan, authority.env)
+
+
+def short_programs():
+    """Those among the clients that would have done much before they are known."""
+    return [go_program("client"), go_program("client", STRIPPED), library("libgnutls.so.30"),
+            library("android/libssl.so.0")]
 
 
 # Those of whom HTTP/2 is to be had.
