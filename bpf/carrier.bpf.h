@@ -11,6 +11,7 @@
 #define SONDE_BPF_CARRIER_H
 
 #include "bpf/socket.bpf.h"
+#include "bpf/tls_session.bpf.h"
 
 #define CARRIER_YOUNG 4096 /* bytes that may pass before a connection is secured */
 #define TLS_HELLO_MAX 2048 /* bytes of each direction, among which are the hello messages */
@@ -55,6 +56,8 @@ addresses:
 	}
 }
 
+#include "bpf/goroutine.bpf.h"
+
 /* Notes what the operation tells about the session that the thread works on. */
 static __always_inline void note_session(struct sock *sk, struct connection_state *conn, bool send,
 					 bool typed)
@@ -85,6 +88,8 @@ static __noinline bool carry_op(struct sock *sk, struct connection_state *conn, 
 {
 	bool send = of & OF_SEND, typed = of & OF_TYPED;
 
+	if (go_generation && !conn->tls_session && is_go())
+		note_go_session(sk, conn, of);
 	note_session(sk, conn, send, typed);
 	if (!conn->carries || (send ? conn->tx_off : conn->rx_off) < TLS_HELLO_MAX)
 		return false;

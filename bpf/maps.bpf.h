@@ -37,6 +37,7 @@ __u32 self_pid = 0;
 /* Some thread has used sendmmsg or recvmmsg: only then their state needs care. */
 __u32 mmsg_used = 0;
 __u32 tls_used = 0; /* there are probes in TLS libraries */
+__u32 go_generation = 0; /* changes with go_exes; 0: it is empty */
 
 /* Where the walk of one direction's frames is. */
 struct frame_walk {
@@ -140,6 +141,8 @@ struct task_state {
 	__u8 distrust;	  /* requests still to be served in order before keys are given again */
 	__u8 shares_loop; /* leader only: several threads serve sockets that do not block */
 	__u32 loop_tid;	  /* leader only: the thread that does */
+	__u32 go_generation; /* leader only: of go_exes, when is_go was decided */
+	__u8 is_go;	     /* leader only: its executable is in go_exes */
 	__u64 request_cookie, request_off; /* key of the request last received; 0: none */
 	struct tls_call_state tls;
 };

@@ -227,6 +227,7 @@ __noinline int refresh_task(__u32 jiffies, __u32 slot)
 		leader_state->process_id = next_process_id(s, slot);
 		leader_state->exec_id = task->self_exec_id;
 		leader_state->announced = false;
+		leader_state->go_generation = 0;
 	}
 	if (!leader_state->announced)
 		leader_state->announced = announce_process(leader_state->process_id, slot);

@@ -13,43 +13,12 @@
 #ifndef SONDE_BPF_TLS_H
 #define SONDE_BPF_TLS_H
 
-#include "include/abi/tls.h"
 #include "bpf/socket.bpf.h"
 
 #define NESTED_MAX (8u << 20) /* bytes of stack; what is further away is another stack */
 #define SCRATCH_TRIES 4
 
-struct tls_key {
-	__u64 session;
-	__u32 pid;
-	__u32 reserved;
-};
-
-struct tls_session {
-	struct connection_state conn; /* of the plaintext */
-	struct tls_carrier carrier;
-	/* It is seen from its beginning, if all of: */
-	__u8 whole;   /* at its first call all probes were in place */
-	__u8 begun;   /* that was a handshake, or the socket was fresh */
-	__u8 spoiled; /* not: plaintext passed before the socket was known */
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 1); /* user space: TLS_SESSIONS_MAX, where it is used */
-	__type(key, struct tls_key);
-	__type(value, struct tls_session);
-} tls_sessions SEC(".maps") __weak;
-
 _Static_assert(__builtin_offsetof(struct scratch, slot) == SCRATCH_SLOT_AT, "user space writes it");
-
-/* By the number in the cookie: all probes of that file are in place. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, TLS_FILES_MAX);
-	__type(key, __u32);
-	__type(value, __u8);
-} tls_files SEC(".maps") __weak;
 
 /* A scratch that nobody works in, of this CPU or of one of the next; NULL: all are taken. */
 static __always_inline struct scratch *scratch_take(void)
@@ -72,15 +41,6 @@ static __always_inline struct scratch *scratch_take(void)
 static __always_inline void scratch_give(struct scratch *s)
 {
 	__sync_lock_test_and_set(&s->busy, 0ull);
-}
-
-/* A function of its own for the sake of the stack. */
-static __noinline struct tls_session *session_new(struct tls_key *key, bool whole, bool begun)
-{
-	struct tls_session t = {.whole = whole, .begun = begun};
-
-	bpf_map_update_elem(&tls_sessions, key, &t, BPF_NOEXIST);
-	return bpf_map_lookup_elem(&tls_sessions, key);
 }
 
 static __always_inline bool is_fresh(const struct tls_session *t)
@@ -109,34 +69,24 @@ static __always_inline void announce_plaintext(struct scratch *s, struct tls_ses
 	t->conn.announced = emit(s, c, sizeof(*c));
 }
 
-/* Ties the session to the socket that was seen. */
-static __always_inline void bind_session(struct tls_session *t, const struct tls_carrier *carrier)
-{
-	if (t->carrier.cookie == carrier->cookie)
-		return;
-	if (t->carrier.cookie) { /* what had this address before is no more */
-		__builtin_memset(&t->conn, 0, sizeof(t->conn));
-		t->begun = t->spoiled = false;
-	}
-	t->carrier = *carrier;
-	t->begun = carrier->first || (t->begun && carrier->young);
-	t->conn.cookie = carrier->cookie | PLAINTEXT_COOKIE;
-	t->conn.role = carrier->role;
-	t->conn.copy_op = COPY_MAX; /* no record of TLS is longer */
-	t->conn.copy_turn = settings.copy_turn;
-}
+/* What has passed on a session. */
+struct plaintext {
+	__u64 buffer;
+	__u64 time_ns;
+	__u32 len;
+	bool send;
+};
 
 static __noinline enum rest_of_op emit_plaintext(struct scratch *s, struct tls_session *t,
-						 const struct tls_call_state *call, __u32 len)
+						 const struct plaintext *passed)
 {
-	bool send = TLS_COOKIE_CALL(call->cookie) == TLS_WRITE;
-	bool known = is_fresh(t) && t->carrier.tx_seq;
+	bool known = is_fresh(t) && t->carrier.tx_seq, send = passed->send;
 	struct op_facts facts = {
-		.time_ns = send && call->sent_ns ? call->sent_ns : bpf_ktime_get_ns(),
-		.len = len,
+		.time_ns = passed->time_ns,
+		.len = passed->len,
 		.flags = send ? OP_SEND : 0,
 	};
-	struct user_buffer buffer = {.base = call->buffer, .base_len = len};
+	struct user_buffer buffer = {.base = passed->buffer, .base_len = passed->len};
 	__u32 tx = t->carrier.tx_seq + (__u32)t->conn.tx_off;
 	__u32 rx = t->carrier.rx_seq + (__u32)t->conn.rx_off;
 
@@ -145,6 +95,15 @@ static __noinline enum rest_of_op emit_plaintext(struct scratch *s, struct tls_s
 		facts.peer_seq = send ? rx : tx;
 	}
 	return take_bytes(s, &t->conn, &buffer, &facts, false);
+}
+
+static __always_inline void take_plaintext(struct scratch *s, struct tls_session *t,
+					   const struct plaintext *passed)
+{
+	if (!t->conn.announced)
+		announce_plaintext(s, t);
+	if (!t->conn.ignored)
+		finish_op(s, &t->conn, emit_plaintext(s, t, passed));
 }
 
 /* The socket that the call tells its session to use; NULL: it tells nothing. */
@@ -181,14 +140,17 @@ static __always_inline __u32 bytes_passed(const struct tls_call_state *call, lon
 static __always_inline void take_return(struct scratch *s, struct tls_session *t,
 					const struct tls_call_state *call, long ret)
 {
-	__u32 kind = TLS_COOKIE_CALL(call->cookie), len = bytes_passed(call, ret);
+	__u32 kind = TLS_COOKIE_CALL(call->cookie);
+	struct plaintext passed = {
+		.buffer = call->buffer,
+		.len = bytes_passed(call, ret),
+		.send = kind == TLS_WRITE,
+		.time_ns = kind == TLS_WRITE && call->sent_ns ? call->sent_ns : bpf_ktime_get_ns(),
+	};
 
 	take_verdict(&t->conn, NULL, false);
-	if (len) {
-		if (!t->conn.announced)
-			announce_plaintext(s, t);
-		if (!t->conn.ignored)
-			finish_op(s, &t->conn, emit_plaintext(s, t, call, len));
+	if (passed.len) {
+		take_plaintext(s, t, &passed);
 	} else if (kind == TLS_SHUTDOWN) {
 		emit_end(s, &t->conn, bpf_ktime_get_ns(), END_SHUTDOWN, 0);
 	} else if (kind == TLS_READ && ret == 0 &&

@@ -8,6 +8,7 @@
 #include "bpf/sample.bpf.h"
 #include "bpf/socket.bpf.h"
 #include "bpf/tls.bpf.h"
+#include "bpf/go_tls.bpf.h"
 
 #define TAIL_MIN_AGE_NS 20000000ull
 

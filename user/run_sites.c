@@ -38,13 +38,18 @@ static const char *call_name(uint64_t cookie)
 {
 	switch (TLS_COOKIE_CALL(cookie)) {
 	case TLS_READ:
+	case TLS_GO_READ:
 		return "read";
 	case TLS_WRITE:
+	case TLS_GO_WRITE:
 		return "write";
 	case TLS_HANDSHAKE:
+	case TLS_GO_HANDSHAKE:
 		return "handshake";
 	case TLS_SHUTDOWN:
 		return "shutdown";
+	case TLS_GO_CLOSE:
+		return "close";
 	default:
 		return "free";
 	}

@@ -6,13 +6,20 @@
 #ifndef SONDE_ABI_TLS_H
 #define SONDE_ABI_TLS_H
 
-/* All have the session in their first argument; the first two a buffer and its length in the next two. */
+/*
+ * All have the session in their first argument; the first two a buffer and its length in the next two. Those of
+ * Go are functions of crypto/tls, whose arguments are in other registers; their returns are not probed.
+ */
 enum tls_call {
 	TLS_READ = 1,
 	TLS_WRITE = 2,
 	TLS_HANDSHAKE = 3, /* may read and write ciphertext, and passes no plaintext */
 	TLS_SHUTDOWN = 4,  /* tells the other end that no more is sent */
 	TLS_FREE = 5,	   /* the session is no more; its return is not probed */
+	TLS_GO_HANDSHAKE = 6,
+	TLS_GO_WRITE = 7, /* of a record: its type comes before its bytes */
+	TLS_GO_READ = 8,  /* where a record has been decrypted: its bytes, its type, an error */
+	TLS_GO_CLOSE = 9,
 };
 
 enum tls_answer {
@@ -32,5 +39,8 @@ enum tls_answer {
 /* Which of the probed files it is in: added where the probe is attached. */
 #define TLS_COOKIE_FILE_SHIFT 32
 #define TLS_COOKIE_FILE(cookie) ((cookie) >> TLS_COOKIE_FILE_SHIFT & 0xffff)
+/* TLS_GO_READ: how far above the stack pointer the session is. */
+#define TLS_COOKIE_SLOT_SHIFT 48
+#define TLS_COOKIE_SLOT(cookie) ((cookie) >> TLS_COOKIE_SLOT_SHIFT)
 
 #endif

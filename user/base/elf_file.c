@@ -177,6 +177,29 @@ static bool find_section(struct elf_file *file, uint32_t type, const char *name,
 	return false;
 }
 
+bool elf_file__section(struct elf_file *file, const char *name, struct elf_segment *out)
+{
+	Elf_Scn *section;
+	GElf_Shdr header;
+
+	if (!find_section(file, SHT_PROGBITS, name, &section, &header) ||
+	    header.sh_flags & SHF_COMPRESSED)
+		return false;
+	*out = (struct elf_segment){
+		.address = header.sh_addr,
+		.size = header.sh_size,
+		.file_off = header.sh_offset,
+	};
+	return true;
+}
+
+bool elf_file__has_sections(struct elf_file *file)
+{
+	size_t cnt;
+
+	return elf_getshdrnum(file->elf, &cnt) == 0 && cnt > 0;
+}
+
 static Elf_Data *section_data(struct elf_file *file, const char *name)
 {
 	Elf_Scn *section;

@@ -59,6 +59,10 @@ const char *elf_file__machine(struct elf_file *elf);
 uint32_t elf_file__segments(struct elf_file *elf, struct elf_segment out[SEGMENTS_MAX]);
 /* The part of the file that .eh_frame_hdr is in. False if there is none. */
 bool elf_file__unwind_table(struct elf_file *elf, struct elf_segment *out);
+/* The part of the file that the section of that name is; its bytes are as they were. False if there is none. */
+bool elf_file__section(struct elf_file *elf, const char *name, struct elf_segment *out);
+/* Has the file section headers at all? */
+bool elf_file__has_sections(struct elf_file *elf);
 /* Returns the length, 0 if there is none. */
 size_t elf_file__build_id(struct elf_file *elf, uint8_t out[BUILD_ID_MAX]);
 /* The file name in .gnu_debuglink, valid while the file is open; empty if there is none. */

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "bpf/tracer.skel.h"
@@ -98,8 +99,10 @@ static void set_up(struct capture *capture)
 	settings->short_walk = o->short_walk;
 	bpf_map__set_max_entries(capture->bpf->maps.records, (uint32_t)ring_sz(capture));
 	bpf_map__set_max_entries(capture->bpf->maps.scratches, (uint32_t)scratches_cnt(capture));
-	if (bpf_program__autoload(capture->bpf->progs.tls_leave))
+	if (capture__has_uprobes(capture)) {
 		bpf_map__set_max_entries(capture->bpf->maps.tls_sessions, TLS_SESSIONS_MAX);
+		bpf_map__set_max_entries(capture->bpf->maps.goroutines, TLS_SESSIONS_MAX);
+	}
 	if (settings->by_address)
 		bpf_map__set_max_entries(capture->bpf->maps.address_connections,
 					 o->max_connections);
@@ -416,9 +419,30 @@ static void set_whole(struct capture *capture, uint32_t file, uint8_t whole)
 	bpf_map_update_elem(bpf_map__fd(capture->bpf->maps.tls_files), &file, &whole, BPF_ANY);
 }
 
+/* A process of Go is known by its executable, which is the file that has the probes. */
+static void add_go_exe(struct capture *capture, int fd)
+{
+	uint8_t present = 1;
+	struct stat st;
+	uint64_t inode;
+
+	if (fstat(fd, &st))
+		return;
+	inode = st.st_ino;
+	bpf_map_update_elem(bpf_map__fd(capture->bpf->maps.go_exes), &inode, &present, BPF_ANY);
+	__atomic_fetch_add(&capture->bpf->bss->go_generation, 1, __ATOMIC_RELEASE);
+}
+
+static bool is_go(const struct uprobe_site *site)
+{
+	return TLS_COOKIE_CALL(site->cookie) >= TLS_GO_HANDSHAKE;
+}
+
 struct uprobes *capture__attach_uprobes(struct capture *capture, int fd,
 					const struct uprobe_site *sites, size_t cnt)
 {
+	struct tracer_bpf *bpf = capture->bpf;
+	bool go = cnt && is_go(&sites[0]);
 	/* Should a number be in use, some sessions of that file count as joined in the middle. */
 	uint32_t file = capture->files_cnt++ % TLS_FILES_MAX;
 	struct uprobe_site numbered[UPROBE_SITES_MAX];
@@ -433,9 +457,11 @@ struct uprobes *capture__attach_uprobes(struct capture *capture, int fd,
 		numbered[i].cookie |= (uint64_t)file << TLS_COOKIE_FILE_SHIFT;
 	}
 	set_whole(capture, file, 0);
-	capture->bpf->bss->tls_used = 1;
-	uprobes = uprobes__new(capture->bpf->progs.tls_enter, capture->bpf->progs.tls_leave, fd,
-			       numbered, cnt);
+	bpf->bss->tls_used = 1;
+	uprobes = uprobes__new(go ? bpf->progs.tls_go : bpf->progs.tls_enter, bpf->progs.tls_leave,
+			       fd, numbered, cnt);
+	if (uprobes && go)
+		add_go_exe(capture, fd);
 	if (uprobes)
 		set_whole(capture, file, 1);
 	return uprobes;

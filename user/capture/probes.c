@@ -124,13 +124,13 @@ const struct probe probes[] = {
 			{
 				{
 					.name = "uprobe_multi",
-					.programs = {"tls_enter", "tls_leave"},
+					.programs = {"tls_enter", "tls_leave", "tls_go"},
 					.uprobe_multi = true,
 					.unsafe = uprobe_multi_missing,
 				},
 				{
 					.name = "uprobe, with cookies",
-					.programs = {"tls_enter", "tls_leave"},
+					.programs = {"tls_enter", "tls_leave", "tls_go"},
 					.less = "takes up to 2 s for each library when it stops",
 				},
 			},
@@ -230,6 +230,7 @@ static void tell(struct tracer_bpf *bpf, const struct probe_variant *variant)
 	if (variant->uprobe_multi) {
 		uprobe_load_for_multi(bpf->progs.tls_enter);
 		uprobe_load_for_multi(bpf->progs.tls_leave);
+		uprobe_load_for_multi(bpf->progs.tls_go);
 	}
 	if (!variant->kinds || (variant->kinds & KIND_TP_BTF))
 		return;

@@ -23,6 +23,9 @@ enum site_fault {
 	SITE_NONE,	    /* the function ends before */
 	SITE_IN_LOOP,	    /* it might be hit more than once */
 	SITE_TOO_LONG,
+	SITE_NOT_GO,  /* it does not begin as functions of Go do */
+	SITE_NO_CALL, /* what it should call it does not, or more than once */
+	SITE_NO_SLOT, /* its first argument is not kept on the stack */
 	SITE_FAULT_CNT,
 };
 
@@ -34,6 +37,22 @@ struct site {
 /* code: all n bytes of the function. */
 enum site_fault site_pick_x86(const uint8_t *code, size_t n, struct site_want want,
 			      struct site *out);
+
+/*
+ * At the entry of a function of Go: on the branch that leads to where the stack is grown. Nothing has been
+ * written over there; it is taken if the carry or zero flag is set, and then comes round once more.
+ */
+enum site_fault site_pick_go_entry_x86(const uint8_t *code, size_t n, struct site *out);
+/*
+ * In a function of Go, behind its only call of what begins at target (from the function's start): on the first
+ * instruction that the kernel emulates, as long as the registers hold what the call answers. slot: how far above
+ * the stack pointer the function's first argument is kept.
+ */
+enum site_fault site_pick_go_call_x86(const uint8_t *code, size_t n, int64_t target,
+				      uint32_t registers, struct site *out, uint32_t *slot);
+/* Do these bytes begin as a function of Go does, whose stack may have to grow? */
+#define SITE_GO_START_SZ 18u
+bool site_is_go_start_x86(const uint8_t code[SITE_GO_START_SZ]);
 /* In a few words, for people. */
 const char *site_fault_text(enum site_fault fault);
 

@@ -12,6 +12,7 @@
 #include "include/abi/tls.h"
 #include "user/probe/code.h"
 #include "user/probe/follow.h"
+#include "user/probe/go_tls.h"
 
 #define DEPTH_MAX 3 /* calls that are followed */
 #define STUB_SZ 32
@@ -301,9 +302,11 @@ int tls_library_find(int fd, struct tls_sites *out)
 		if (!out->library && s.functions[i].address && has_buffer(&known[i]))
 			out->library = known[i].library;
 	machine = elf_file__machine(code__elf(s.code));
-	if (out->library && strcmp(machine, "x86-64") != 0)
+	if (!out->library)
+		go_tls_find(fd, s.code, out);
+	else if (strcmp(machine, "x86-64") != 0)
 		add_why(out, machine, "sites are known for x86-64 only");
-	else if (out->library)
+	else
 		for (size_t i = 0; i < KNOWN_CNT; i++)
 			if (s.functions[i].address)
 				search(&s, &known[i]);
