@@ -74,6 +74,7 @@ struct end {
 	uint32_t copy_op, copy_turn, turn_left, turn;
 	uint32_t last_op, longest_op;
 	bool direction, announced;
+	bool unnumbered; /* it has no sequence numbers, or they are not known */
 	uint64_t tx_off, rx_off, tail_off, tail_ns;
 	uint8_t tail_direction;
 	uint32_t tx_seq, rx_seq;
@@ -394,7 +395,7 @@ static inline uint32_t copy_budget(struct end *end, uint32_t len, bool send)
 static inline struct record_op fill_op(const struct end *end, bool send, uint64_t off, uint32_t len,
 				       uint32_t copied)
 {
-	bool tcp = end->about.family != FAMILY_UNIX;
+	bool tcp = end->about.family != FAMILY_UNIX && !end->unnumbered;
 
 	return (struct record_op){
 		.head = {.size = (uint32_t)sizeof(struct record_op) + copied,

@@ -118,10 +118,19 @@ static void take_plaintext(struct flow *flow, uint64_t cookie)
 	remove_conn(flow, carrier);
 }
 
+/* Is the plaintext of this socket's ciphertext seen? */
+static bool carries_seen(const struct flow *flow, uint64_t cookie)
+{
+	return !(cookie & PLAINTEXT_COOKIE) &&
+	       conn_table__peek(&flow->conns, cookie | PLAINTEXT_COOKIE);
+}
+
 static void take_connection(struct flow *flow, const struct record_connection *record)
 {
 	struct conn *conn = conn_table__get(&flow->conns, record->cookie);
 
+	if (carries_seen(flow, record->cookie)) /* announced again */
+		return;
 	account_add(ACCOUNT_CONNECTIONS, 1);
 	if (conn) { /* if spans of it are still held, it stays behind the new one, closed */
 		pair_dropped(flow, conn, ACCOUNT_LOST_GAP);
@@ -434,8 +443,8 @@ static void take_op(struct flow *flow, const struct record_op *op)
 	struct slice bytes = payload_of(op);
 	enum sender sender;
 
-	if (!conn && conn_table__peek(&flow->conns, op->cookie | PLAINTEXT_COOKIE))
-		return; /* ciphertext, of before the kernel was told */
+	if (!conn && carries_seen(flow, op->cookie))
+		return; /* of before the kernel was told */
 	if (!conn || conn->closed || conn->unknown ||
 	    (frames && !conn->protocol && !(op->head.flags & FRAMES_WHOLE))) {
 		account_add(ACCOUNT_RECORDS_STRAY, 1);
@@ -576,10 +585,13 @@ static void end_conn(struct flow *flow, struct conn *conn, const struct record_e
 		pair_ended(flow, conn, errno_name(record->error), record->time_ns);
 	if (record->reason == END_CLOSED || server_done)
 		end_responses(flow, conn, "connection_closed", record->time_ns);
-	if (record->reason == END_CLOSED)
-		remove_conn(flow, conn);
-	else if (conn_is_unix(conn) && record->reason != END_SHUTDOWN)
+	if (record->reason == END_CLOSED) {
+		/* When a session is over, its socket may still carry something, and ends later. */
+		if (!(record->cookie & PLAINTEXT_COOKIE))
+			remove_conn(flow, conn);
+	} else if (conn_is_unix(conn) && record->reason != END_SHUTDOWN) {
 		end_unix_pair(flow, conn, record);
+	}
 }
 
 static void take_end(struct flow *flow, const struct record_end *record)
@@ -593,9 +605,13 @@ static void take_end(struct flow *flow, const struct record_end *record)
 		take_rest(flow, conn, record);
 		end_conn(flow, conn, record);
 	}
-	/* What a socket carries ends with it. */
+	/*
+	 * What a socket carries ends with it; but where no more comes from it, the library may still
+	 * have something to be read.
+	 */
 	plaintext = conn_table__get(&flow->conns, record->cookie | PLAINTEXT_COOKIE);
-	if (plaintext && plaintext != conn && !plaintext->closed)
+	if (plaintext && plaintext != conn && !plaintext->closed &&
+	    (record->reason == END_CLOSED || record->reason == END_ERROR))
 		end_conn(flow, plaintext, record);
 }
 
