@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Plaintext beside the socket that carries it: who speaks, who ends, and who is forgotten. */
 #include "tests/unit/flow_rig.h"
+#include "tests/unit/mysql_packets.h"
 
 #define GET "GET /a HTTP/1.1\r\nHost: app\r\n\r\n"
 #define OK_EMPTY "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
@@ -397,6 +398,97 @@ static void test_never_across(void **state)
 	}
 }
 
+/* --- protocols that become TLS, or are only spoken below it ------------------------------------ */
+
+#define SSL_REQUEST " \0\0\1\215\256(\0\0\0\0\1-\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
+#define LOGIN_SECURE                                                                               \
+	"T\0\0\2\215\256(\1\0\0\0\1-\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0app\0\024012345" \
+	"67890123456789shop\0mysql_native_password\0"
+#define TURNS_MAX 8
+#define CLIENT(text)                                \
+	{                                           \
+		text, sizeof(text) - 1, FROM_CLIENT \
+	}
+#define SERVER(text)                                \
+	{                                           \
+		text, sizeof(text) - 1, FROM_SERVER \
+	}
+
+struct turn {
+	const char *p;
+	uint32_t n;
+	enum sender sender;
+};
+
+static const struct {
+	const char *span;
+	struct turn clear[TURNS_MAX], plain[TURNS_MAX];
+} talks[] = {
+	{
+		.span = "SELECT t",
+		.clear = {CLIENT("\0\0\0\x08\x04\xd2\x16\x2f"), SERVER("S")},
+		.plain = {CLIENT("\0\0\0\x20\0\3\0\0user\0app\0database\0shop\0\0"),
+			  SERVER("R\0\0\0\x08\0\0\0\0Z\0\0\0\5I"),
+			  CLIENT("Q\0\0\0\x14SELECT a FROM t\0"),
+			  SERVER("C\0\0\0\x0dSELECT 0\0Z\0\0\0\5I")},
+	},
+	{
+		.span = "PING shop",
+		.clear = {SERVER(GREETING), CLIENT(SSL_REQUEST)},
+		.plain = {CLIENT(LOGIN_SECURE), SERVER("\7\0\0\3\0\0\0\2\0\0\0"), CLIENT(PING),
+			  SERVER(OK)},
+	},
+	{
+		/* With what the password needs, between. */
+		.span = "PING shop",
+		.clear = {SERVER(GREETING), CLIENT(SSL_REQUEST)},
+		.plain = {CLIENT(LOGIN_SECURE), SERVER("\2\0\0\3\1\4"), CLIENT("\7\0\0\4secret\0"),
+			  SERVER("\7\0\0\5\0\0\0\2\0\0\0"), CLIENT(PING), SERVER(OK)},
+	},
+	{
+		.span = "GET",
+		.plain = {CLIENT("*2\r\n$3\r\nGET\r\n$1\r\na\r\n"), SERVER("$1\r\n1\r\n")},
+	},
+	{
+		.span = "GET",
+		.plain = {CLIENT("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0"
+				 "\0\0\3\1\5\0\0\0\1\x82\x87\x84"),
+			  SERVER("\0\0\0\4\0\0\0\0\0\0\0\1\1\5\0\0\0\1\x88")},
+	},
+};
+
+static void talk(struct end *end, const struct turn *turns)
+{
+	for (int i = 0; i < TURNS_MAX && turns[i].p; i++)
+		end_op(end, sends(end, turns[i].sender), turns[i].p, turns[i].n);
+}
+
+static void test_protocols(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(talks) / sizeof(*talks); i++)
+		for (int server = 0; server <= 1; server++) {
+			struct rig *rig = new_rig(8);
+			struct end carrier = end_new(rig, server ? ROLE_SERVER : ROLE_CLIENT);
+			struct end plain = plaintext_of(&carrier, true);
+
+			talk(&carrier, talks[i].clear);
+			shake_hands(&carrier);
+			talk(&plain, talks[i].plain);
+			rig->made++;
+			finish(&plain, END_CLOSED, 0);
+			finish(&carrier, END_CLOSED, 0);
+			rig_wait(rig, SECOND);
+			check_spans(rig, 1);
+			assert_memory_equal(rig->spans[0].name, talks[i].span,
+					    strlen(talks[i].span)); /* a route may follow */
+			assert_string_equal(rig->spans[0].error, "");
+			check_count(ACCOUNT_RECORDS_STRAY, 0);
+			rig_finish(rig);
+			assert_int_equal(unknown_cnt, 0);
+		}
+}
+
 /* --- what is let go --------------------------------------------------------------------------- */
 
 /* The least recently used makes room, and the kernel is told by its own cookie. */
@@ -488,6 +580,7 @@ int main(void)
 		cmocka_unit_test(test_join),
 		cmocka_unit_test(test_one_end_joined_late),
 		cmocka_unit_test(test_never_across),
+		cmocka_unit_test(test_protocols),
 		cmocka_unit_test(test_evicted),
 		cmocka_unit_test(test_idle),
 		cmocka_unit_test(test_bounded),
