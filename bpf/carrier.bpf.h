@@ -14,7 +14,6 @@
 #include "bpf/tls_session.bpf.h"
 
 #define CARRIER_YOUNG 4096 /* bytes that may pass before a connection is secured */
-#define TLS_HELLO_MAX 2048 /* bytes of each direction, among which are the hello messages */
 
 static __always_inline bool begins_as_tls(void)
 {
@@ -91,7 +90,8 @@ static __noinline bool carry_op(struct sock *sk, struct connection_state *conn, 
 	if (go_generation && !conn->tls_session && is_go())
 		note_go_session(sk, conn, of);
 	note_session(sk, conn, send, typed);
-	if (!conn->carries || (send ? conn->tx_off : conn->rx_off) < TLS_HELLO_MAX)
+	if (!conn->carries ||
+	    (conn->copy_op && (send ? conn->tx_off : conn->rx_off) < TLS_HELLO_MAX))
 		return false;
 	if (send) {
 		conn->tx_off += len;

@@ -654,7 +654,7 @@ static __always_inline int socket_op(struct sock *sk, int ret, int flags, bool s
 	if (conn->own || conn->filtered)
 		return 0;
 	of = (send ? OF_SEND : 0) | (typed ? OF_TYPED : 0);
-	if (ret > 0 && tls_used && carry_op(sk, conn, ret, of))
+	if (ret > 0 && (tls_used || conn->carries) && carry_op(sk, conn, ret, of))
 		return 0;
 	if (conn->ignored)
 		return 0;

@@ -153,7 +153,7 @@ static __always_inline void take_return(struct scratch *s, struct tls_session *t
 		take_plaintext(s, t, &passed);
 	} else if (kind == TLS_SHUTDOWN) {
 		emit_end(s, &t->conn, bpf_ktime_get_ns(), END_SHUTDOWN, 0);
-	} else if (kind == TLS_READ && ret == 0 &&
+	} else if (kind == TLS_READ && ret == 0 && call->len &&
 		   TLS_COOKIE_ANSWER(call->cookie) == TLS_ANSWER_COUNT) {
 		emit_end(s, &t->conn, bpf_ktime_get_ns(), END_EOF, 0);
 	}

@@ -15,8 +15,10 @@
 #define COPY_MAX 16384u		       /* bytes that one record may copy */
 #define COPY_PARTS_MAX (16 * COPY_MAX) /* that one operation may, in several records */
 #define ENDLESS_TURN 0xffffffffu       /* verdict.copy_turn: however many in a turn */
-#define ARGS_MAX 1024u		       /* bytes of a process's arguments in its record */
-#define ENV_MAX 8192u		       /* bytes of its environment */
+#define TLS_HELLO_MAX \
+	2048u	       /* bytes of each direction of a TLS connection, among which its hellos are */
+#define ARGS_MAX 1024u /* bytes of a process's arguments in its record */
+#define ENV_MAX 8192u  /* bytes of its environment */
 #define FILTER_NAMES_MAX 64
 #define SCRATCHES_PER_CPU 3 /* for sockets, the sampler, TLS */
 #define VERDICTS_MAX 16384

@@ -44,7 +44,7 @@ static void test_looks(void **unused)
 		char *copy = malloc(bytes.n + 1);
 
 		memcpy(copy, bytes.p, bytes.n);
-		if (tls_is_record(slice_of(copy, bytes.n)) != looks[i].tls)
+		if ((tls_detect(slice_of(copy, bytes.n)) == DETECT_YES) != looks[i].tls)
 			fail_msg("look %zu", i);
 		free(copy);
 	}
@@ -60,7 +60,7 @@ static void test_prefixes(void **unused)
 		char *copy = malloc(n ? n : 1);
 
 		memcpy(copy, hello.p, n);
-		assert_int_equal(tls_is_record(slice_of(copy, n)), n >= 9);
+		assert_int_equal(tls_detect(slice_of(copy, n)), n >= 9 ? DETECT_YES : DETECT_MORE);
 		free(copy);
 	}
 }

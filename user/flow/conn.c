@@ -24,6 +24,7 @@ static void free_conn(struct conn *conn)
 	free(conn->streams[FROM_CLIENT].head);
 	free(conn->streams[FROM_SERVER].head);
 	free(conn->state);
+	free(conn->secured);
 	free(conn);
 }
 

@@ -10,10 +10,21 @@
 #include "include/abi/tracer.h"
 #include "user/base/account.h"
 #include "user/flow/exchange.h"
+#include "user/protocols/tls_hello.h"
 
 #define STREAM_HEAD_MAX (64u * 1024)
+#define SECURED_PROTOCOL_MAX 32
 #define CONN_HEADS_MAX (32u * 1024 * 1024)  /* all that begins a message and waits for the rest */
 #define CONN_STATES_MAX (32u * 1024 * 1024) /* bytes of all protocols' states together */
+
+/* What a TLS handshake has told of the connection. */
+struct secured {
+	uint16_t version; /* as in tls_hello */
+	bool offers_h2;
+	uint8_t protocol_len, server_name_len; /* 0: not known */
+	char protocol[SECURED_PROTOCOL_MAX];
+	char server_name[TLS_SERVER_NAME_MAX];
+};
 
 /*
  * One direction's bytes. Bytes that begin a message wait in head until the parser has enough;
@@ -46,6 +57,7 @@ struct stream {
 	bool forgotten;	    /* before the protocol was known: the beginning of what was a message */
 	bool in_message;
 	bool skips_head;
+	bool greeted; /* of a sealed connection: a hello was read, or there is none */
 };
 
 /* What is known of the client's last turn: to whom a response without a request belongs. */
@@ -104,8 +116,9 @@ struct conn {
 	bool client_unsure; /* records were missed: the client's next bytes tell whether of its own */
 	bool gapped;	    /* bytes were missed; counts only what may have been among them */
 	bool sealed;	    /* ciphertext passes: no protocol is looked for */
-	struct slice label; /* what it is, where it is known but not parsed ("tls"); static */
-	bool closed;	    /* goes when the last held exchange has gone */
+	struct secured *secured; /* NULL: nothing is known */
+	struct slice label;	 /* what it is, where it is known but not parsed ("tls"); static */
+	bool closed;		 /* goes when the last held exchange has gone */
 	uint8_t missed_cnt; /* one-way exchanges whose other end did not come, up to JOIN_MISSES */
 	uint32_t held_cnt;  /* completed exchanges that wait in the join */
 	void *state;	    /* the protocol's */

@@ -103,6 +103,10 @@ void detect_seal(struct flow *flow, struct conn *conn, enum carries carries)
 {
 	struct verdict sealed = {.carries = carries};
 
+	if (carries == CARRIES_UNSEEN) { /* the rest of the handshake's first messages is wanted */
+		sealed.copy_op = TLS_HELLO_MAX;
+		sealed.copy_turn = 2 * TLS_HELLO_MAX;
+	}
 	conn->label = SLICE("tls");
 	conn->sealed = true;
 	conn->unknown = carries == CARRIES_SEEN; /* it is not, and nobody needs to be told */
@@ -228,6 +232,7 @@ static void keep_looking(struct flow *flow, struct conn *conn, struct stream *st
 			 bool first_of_turn)
 {
 	bool send = op->head.flags & OP_SEND, likely = false, possible = false, last_try;
+	enum detect tls = view.n ? tls_detect(view) : DETECT_NO;
 
 	for (int i = 0; i < 2; i++) {
 		likely |= conn->likely[i][send] &&
@@ -237,17 +242,22 @@ static void keep_looking(struct flow *flow, struct conn *conn, struct stream *st
 	}
 	conn->detect_tries += first_of_turn;
 	last_try = conn->detect_tries >= (conn->about.fresh ? TRIES_FRESH : TRIES_OLD);
-	if (!last_try && possible && wait_for_more(flow, conn, stream, bytes, op))
+	if (!last_try && (possible || tls == DETECT_MORE) &&
+	    wait_for_more(flow, conn, stream, bytes, op))
 		return;
 	if (!last_try && likely) { /* what it was is lost, but not what it told */
 		forget(stream);
 		stream->forgotten = true;
 		return;
 	}
-	forget_direction(conn, stream, send);
-	if (!possible && tls_is_record(view))
+	if (!possible && tls == DETECT_YES) {
 		detect_seal(flow, conn, CARRIES_UNSEEN);
-	else if (last_try)
+		stream->head_len = (uint32_t)(view.n - bytes.n); /* of what waited */
+		handshake_take(flow, conn, stream, bytes, op);
+		return;
+	}
+	forget_direction(conn, stream, send);
+	if (last_try)
 		detect_give_up(flow, conn);
 }
 
@@ -263,8 +273,10 @@ bool detect_protocol(struct flow *flow, struct conn *conn, struct slice bytes,
 	uint32_t waited;
 
 	conn->unknown_bytes[send] += op->len;
-	if (conn->sealed)
+	if (conn->sealed) {
+		handshake_take(flow, conn, stream, bytes, op);
 		return false;
+	}
 	if (op->off != stream->next_off || op->turn != stream->turn)
 		forget_direction(conn, stream, send);
 	waited = stream->head_len;

@@ -107,12 +107,16 @@ void flow__free(struct flow *flow)
 }
 
 /* The plaintext of a socket's ciphertext is seen. */
-static void take_plaintext(struct flow *flow, uint64_t cookie)
+static void take_plaintext(struct flow *flow, uint64_t cookie, struct conn *plaintext)
 {
 	struct conn *carrier = conn_table__get(&flow->conns, cookie & ~PLAINTEXT_COOKIE);
 
 	if (!carrier || carrier->closed)
 		return;
+	if (plaintext) {
+		plaintext->secured = carrier->secured;
+		carrier->secured = NULL;
+	}
 	pair_dropped(flow, carrier, ACCOUNT_LOST_GAP);
 	detect_seal(flow, carrier, CARRIES_SEEN);
 	remove_conn(flow, carrier);
@@ -144,10 +148,11 @@ static void take_connection(struct flow *flow, const struct record_connection *r
 		if (flow->conns.lru_first == conn)
 			let_go(flow, conn);
 	}
-	if (!conn_table__add(&flow->conns, record))
+	conn = conn_table__add(&flow->conns, record);
+	if (!conn)
 		account_add(ACCOUNT_LOST_MEMORY, 1);
 	if (record->cookie & PLAINTEXT_COOKIE)
-		take_plaintext(flow, record->cookie);
+		take_plaintext(flow, record->cookie, conn);
 }
 
 static enum sender sender_of(const struct conn *conn, bool send)

@@ -134,6 +134,10 @@ void detect_give_up(struct flow *flow, struct conn *conn);
 /* Counts a connection that had no protocol, unless it was or nothing passed. */
 void detect_unknown(struct flow *flow, struct conn *conn);
 
+/* handshake.c: bytes of a sealed connection, among which a hello may be. */
+void handshake_take(struct flow *flow, struct conn *conn, struct stream *stream, struct slice bytes,
+		    const struct record_op *op);
+
 /* frames.c: operations whose frames the kernel walks. */
 /* The walk goes on after this record, and may be silent: in pieces, or about to be. */
 bool frames_walked(const struct conn *conn, const struct record_op *op);

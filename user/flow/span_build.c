@@ -3,7 +3,7 @@
 #include "user/flow/internal.h"
 
 #define SPAN_ATTRS_MAX 56
-#define OWN_ATTRS 2 /* http.route and sonde.parent.method */
+#define OWN_ATTRS 5 /* http.route, sonde.parent.method, those of TLS */
 
 static struct slice method_name(enum parent_method method)
 {
@@ -57,6 +57,9 @@ static struct exchange_view view_of(const struct exchange *x, char text[ADDRESS_
 		.server_port = client ? remote_port : conn->about.local_port,
 		.client_address = client ? local : remote,
 		.client_port = client ? conn->about.local_port : remote_port,
+		.server_name = conn->secured ? slice_of(conn->secured->server_name,
+							conn->secured->server_name_len)
+					     : SLICE(""),
 		.unix_socket = conn_is_unix(conn),
 		.datagram = conn->datagrams,
 		.tls = conn_is_plaintext(conn),
@@ -158,6 +161,33 @@ static struct span *new_span(struct flow *flow, uint16_t attrs_cnt, struct resou
 	return flow->batch ? span_batch__add(flow->batch, attrs_cnt, resource) : NULL;
 }
 
+/*
+ * Which protocol was agreed on is told by the server; where that is encrypted, it is certain if HTTP/2 was
+ * offered and is spoken. (Who speaks HTTP/1.1 may have agreed on nothing.)
+ */
+static void add_tls(const struct exchange *x, struct span *span, struct arena *arena, bool *failed)
+{
+	static const char *const versions[] = {"1.0", "1.1", "1.2", "1.3"};
+	const struct secured *secured = x->conn->secured;
+	struct slice protocol;
+
+	if (!conn_is_plaintext(x->conn))
+		return;
+	attrs_add_bool(&span->attrs, SLICE("tls.established"), true);
+	if (!secured)
+		return;
+	if (secured->version)
+		attrs_add_str(&span->attrs, SLICE("tls.protocol.version"),
+			      slice_str(versions[secured->version - TLS_VERSION_1_0]));
+	protocol = slice_of(secured->protocol, secured->protocol_len);
+	if (!protocol.n && secured->offers_h2 &&
+	    slice_eq(slice_str(x->protocol->name), SLICE("http2")))
+		protocol = SLICE("h2");
+	if (protocol.n)
+		attrs_add_str(&span->attrs, SLICE("tls.next_protocol"),
+			      arena__copy(arena, protocol, failed));
+}
+
 static void tell_served(struct flow *flow, const struct exchange *x)
 {
 	bool one_thread = x->tid == x->answer_tid;
@@ -201,6 +231,7 @@ void span_build(struct flow *flow, struct exchange *x)
 	set_identity(flow, x, span, &failed);
 	span->name = name_span(flow, &about, span, &failed);
 	copy_attrs(span, &about.attrs, &flow->batch->arena, &failed);
+	add_tls(x, span, &flow->batch->arena, &failed);
 	failed |= !span__set_links(span, &flow->batch->arena, x->links, x->links_cnt);
 	span->attrs.dropped_cnt += about.attrs.dropped_cnt;
 	attrs_add_str(&span->attrs, SLICE("sonde.parent.method"), method_name(x->parent_method));

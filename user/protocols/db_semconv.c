@@ -25,7 +25,7 @@ void db_add_ends(struct attrs *attrs, const struct exchange_view *x, uint16_t us
 {
 	bool client = x->side == SIDE_CLIENT;
 
-	db_add(attrs, SLICE("server.address"), x->server_address);
+	db_add(attrs, SLICE("server.address"), exchange_server(x));
 	add_port(attrs, SLICE("server.port"), x->server_port == usual_port ? 0 : x->server_port);
 	if (!client) {
 		db_add(attrs, SLICE("client.address"), x->client_address);

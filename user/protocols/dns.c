@@ -482,7 +482,7 @@ static void add_addresses(const struct exchange_view *x, struct description *out
 	struct slice peer = client ? x->server_address : x->client_address;
 	uint16_t peer_port = client ? x->server_port : x->client_port;
 
-	add_end(&out->attrs, SLICE("server.address"), x->server_address, SLICE("server.port"),
+	add_end(&out->attrs, SLICE("server.address"), exchange_server(x), SLICE("server.port"),
 		x->server_port);
 	if (!client)
 		add_end(&out->attrs, SLICE("client.address"), peer, SLICE("client.port"),

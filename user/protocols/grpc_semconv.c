@@ -136,7 +136,7 @@ static void add_ends(const struct exchange_view *x, struct description *out)
 	int64_t port = num_of(x->request, KEY_PORT);
 	bool client = x->side == SIDE_CLIENT;
 
-	add_str(attrs, KEY_ADDRESS, host.n ? host : x->server_address);
+	add_str(attrs, KEY_ADDRESS, host.n ? host : exchange_server(x));
 	add_int(attrs, KEY_PORT, port ? port : x->server_port);
 	if (!client) {
 		add_str(attrs, SLICE("client.address"), x->client_address);

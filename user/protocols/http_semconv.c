@@ -246,7 +246,7 @@ static void put_origin(struct description *out, const struct exchange_view *x,
 	int64_t port = num_of(known, KEY_PORT);
 
 	if (!host.n) {
-		host = x->unix_socket ? SLICE("localhost") : x->server_address;
+		host = x->unix_socket ? SLICE("localhost") : exchange_server(x);
 		port = port ? port : x->server_port;
 	}
 	if (slice_find(host, ':') >= 0) {
@@ -285,7 +285,7 @@ static void add_server(struct attrs *attrs, const struct exchange_view *x,
 	struct slice host = str_of(known, KEY_HOST);
 	int64_t port = num_of(known, KEY_PORT);
 
-	add(attrs, KEY_HOST, host.n ? host : x->server_address);
+	add(attrs, KEY_HOST, host.n ? host : exchange_server(x));
 	add_port(attrs, keys[KEY_PORT], port ? port : x->server_port);
 }
 

@@ -220,7 +220,7 @@ void messaging_describe(const struct exchange_view *x, struct description *out)
 	out->error = error.n > 0;
 	add_told(x, attrs);
 	add(attrs, KEY_TYPE, out->kind == KIND_PRODUCER ? client_types[MESSAGING_SEND] : type);
-	add_address(attrs, x->server_address, SLICE("server.address"), x->server_port,
+	add_address(attrs, exchange_server(x), SLICE("server.address"), x->server_port,
 		    SLICE("server.port"));
 	if (client)
 		add_address(attrs, x->server_address, SLICE("network.peer.address"), x->server_port,

@@ -156,6 +156,7 @@ struct exchange_view {
 	uint16_t server_port;
 	struct slice client_address;
 	uint16_t client_port;
+	struct slice server_name;   /* as TLS was asked for it; empty: not known */
 	bool unix_socket, datagram; /* else TCP */
 	bool tls;		    /* it was encrypted */
 	/* Body bytes that passed: the sum of the skips. */
@@ -164,6 +165,12 @@ struct exchange_view {
 	/* Why there is no (whole) response, as error.type, e.g. "timeout"; empty if there is one. */
 	struct slice failure;
 };
+
+/* The server by its name, if that is known, else by its address. */
+static inline struct slice exchange_server(const struct exchange_view *x)
+{
+	return x->server_name.n ? x->server_name : x->server_address;
+}
 
 #define DESCRIPTION_TEXT_MAX 4096
 #define DESCRIPTION_ITEMS_MAX 32

@@ -10,45 +10,48 @@
 enum content_type {
 	CHANGE_CIPHER_SPEC = 20,
 	ALERT = 21,
-	HANDSHAKE = 22,
 	APPLICATION_DATA = 23,
 };
 
-enum handshake_type {
-	CLIENT_HELLO = 1,
-	SERVER_HELLO = 2,
-};
-
-static bool is_hello(const uint8_t *p, size_t n)
+static enum detect detect_hello(const uint8_t *p, size_t n)
 {
 	uint32_t len;
 
+	if (p[0] != TLS_CLIENT_HELLO && p[0] != TLS_SERVER_HELLO)
+		return DETECT_NO;
 	if (n < 4)
-		return false;
+		return DETECT_MORE;
 	len = (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
-	return (p[0] == CLIENT_HELLO || p[0] == SERVER_HELLO) && len >= HELLO_LEN_MIN &&
-	       len < 1u << 17;
+	return len >= HELLO_LEN_MIN && len < 1u << 17 ? DETECT_YES : DETECT_NO;
 }
 
-bool tls_is_record(struct slice bytes)
+static enum detect yes_if(bool yes)
+{
+	return yes ? DETECT_YES : DETECT_NO;
+}
+
+enum detect tls_detect(struct slice bytes)
 {
 	const uint8_t *p = (const uint8_t *)bytes.p;
 	uint32_t len;
 
-	if (bytes.n <= HEADER_LEN || p[1] != 3 || p[2] > 4)
-		return false;
+	if ((bytes.n > 0 && (p[0] < CHANGE_CIPHER_SPEC || p[0] > APPLICATION_DATA)) ||
+	    (bytes.n > 1 && p[1] != 3) || (bytes.n > 2 && p[2] > 4))
+		return DETECT_NO;
+	if (bytes.n < HEADER_LEN)
+		return DETECT_MORE;
 	len = (uint32_t)p[3] << 8 | p[4];
 	if (len == 0 || len > FRAGMENT_LEN_MAX)
-		return false;
+		return DETECT_NO;
+	if (bytes.n == HEADER_LEN)
+		return DETECT_MORE;
 	switch (p[0]) {
 	case CHANGE_CIPHER_SPEC:
-		return len == 1 && p[HEADER_LEN] == 1;
+		return yes_if(len == 1 && p[HEADER_LEN] == 1);
 	case ALERT:
-		return len == 2 || len >= ENCRYPTED_LEN_MIN;
-	case HANDSHAKE:
-		return is_hello(p + HEADER_LEN, bytes.n - HEADER_LEN);
-	case APPLICATION_DATA:
-		return p[2] == 3 && len >= ENCRYPTED_LEN_MIN;
+		return yes_if(len == 2 || len >= ENCRYPTED_LEN_MIN);
+	case TLS_RECORD_HANDSHAKE:
+		return detect_hello(p + HEADER_LEN, bytes.n - HEADER_LEN);
 	}
-	return false;
+	return yes_if(p[2] == 3 && len >= ENCRYPTED_LEN_MIN);
 }

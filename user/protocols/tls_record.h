@@ -3,9 +3,13 @@
 #ifndef SONDE_PROTOCOLS_TLS_RECORD_H
 #define SONDE_PROTOCOLS_TLS_RECORD_H
 
-#include "user/base/slice.h"
+#include "user/protocols/protocol.h"
+
+#define TLS_RECORD_HANDSHAKE 22
+#define TLS_CLIENT_HELLO 1
+#define TLS_SERVER_HELLO 2
 
 /* Does a record begin here: a hello, or one from the middle of a connection? */
-bool tls_is_record(struct slice bytes);
+enum detect tls_detect(struct slice bytes);
 
 #endif
