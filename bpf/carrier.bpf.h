@@ -68,6 +68,9 @@ static __always_inline void note_session(struct sock *sk, struct connection_stat
 		return;
 	if (state->tls.session) {
 		state->tls.io = true;
+		/* Another session works inside the call: below this one, on its socket, or on one of its own. */
+		if (state->tls.nested && conn->tls_session != state->tls.nested)
+			return;
 		if (send)
 			state->tls.sent_ns = passed_ns(conn, tcp_of(sk, typed), true, typed);
 		if (conn->tls_session == state->tls.session || !begins_as_tls())

@@ -36,7 +36,7 @@ __u32 self_pid = 0;
 
 /* Some thread has used sendmmsg or recvmmsg: only then their state needs care. */
 __u32 mmsg_used = 0;
-__u32 tls_used = 0; /* there are probes in TLS libraries */
+__u32 tls_used = 0;	 /* there are probes in TLS libraries */
 __u32 go_generation = 0; /* changes with go_exes; 0: it is empty */
 
 /* Where the walk of one direction's frames is. */
@@ -111,6 +111,7 @@ struct tls_carrier {
 struct tls_call_state {
 	__u64 session; /* 0: there is none */
 	__u64 bound;   /* the last one whose socket was known */
+	__u64 nested;  /* of a call inside the call: another one; 0: none */
 	__u64 buffer, len, count_at;
 	__u64 sp;      /* at its entry */
 	__u64 sent_ns; /* when its ciphertext left; 0: none did */
@@ -137,10 +138,10 @@ struct task_state {
 	__u8 traced;
 	__u8 announced; /* leader only: its process record was written */
 	/* Kept by request.bpf.h, while profiling only: */
-	__u8 answered;	  /* this thread has sent something back to that request */
-	__u8 distrust;	  /* requests still to be served in order before keys are given again */
-	__u8 shares_loop; /* leader only: several threads serve sockets that do not block */
-	__u32 loop_tid;	  /* leader only: the thread that does */
+	__u8 answered;	     /* this thread has sent something back to that request */
+	__u8 distrust;	     /* requests still to be served in order before keys are given again */
+	__u8 shares_loop;    /* leader only: several threads serve sockets that do not block */
+	__u32 loop_tid;	     /* leader only: the thread that does */
 	__u32 go_generation; /* leader only: of go_exes, when is_go was decided */
 	__u8 is_go;	     /* leader only: its executable is in go_exes */
 	__u64 request_cookie, request_off; /* key of the request last received; 0: none */

@@ -230,8 +230,11 @@ int tls_enter(struct pt_regs *ctx)
 	if (TLS_COOKIE_CALL(cookie) == TLS_FREE)
 		return end_session(PT_REGS_PARM1(ctx));
 	call = &state->tls;
-	if (call->session && sp < call->sp && call->sp - sp < NESTED_MAX)
+	if (call->session && sp < call->sp && call->sp - sp < NESTED_MAX) {
+		if (PT_REGS_PARM1(ctx) != call->session)
+			call->nested = PT_REGS_PARM1(ctx);
 		return 0;
+	}
 	whole = bpf_map_lookup_elem(&tls_files, &file);
 	call->whole = whole && *whole;
 	call->used = true;
@@ -249,7 +252,7 @@ int tls_enter(struct pt_regs *ctx)
 		call->len = PT_REGS_PARM4(ctx);
 	}
 	call->sp = sp;
-	call->sent_ns = 0;
+	call->sent_ns = call->nested = 0;
 	call->io = false;
 	call->cookie = cookie;
 	return 0;
