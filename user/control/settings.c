@@ -295,7 +295,8 @@ const struct setting settings[] = {
 	},
 	{
 		.path = "capture.copy_turn",
-		.help = "Bytes copied at most before the direction changes",
+		.help = "Bytes copied at most before the direction changes; at the beginning of a "
+			"connection, until it is known what it speaks, eight times as many",
 		SIZE(capture.copy_turn_sz),
 		.fallback = "64KiB",
 		.min = 256,

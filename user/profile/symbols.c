@@ -255,7 +255,7 @@ bool symbols__has(const struct symbols *s, uint32_t module)
 }
 
 const struct elf_segment *symbols__segment(const struct symbols *s, uint32_t module,
-					      uint64_t file_off)
+					   uint64_t file_off)
 {
 	const struct module *m = find_module(s, module);
 

@@ -34,7 +34,7 @@ ssize_t symbols__open(struct symbols *s, int fd, int proc_dir_fd, struct slice p
 bool symbols__has(const struct symbols *s, uint32_t module);
 /* The code segment that holds an offset of the file, or NULL. Valid until the next open. */
 const struct elf_segment *symbols__segment(const struct symbols *s, uint32_t module,
-					      uint64_t file_off);
+					   uint64_t file_off);
 /* In hexadecimal; empty if it has none. Valid until the next open. */
 struct slice symbols__build_id(const struct symbols *s, uint32_t module);
 /* The function at an address as the file has it. Valid until the next call. */
