@@ -15,7 +15,8 @@ SERVERS = {"go": tls.GrpcGo, "python": tls.GrpcPython}
 def test_grpc(tmp_path, start, authority, server, client):
     running = start(SERVERS[server](tmp_path, authority))
     with Trace(tmp_path, "--port", running.port) as trace:
-        truth = clients.grpc_calls(client, running.port, CALLS, authority.env)
+        truth = clients.grpc_calls(client, running.port, CALLS,
+                                   authority.env | {"GRPC_TRUSTED": authority.ca})
         trace.stop()
     assert len(truth) == len(CALLS) and truth[0]["status"] == "OK"
     seen = {"CLIENT": client == "go", "SERVER": server == "go"}

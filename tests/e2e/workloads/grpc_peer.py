@@ -97,7 +97,7 @@ def call(channel, method, say, timeout_ms=0, cancel=False):
 
 
 def connect(address):
-    if trusted := os.environ.get("SSL_CERT_FILE"):
+    if trusted := os.environ.get("GRPC_TRUSTED"):
         roots = pathlib.Path(trusted).read_bytes()
         return grpc.secure_channel(address, grpc.ssl_channel_credentials(roots))
     return grpc.insecure_channel(address)

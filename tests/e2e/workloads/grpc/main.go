@@ -4,7 +4,7 @@
 // is what its call comes to: "ok", "code N", "sleep MS", "many N".
 //
 // usage: grpc server [PEM] | grpc client HOST:PORT PLAN [GATE]
-// With PEM (a certificate and its key) the server speaks TLS, and the client if there is SSL_CERT_FILE.
+// With PEM (a certificate and its key) the server speaks TLS, and the client if there is GRPC_TRUSTED.
 // PLAN is a JSON array of {"method", "say", "timeout_ms", "cancel"}; for each call the client prints
 // {"method", "status"}. With GATE, all calls but the first wait for a line on standard input.
 package main
@@ -191,7 +191,7 @@ func main() {
 	}
 	var plan []call
 	transport := insecure.NewCredentials()
-	if os.Getenv("SSL_CERT_FILE") != "" {
+	if os.Getenv("GRPC_TRUSTED") != "" {
 		transport = credentials.NewTLS(nil)
 	}
 	conn, err := grpc.NewClient("passthrough:///"+os.Args[2],
