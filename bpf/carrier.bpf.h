@@ -10,6 +10,7 @@
 #ifndef SONDE_BPF_CARRIER_H
 #define SONDE_BPF_CARRIER_H
 
+#include "include/abi/tls.h"
 #include "bpf/socket.bpf.h"
 #include "bpf/tls_session.bpf.h"
 
@@ -62,6 +63,7 @@ static __always_inline void note_session(struct sock *sk, struct connection_stat
 					 bool typed)
 {
 	struct task_state *state = bpf_task_storage_get(&tasks, bpf_get_current_task_btf(), 0, 0);
+	bool again;
 
 	/* A thread's first session is read from before its library is called. */
 	if (!state || (!state->tls.used && (send || conn->rx_off)))
@@ -73,7 +75,9 @@ static __always_inline void note_session(struct sock *sk, struct connection_stat
 			return;
 		if (send)
 			state->tls.sent_ns = passed_ns(conn, tcp_of(sk, typed), true, typed);
-		if (conn->tls_session == state->tls.session || !begins_as_tls())
+		again = state->tls.cookie & TLS_COOKIE_APART;
+		if (again ? conn->carries != CARRIES_SEEN && !begins_as_tls()
+			  : conn->tls_session == state->tls.session || !begins_as_tls())
 			return;
 		conn->tls_session = state->tls.session;
 		conn->carries = CARRIES_SEEN;

@@ -123,6 +123,26 @@ struct tls_call_state {
 	__u8 whole;	 /* all probes of its file are in place */
 };
 
+/* What has passed on a session. */
+struct plaintext {
+	__u64 buffer;
+	__u64 time_ns;
+	__u32 len;
+	__u32 vector_cnt; /* struct iovec, at buffer; 0: that is the bytes themselves */
+	bool send;
+};
+
+/* What the calls of a session that is used from apart leave to the next one; see apart.bpf.h. */
+struct tls_apart {
+	__u64 fed;     /* the part of a session that was last fed ... */
+	__u64 carrier; /* ... from this socket: its cookie, as the plaintext's */
+	bool unread;   /* nothing of any session was read or written since */
+	/* What was written last and is not known to be sent: */
+	__u64 written_by; /* a part of its session; 0: there is none */
+	struct plaintext written;
+	__u64 head; /* its first bytes */
+};
+
 struct task_state {
 	__u32 process_id;	 /* 0: not yet looked at */
 	__u32 exec_id;		 /* of the image that process_id stands for */
@@ -146,6 +166,7 @@ struct task_state {
 	__u8 is_go;	     /* leader only: its executable is in go_exes */
 	__u64 request_cookie, request_off; /* key of the request last received; 0: none */
 	struct tls_call_state tls;
+	struct tls_apart apart;
 };
 
 struct {

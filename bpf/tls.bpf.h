@@ -69,14 +69,6 @@ static __always_inline void announce_plaintext(struct scratch *s, struct tls_ses
 	t->conn.announced = emit(s, c, sizeof(*c));
 }
 
-/* What has passed on a session. */
-struct plaintext {
-	__u64 buffer;
-	__u64 time_ns;
-	__u32 len;
-	bool send;
-};
-
 static __noinline enum rest_of_op emit_plaintext(struct scratch *s, struct tls_session *t,
 						 const struct plaintext *passed)
 {
@@ -86,10 +78,16 @@ static __noinline enum rest_of_op emit_plaintext(struct scratch *s, struct tls_s
 		.len = passed->len,
 		.flags = send ? OP_SEND : 0,
 	};
-	struct user_buffer buffer = {.base = passed->buffer, .base_len = passed->len};
+	struct user_buffer buffer = {};
 	__u32 tx = t->carrier.tx_seq + (__u32)t->conn.tx_off;
 	__u32 rx = t->carrier.rx_seq + (__u32)t->conn.rx_off;
 
+	if (passed->vector_cnt) {
+		take_vector(&buffer, passed->buffer, passed->vector_cnt);
+	} else {
+		buffer.base = passed->buffer;
+		buffer.base_len = passed->len;
+	}
 	if (known) {
 		facts.seq = send ? tx : rx;
 		facts.peer_seq = send ? rx : tx;
@@ -189,6 +187,8 @@ static __always_inline void end_call(struct scratch *s, struct task_state *state
 	take_return(s, t, call, ret);
 }
 
+#include "bpf/apart.bpf.h"
+
 /* Forgets a session, and says that it has ended. */
 static __always_inline int end_session(__u64 session)
 {
@@ -255,6 +255,8 @@ int tls_enter(struct pt_regs *ctx)
 	call->sent_ns = call->nested = 0;
 	call->io = false;
 	call->cookie = cookie;
+	if (cookie & TLS_COOKIE_APART)
+		begin_apart(call);
 	return 0;
 }
 
@@ -281,8 +283,12 @@ int tls_leave(struct pt_regs *ctx)
 	if (!s) {
 		spoil(state->tls.session);
 	} else {
-		if (current_task_state(s, bpf_jiffies64()) && state->traced)
-			end_call(s, state, PT_REGS_RC(ctx));
+		if (current_task_state(s, bpf_jiffies64()) && state->traced) {
+			if (state->tls.cookie & TLS_COOKIE_APART)
+				end_apart(s, state, PT_REGS_RC(ctx), PT_REGS_PARM3(ctx));
+			else
+				end_call(s, state, PT_REGS_RC(ctx));
+		}
 		scratch_give(s);
 	}
 	state->tls.session = 0;

@@ -19,6 +19,7 @@ struct tls_session {
 	__u8 whole;   /* at its first call all probes were in place */
 	__u8 begun;   /* that was a handshake, or the socket was fresh */
 	__u8 spoiled; /* not: plaintext passed before the socket was known */
+	__u8 closing; /* its socket is; kept where sessions go by sockets, see apart.bpf.h */
 };
 
 struct {

@@ -50,6 +50,10 @@ static const char *call_name(uint64_t cookie)
 		return "shutdown";
 	case TLS_GO_CLOSE:
 		return "close";
+	case TLS_FEED:
+		return "ciphertext in";
+	case TLS_DRAIN:
+		return "ciphertext out";
 	default:
 		return "free";
 	}

@@ -20,6 +20,9 @@ enum tls_call {
 	TLS_GO_WRITE = 7, /* of a record: its type comes before its bytes */
 	TLS_GO_READ = 8,  /* where a record has been decrypted: its bytes, its type, an error */
 	TLS_GO_CLOSE = 9,
+	/* Of programs whose calls are apart, see TLS_COOKIE_APART: */
+	TLS_FEED = 10,  /* takes ciphertext from the socket */
+	TLS_DRAIN = 11, /* gives ciphertext to the socket */
 };
 
 enum tls_answer {
@@ -29,11 +32,24 @@ enum tls_answer {
 	TLS_ANSWER_FLAG_3 =
 		2, /* an int: above 0, and the bytes are in a size_t that the fourth argument points to */
 	TLS_ANSWER_FLAG_4 = 3, /* the same with the fifth */
+	TLS_ANSWER_RESULT = 4, /* Rust's io::Result<usize>: 0, and the bytes in the second register */
+	TLS_ANSWER_ALL = 5,    /* the whole length, whatever it returns */
 };
 
 #define TLS_COOKIE(call, answer) ((call) | (answer) << 8)
 /* The buffer and its length are in the third and fourth argument instead. */
 #define TLS_COOKIE_BUFFER_NEXT (1u << 16)
+/*
+ * Plaintext and sockets are passed by calls of their own, and each has another part of the session in its
+ * first argument: see apart.bpf.h.
+ */
+#define TLS_COOKIE_APART (1u << 17)
+/* The first argument points to a pointer to that part. */
+#define TLS_COOKIE_BORROWED (1u << 18)
+/* The buffer is an array of struct iovec, its length their number. */
+#define TLS_COOKIE_VECTOR (1u << 19)
+/* The second argument points to three words, a tag or capacity, the buffer and its length. */
+#define TLS_COOKIE_PAYLOAD (1u << 20)
 #define TLS_COOKIE_CALL(cookie) ((cookie)&0xff)
 #define TLS_COOKIE_ANSWER(cookie) ((cookie) >> 8 & 0xff)
 /* Which of the probed files it is in: added where the probe is attached. */

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 #include "user/base/log.h"
-#include "user/profile/demangle.h"
+#include "user/base/demangle.h"
 #include "user/base/elf_file.h"
 #include "user/profile/kernel_symbols.h"
 #include "user/profile/mappings.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* user/profile/demangle: C++ and both of Rust's manglings, and symbols made to hurt. */
+/* user/base/demangle: C++ and both of Rust's manglings, and symbols made to hurt. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
-#include "user/profile/demangle.h"
+#include "user/base/demangle.h"
 
 #define CNT(array) (sizeof(array) / sizeof(*(array)))
 

@@ -102,6 +102,7 @@ static void set_up(struct capture *capture)
 	if (capture__has_uprobes(capture)) {
 		bpf_map__set_max_entries(capture->bpf->maps.tls_sessions, TLS_SESSIONS_MAX);
 		bpf_map__set_max_entries(capture->bpf->maps.goroutines, TLS_SESSIONS_MAX);
+		bpf_map__set_max_entries(capture->bpf->maps.tls_parts, TLS_SESSIONS_MAX);
 	}
 	if (settings->by_address)
 		bpf_map__set_max_entries(capture->bpf->maps.address_connections,

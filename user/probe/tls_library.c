@@ -13,6 +13,7 @@
 #include "user/probe/code.h"
 #include "user/probe/follow.h"
 #include "user/probe/go_tls.h"
+#include "user/probe/rustls.h"
 
 #define DEPTH_MAX 3 /* calls that are followed */
 #define STUB_SZ 32
@@ -310,6 +311,8 @@ int tls_library_find(int fd, struct tls_sites *out)
 		for (size_t i = 0; i < KNOWN_CNT; i++)
 			if (s.functions[i].address)
 				search(&s, &known[i]);
+	if (strcmp(machine, "x86-64") == 0)
+		rustls_find(fd, s.code, out);
 	code__free(s.code);
 	return 0;
 }

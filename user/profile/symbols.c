@@ -14,7 +14,7 @@
 
 #include "user/base/arena.h"
 #include "user/base/procfs.h"
-#include "user/profile/demangle.h"
+#include "user/base/demangle.h"
 #include "user/base/elf_file.h"
 
 #define TABLES_MAX 2

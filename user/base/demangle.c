@@ -3,7 +3,7 @@
  * By libiberty. A short symbol can stand for a name that is exponentially long, so the name is taken
  * piece by piece and left when it is long enough: the demangler keeps its state on the stack only.
  */
-#include "user/profile/demangle.h"
+#include "user/base/demangle.h"
 
 #include <libiberty/demangle.h>
 #include <setjmp.h>
