@@ -2,6 +2,7 @@
 /* Plaintext beside the socket that carries it: who speaks, who ends, and who is forgotten. */
 #include "tests/unit/flow_rig.h"
 #include "tests/unit/mysql_packets.h"
+#include "tests/unit/tls_hellos.h"
 
 #define GET "GET /a HTTP/1.1\r\nHost: app\r\n\r\n"
 #define OK_EMPTY "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
@@ -13,6 +14,7 @@
 #define SERVER_HELLO                                   \
 	"\x16\x03\x03\x00\x2c\x02\x00\x00\x28\x03\x03" \
 	"0123456789abcdef0123456789abcdef\x00\x00\x2f\x00\x00\x00"
+#define CNT(array) (sizeof(array) / sizeof(*(array)))
 #define APPLICATION                        \
 	"\x17\x03\x03\x00\x13\x9a\x01\x02" \
 	"0123456789abcdef"
@@ -243,7 +245,7 @@ static void test_cut(void **state)
 	};
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(ends) / sizeof(*ends); i++) {
+	for (size_t i = 0; i < CNT(ends); i++) {
 		struct rig *rig = new_rig(8);
 		struct end carrier = end_new(rig, ROLE_CLIENT),
 			   plain = plaintext_of(&carrier, true);
@@ -466,7 +468,7 @@ static void talk(struct end *end, const struct turn *turns)
 static void test_protocols(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < sizeof(talks) / sizeof(*talks); i++)
+	for (size_t i = 0; i < CNT(talks); i++)
 		for (int server = 0; server <= 1; server++) {
 			struct rig *rig = new_rig(8);
 			struct end carrier = end_new(rig, server ? ROLE_SERVER : ROLE_CLIENT);
@@ -487,6 +489,176 @@ static void test_protocols(void **state)
 			rig_finish(rig);
 			assert_int_equal(unknown_cnt, 0);
 		}
+}
+
+/* --- what the handshake says -------------------------------------------------------------------- */
+
+#define REDIS 2 /* in talks, from the end */
+#define HTTP2 1
+
+static const struct handshake {
+	struct hello_plan client, server;
+	bool http2;
+	const char *name, *version, *protocol; /* as the span has them */
+} handshakes[] = {
+	{
+		.client = {.from_client = true,
+			   .server_name = "cache.example",
+			   .protocols = {"h2", "http/1.1"},
+			   .key_share_sz = KEY_SHARE_SZ + 300},
+		.server = {.version = TLS_1_3, .key_share_sz = 1124},
+		.name = "cache.example",
+		.version = "1.3",
+		.protocol = "",
+	},
+	{
+		.client = {.from_client = true, .protocols = {"h2"}},
+		.server = {.version = TLS_1_3},
+		.http2 = true,
+		.name = "10.0.0.2",
+		.version = "1.3",
+		.protocol = "h2",
+	},
+	{
+		/* It was spoken, and not agreed on. */
+		.client = {.from_client = true, .server_name = "cache.example"},
+		.server = {.version = TLS_1_3},
+		.http2 = true,
+		.name = "cache.example",
+		.version = "1.3",
+		.protocol = "",
+	},
+	{
+		.client = {.from_client = true, .protocols = {"redis", "x"}},
+		.server = {.protocols = {"redis"}},
+		.name = "10.0.0.2",
+		.version = "1.2",
+		.protocol = "redis",
+	},
+};
+
+/* A hello in pieces: of its first bytes, and the rest. */
+static void greet(struct end *end, const struct hello_plan *plan, size_t first)
+{
+	struct hello_text text = hello_of(plan);
+	bool send = sends(end, plan->from_client ? FROM_CLIENT : FROM_SERVER);
+
+	first = first < text.n ? first : text.n;
+	if (first)
+		end_op(end, send, (const char *)text.p, (uint32_t)first);
+	if (first < text.n)
+		end_op(end, send, (const char *)text.p + first, (uint32_t)(text.n - first));
+}
+
+static void check_handshake(const struct handshake *handshake, enum role role, size_t first)
+{
+	struct rig *rig = new_rig(8);
+	struct end carrier = end_new(rig, role), plain = plaintext_of(&carrier, true);
+	size_t talk_at = CNT(talks) - (handshake->http2 ? HTTP2 : REDIS);
+	const struct seen *seen;
+
+	greet(&carrier, &handshake->client, first);
+	greet(&carrier, &handshake->server, first);
+	pass_ciphertext(&carrier, FROM_CLIENT);
+	talk(&plain, talks[talk_at].plain);
+	rig->made++;
+	finish(&carrier, END_CLOSED, 0);
+	rig_wait(rig, SECOND);
+	check_spans(rig, 1);
+	seen = &rig->spans[0];
+	if (role == ROLE_CLIENT)
+		assert_string_equal(seen->server, handshake->name);
+	assert_true(seen->tls);
+	assert_string_equal(seen->tls_version, handshake->version);
+	assert_string_equal(seen->tls_protocol, handshake->protocol);
+	rig_finish(rig);
+	assert_int_equal(unknown_cnt, 0);
+}
+
+static void test_handshakes(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < CNT(handshakes); i++)
+		for (size_t first = 0; first < 240; first += first < 12 ? 1 : 19) {
+			check_handshake(&handshakes[i], ROLE_CLIENT, first);
+			check_handshake(&handshakes[i], ROLE_SERVER, first);
+		}
+}
+
+/* A name in the request counts, and a session joined in the middle knows nothing but that it is one. */
+static void test_less_known(void **state)
+{
+	(void)state;
+	for (int greeted = 0; greeted <= 1; greeted++) {
+		struct rig *rig = new_rig(8);
+		struct end carrier = end_new(rig, ROLE_CLIENT),
+			   plain = plaintext_of(&carrier, greeted);
+
+		if (greeted)
+			greet(&carrier, &handshakes[0].client, 5);
+		else
+			pass_ciphertext(&carrier, FROM_CLIENT);
+		ask(&plain, GET);
+		answer(&plain, OK_EMPTY);
+		check_spans(rig, 1);
+		assert_string_equal(rig->spans[0].server, "app");
+		assert_true(rig->spans[0].tls);
+		assert_string_equal(rig->spans[0].tls_version, "");
+		rig_finish(rig);
+	}
+}
+
+/* In clear, nothing of this is said. */
+static void test_in_clear(void **state)
+{
+	struct rig *rig = new_rig(8);
+	struct end end = end_new(rig, ROLE_CLIENT);
+
+	(void)state;
+	ask(&end, GET);
+	answer(&end, OK_EMPTY);
+	check_spans(rig, 1);
+	assert_false(rig->spans[0].tls);
+	rig_finish(rig);
+}
+
+/* After its protocol has asked for it, and the socket has carried something else first. */
+static void test_upgraded(void **state)
+{
+	struct rig *rig = new_rig(8);
+	struct end carrier = end_new(rig, ROLE_CLIENT), plain = plaintext_of(&carrier, true);
+
+	(void)state;
+	talk(&carrier, talks[0].clear);
+	greet(&carrier, &handshakes[0].client, 5);
+	greet(&carrier, &handshakes[0].server, 5);
+	talk(&plain, talks[0].plain);
+	rig->made++;
+	check_spans(rig, 1);
+	assert_string_equal(rig->spans[0].server, "cache.example");
+	assert_string_equal(rig->spans[0].tls_version, "1.3");
+	rig_finish(rig);
+}
+
+/* Bytes were missed between: nothing is made of what does not belong together. */
+static void test_gap_in_hello(void **state)
+{
+	struct rig *rig = new_rig(8);
+	struct end carrier = end_new(rig, ROLE_CLIENT), plain = plaintext_of(&carrier, true);
+	struct hello_text text = hello_of(&handshakes[0].client);
+
+	(void)state;
+	end_op(&carrier, true, (const char *)text.p, 9);
+	rig->drop_cnt = 1;
+	end_op(&carrier, true, (const char *)text.p + 9, 10);
+	end_op(&carrier, true, (const char *)text.p + 19, (uint32_t)text.n - 19);
+	greet(&carrier, &handshakes[0].server, 0);
+	talk(&plain, talks[CNT(talks) - REDIS].plain);
+	rig->made++;
+	check_spans(rig, 1);
+	assert_string_equal(rig->spans[0].server, "10.0.0.2");
+	assert_string_equal(rig->spans[0].tls_version, "1.3");
+	rig_finish(rig);
 }
 
 /* --- what is let go --------------------------------------------------------------------------- */
@@ -581,6 +753,11 @@ int main(void)
 		cmocka_unit_test(test_one_end_joined_late),
 		cmocka_unit_test(test_never_across),
 		cmocka_unit_test(test_protocols),
+		cmocka_unit_test(test_handshakes),
+		cmocka_unit_test(test_less_known),
+		cmocka_unit_test(test_in_clear),
+		cmocka_unit_test(test_upgraded),
+		cmocka_unit_test(test_gap_in_hello),
 		cmocka_unit_test(test_evicted),
 		cmocka_unit_test(test_idle),
 		cmocka_unit_test(test_bounded),
