@@ -14,9 +14,11 @@
 #include "bpf/socket.bpf.h"
 #include "bpf/tls_session.bpf.h"
 
+#define TLS_HANDSHAKE_RECORD 22
 #define CARRIER_YOUNG 4096 /* bytes that may pass before a connection is secured */
 
-static __always_inline bool begins_as_tls(void)
+/* The type of the record of TLS that the operation begins with; 0: it does not. */
+static __always_inline __u8 begins_as_tls(void)
 {
 	struct user_buffer buffer = {};
 	__u8 head[3];
@@ -24,8 +26,8 @@ static __always_inline bool begins_as_tls(void)
 	find_buffer(&buffer);
 	if (buffer.base_len < sizeof(head) ||
 	    bpf_probe_read_user(head, sizeof(head), (void *)buffer.base))
-		return false;
-	return head[0] >= 20 && head[0] <= 23 && head[1] == 3 && head[2] <= 4;
+		return 0;
+	return head[0] >= 20 && head[0] <= 23 && head[1] == 3 && head[2] <= 4 ? head[0] : 0;
 }
 
 static __always_inline void note_carrier(struct tls_carrier *c, struct sock *sk,
@@ -89,6 +91,23 @@ static __always_inline void note_session(struct sock *sk, struct connection_stat
 	}
 }
 
+/*
+ * Can a hello be in what passes now? No more after TLS_HELLO_MAX bytes of that direction, or its first
+ * record that is of no handshake.
+ */
+static __always_inline bool may_greet(struct connection_state *conn, bool send)
+{
+	__u64 off = send ? conn->tx_off : conn->rx_off;
+	__u8 type;
+
+	if (!conn->copy_op || off >= TLS_HELLO_MAX || (conn->greeted & (1 << send)))
+		return false;
+	type = off ? begins_as_tls() : 0;
+	if (type && type != TLS_HANDSHAKE_RECORD)
+		conn->greeted |= 1 << send;
+	return !(conn->greeted & (1 << send));
+}
+
 /* An operation that may be of ciphertext. True if it is, and need not be looked at any further. */
 static __noinline bool carry_op(struct sock *sk, struct connection_state *conn, __u32 len, __u32 of)
 {
@@ -97,8 +116,7 @@ static __noinline bool carry_op(struct sock *sk, struct connection_state *conn, 
 	if (go_generation && !conn->tls_session && is_go())
 		note_go_session(sk, conn, of);
 	note_session(sk, conn, send, typed);
-	if (!conn->carries ||
-	    (conn->copy_op && (send ? conn->tx_off : conn->rx_off) < TLS_HELLO_MAX))
+	if (!conn->carries || may_greet(conn, send))
 		return false;
 	if (send) {
 		conn->tx_off += len;

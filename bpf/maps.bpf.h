@@ -77,6 +77,7 @@ struct connection_state {
 	__u8 waking;		    /* user space was woken, to give one */
 	__u8 own;		    /* sonde's: its other end is not traced */
 	__u8 carries;		    /* enum carries */
+	__u8 greeted;		    /* bits: 1 << direction, in which no hello of TLS follows */
 	__u8 filtered;		    /* by its ports */
 	__u8 untraced;		    /* that thread is not to be traced */
 	__u8 corked;		    /* UDP: a datagram is being put together */
