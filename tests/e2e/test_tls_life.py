@@ -15,7 +15,7 @@ import pytest
 import tls
 from checks import of_kind
 from servers import WORKLOADS
-from traced import Agent, Trace, run, wait_for
+from traced import Agent, Trace, read_spans, run, wait_for
 
 LIBRARIES = ("libssl.so.3", "libcrypto.so.3")
 
@@ -127,6 +127,16 @@ def test_two_programs(tmp_path, authority, server, libraries):
         trace.stop()
     assert client_paths(trace) == ["/items/2", "/items/1"], trace.stderr
     assert trace.stderr.count(f"TLS of {libraries}") == 1
+
+
+def test_command(authority, server):
+    """One that is over in no time. Nobody else need use its library."""
+    url = server.url + "/items/1"
+    for _ in range(10):
+        done = run("trace", "--json", "--", "curl", "-sS", "-o", "/dev/null", "--cacert",
+                   authority.ca, url)
+        spans = of_kind(read_spans(done.stdout), "CLIENT")
+        assert [s["attributes"]["url.full"] for s in spans] == [url], done.stderr
 
 
 def test_replaced(tmp_path, authority, server, libraries):

@@ -166,19 +166,22 @@ static void take_mapping(void *ctx, const struct mapped_file *file)
 		add_pending(p, file, &identity);
 }
 
-static void take_event(void *ctx, const struct mapped_file *file)
-{
-	struct prober *p = ctx;
-
-	if (!p->options.wanted || p->options.wanted(p->options.ctx, file->pid))
-		take_mapping(p, file);
-}
-
+/*
+ * The libraries that sonde itself has are those that most programs here have. So they are probed already
+ * when a program to be traced starts, whose first request may come sooner than a probe.
+ */
 static bool is_wanted(void *ctx, uint32_t pid)
 {
 	struct prober *p = ctx;
 
-	return !p->options.wanted || p->options.wanted(p->options.ctx, pid);
+	return !p->options.wanted || pid == (uint32_t)getpid() ||
+	       p->options.wanted(p->options.ctx, pid);
+}
+
+static void take_event(void *ctx, const struct mapped_file *file)
+{
+	if (is_wanted(ctx, file->pid))
+		take_mapping(ctx, file);
 }
 
 static void scan(struct prober *p)

@@ -20,7 +20,7 @@ struct prober_options {
 	/* Files whose path, as a process sees it, fits one of these get no probes. Borrowed. */
 	const char *const *deny; /* globs */
 	size_t deny_cnt;
-	/* Is that process traced? Files that no traced one maps get no probes. NULL: all are. */
+	/* Is that process traced? Files that neither such a one nor sonde maps get no probes. NULL: all are. */
 	bool (*wanted)(void *ctx, uint32_t pid);
 	/* Attaches probes to all sites, at least one. NULL with errno: to none. */
 	void *(*attach)(void *ctx, int fd, const struct tls_sites *sites);
