@@ -77,13 +77,13 @@ def raw(port, *steps, **more):
     return json.loads(out.splitlines()[-1])
 
 
-def wrk(url, connections=32, seconds=2.0, threads=2, script=None):
+def wrk(url, connections=32, seconds=2.0, threads=2, script=None, env=None):
     """Full speed. Returns how many responses wrk counted."""
     command = ["wrk", "-t", str(threads), "-c", str(connections), "-d", f"{seconds:g}s"]
     if script:
         command += ["-s", str(script)]
-    done = subprocess.run([*command, url], capture_output=True, text=True,
-                          timeout=seconds + 30, stdin=subprocess.DEVNULL)
+    done = subprocess.run([*command, url], capture_output=True, text=True, timeout=seconds + 30,
+                          stdin=subprocess.DEVNULL, env=environment(**(env or {})))
     assert done.returncode == 0, done.stdout + done.stderr
     return int(re.search(r"(\d+) requests in", done.stdout)[1])
 
