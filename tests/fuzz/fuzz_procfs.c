@@ -11,6 +11,7 @@
 #include "user/ident/describe.h"
 #include "user/ident/environ.h"
 #include "user/ident/host.h"
+#include "user/probe/mapping_events.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -89,6 +90,19 @@ static void fuzz_release(struct slice text)
 	check(within(host_release_value(text, SLICE("NAME")), text));
 }
 
+static void check_mapped(void *ctx, const struct mapped_file *file)
+{
+	check(within(file->path, *(const struct slice *)ctx));
+	check(file->pid && file->inode && file->start < file->limit);
+}
+
+static void fuzz_mapping_events(struct slice text)
+{
+	struct mapping_sink sink = {.mapped = check_mapped, .ctx = &text};
+
+	mapping_events_parse(text, &sink);
+}
+
 static void fuzz_record(struct slice text)
 {
 	static struct describer *describer;
@@ -114,7 +128,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static void (*const parsers[])(struct slice) = {
 		fuzz_stat,    fuzz_cgroup,  fuzz_command, fuzz_environ,
-		fuzz_baggage, fuzz_release, fuzz_record,
+		fuzz_baggage, fuzz_release, fuzz_record,  fuzz_mapping_events,
 	};
 
 	if (size)
