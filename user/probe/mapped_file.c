@@ -27,8 +27,8 @@ bool file_identity_eq(const struct file_identity *a, const struct file_identity 
 
 /* --- the mappings of processes ---------------------------------------------------------------- */
 
-void mapped_files_of(uint32_t pid, void (*take)(void *ctx, const struct mapped_file *file),
-		     void *ctx)
+static void mapped_files_of(uint32_t pid, void (*take)(void *ctx, const struct mapped_file *file),
+			    void *ctx)
 {
 	int dir_fd = procfs_open("/proc", pid);
 	struct procfs_mapping read;

@@ -37,10 +37,10 @@ bool mapped_file_is_mapped(const struct mapped_file *file);
 /* A descriptor for reading, that the caller closes, and what it is of; or a negative errno. */
 int mapped_file_open(const struct mapped_file *file, struct file_identity *out);
 
-/* Calls back for each mapping of code that a process has; the file is gone when take returns. */
-void mapped_files_of(uint32_t pid, void (*take)(void *ctx, const struct mapped_file *file),
-		     void *ctx);
-/* The same for all processes for which wanted, which may be NULL, says yes, until *stop is set. */
+/*
+ * Calls back for each mapping of code that processes have for which wanted, which may be NULL, says yes,
+ * until *stop is set. The file is gone when take returns.
+ */
 void mapped_files_of_all(bool (*wanted)(void *ctx, uint32_t pid),
 			 void (*take)(void *ctx, const struct mapped_file *file), void *ctx,
 			 const _Atomic bool *stop);
