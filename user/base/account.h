@@ -21,8 +21,7 @@
 	X(UNREADABLE, "unreadable", "", "Operations whose bytes the kernel could not read")        \
 	X(NO_STORAGE, "no_storage", "", "Operations that found no memory for their state")         \
 	X(UNRETURNED, "unreturned", "", "Operations whose return the kernel did not report")       \
-	X(TLS_UNBOUND, "tls_unbound", "",                                                          \
-	  "Operations of TLS sessions whose socket was not known")                                 \
+	X(TLS_UNBOUND, "tls_unbound", "", "Operations of TLS sessions whose socket was not known") \
 	X(TLS_BUSY, "tls_busy", "", "Operations of TLS sessions that found no room to work in")    \
 	X(CONNECTIONS, "connections", "", "Connections seen")                                      \
 	X(CONNECTIONS_UNKNOWN, "connections_unknown", "", "Connections of no recognised protocol") \

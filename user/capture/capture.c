@@ -180,17 +180,22 @@ static int open_ring(struct capture *capture)
 	return 0;
 }
 
-int capture__retarget(struct capture *capture, const struct targets *targets,
-		      char why[CAPTURE_WHY_SZ])
+static struct filter_maps filter_maps_of(const struct capture *capture)
 {
-	const struct filter_maps none = {-1, -1, -1, -1, -1};
-	const struct filter_maps maps = {
+	return (struct filter_maps){
 		.pids = bpf_map__fd(capture->bpf->maps.filter_pids),
 		.names = bpf_map__fd(capture->bpf->maps.filter_names),
 		.exes = bpf_map__fd(capture->bpf->maps.filter_exes),
 		.cgroups = bpf_map__fd(capture->bpf->maps.filter_cgroups),
 		.ports = bpf_map__fd(capture->bpf->maps.filter_ports),
 	};
+}
+
+int capture__retarget(struct capture *capture, const struct targets *targets,
+		      char why[CAPTURE_WHY_SZ])
+{
+	const struct filter_maps none = {-1, -1, -1, -1, -1};
+	const struct filter_maps maps = filter_maps_of(capture);
 
 	if (filter_fill(targets, &none, why, CAPTURE_WHY_SZ))
 		return -1;
@@ -204,11 +209,9 @@ int capture__retarget(struct capture *capture, const struct targets *targets,
 
 bool capture__wants_pid(const struct capture *capture, uint32_t pid)
 {
-	const struct bpf_map *pids = capture->bpf->maps.filter_pids;
-	uint8_t found;
+	const struct filter_maps maps = filter_maps_of(capture);
 
-	return !(capture->bpf->bss->filter_kinds & FILTER_PIDS) ||
-	       !bpf_map_lookup_elem(bpf_map__fd(pids), &pid, &found);
+	return filter_may_pass(&maps, capture->bpf->bss->filter_kinds, pid);
 }
 
 static void take_down(struct capture *capture)

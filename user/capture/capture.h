@@ -41,7 +41,7 @@ void capture__free(struct capture *capture);
 int capture__retarget(struct capture *capture, const struct targets *targets,
 		      char why[CAPTURE_WHY_SZ]);
 
-/* False if the targets are pids, and this, of the host's namespace, is neither one nor a child. Any thread. */
+/* False if the targets are pids, names or executables, and this process is none of them. Any thread. */
 bool capture__wants_pid(const struct capture *capture, uint32_t pid);
 
 /*

@@ -6,6 +6,7 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -268,6 +269,45 @@ static void clear(int map_fd)
 	while (bpf_map_get_next_key(map_fd, NULL, key) == 0)
 		if (bpf_map_delete_elem(map_fd, key))
 			break;
+}
+
+static bool name_passes(int map_fd, uint32_t pid)
+{
+	struct name_key key = {0};
+	char path[32];
+	uint8_t value;
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%u/comm", pid);
+	n = procfs_read(AT_FDCWD, path, key.comm, sizeof(key.comm));
+	if (n <= 0)
+		return false;
+	key.comm[n - 1] = 0; /* a newline */
+	return bpf_map_lookup_elem(map_fd, &key, &value) == 0;
+}
+
+static bool exe_passes(int map_fd, uint32_t pid)
+{
+	struct exe_key key = {0};
+	struct stat st;
+	char path[32];
+	uint8_t value;
+
+	snprintf(path, sizeof(path), "/proc/%u/exe", pid);
+	if (stat(path, &st))
+		return false;
+	key.inode = st.st_ino;
+	key.dev = major(st.st_dev) << 20 | minor(st.st_dev);
+	return bpf_map_lookup_elem(map_fd, &key, &value) == 0;
+}
+
+bool filter_may_pass(const struct filter_maps *maps, unsigned int kinds, uint32_t pid)
+{
+	uint8_t value;
+
+	return (!(kinds & FILTER_PIDS) || bpf_map_lookup_elem(maps->pids, &pid, &value) == 0) &&
+	       (!(kinds & FILTER_NAMES) || name_passes(maps->names, pid)) &&
+	       (!(kinds & FILTER_EXES) || exe_passes(maps->exes, pid));
 }
 
 void filter_clear(const struct filter_maps *maps)

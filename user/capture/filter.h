@@ -19,6 +19,8 @@ unsigned int filter_bits(const struct targets *targets);
 int filter_fill(const struct targets *targets, const struct filter_maps *maps, char *why,
 		size_t why_sz);
 
+/* Does a process pass the filter in the maps, as far as pids, names and executables go? */
+bool filter_may_pass(const struct filter_maps *maps, unsigned int kinds, uint32_t pid);
 /* Empties the maps. */
 void filter_clear(const struct filter_maps *maps);
 

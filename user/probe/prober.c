@@ -395,6 +395,8 @@ static void look(struct prober *p)
 	bool expired = false;
 
 	p->look_ns = now_ns + p->options.look_ns;
+	if (p->options.wanted) /* who was not may have another name by now */
+		p->scan_ns = 0;
 	for (uint32_t i = 0; i < PROBED_MAX; i++)
 		if (p->probed[i].attachment && look_at(p, &p->probed[i], now_ns))
 			expired = true;
