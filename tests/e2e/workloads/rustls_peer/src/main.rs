@@ -3,13 +3,13 @@
 //! HTTPS on hyper and rustls, HTTP/1.1 and HTTP/2.
 //! rustls_peer server PEM: has the paths that all test servers have. The file has the certificate and its
 //! key. Prints "listening PORT".
-//! rustls_peer client [--http1.1] BASE_URL PLAN: PLAN is a JSON list of {method, path, body}, whose requests
-//! are made in order on one connection. Trusts $SSL_CERT_FILE. Prints a JSON line for each request: what it
+//! rustls_peer client [--http1.1] BASE_URL PLAN: PLAN is a JSON list of {method, path, body, pause_ms}, whose
+//! requests are made in order on one connection. Trusts $SSL_CERT_FILE. Prints a JSON line for each request: what it
 //! did and when.
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -124,6 +124,7 @@ async fn run(base: &str, plan: &str, protocols: &[&str]) -> Result<(), Error> {
             Sender::Http2(_) => request.uri(format!("{base}{path}")),
         };
         let request = request.body(Full::from("b".repeat(size)))?;
+        std::thread::sleep(Duration::from_millis(step["pause_ms"].as_u64().unwrap_or(0)));
         let start_ns = now_ns();
         let response = match &mut sender {
             Sender::Http1(sender) => {
