@@ -11,6 +11,7 @@
 
 #include "user/protocols/http_headers.h"
 #include "user/protocols/protocol.h"
+#include "user/protocols/tls_hello.h"
 
 #define FLAG_SERVER_FIRST 0x01u
 #define FLAG_LAST 0x02u	       /* after each run, no more comes of it */
@@ -349,6 +350,25 @@ static const struct protocol *choose(struct slice *input)
 	return only ? only : chosen;
 }
 
+/* Each input may be a hello of TLS, too. */
+static void read_hello(const uint8_t *input, size_t n)
+{
+	char *copy = exact_copy(input, n);
+	struct tls_hello hello;
+	int read = tls_hello_read(slice_of(copy, n), &hello);
+
+	CHECK(read == 0 || read == 1 || read == -EPROTO);
+	CHECK(read >= 0 || (!hello.server_name.n && !hello.protocol.n && !hello.version));
+	CHECK(!hello.version ||
+	      (hello.version >= TLS_VERSION_1_0 && hello.version <= TLS_VERSION_1_3));
+	CHECK(hello.server_name.n <= TLS_SERVER_NAME_MAX && hello.protocol.n <= UINT8_MAX);
+	CHECK(hello.from_client ? !hello.version && !hello.protocol.n
+				: !hello.offers_h2 && !hello.server_name.n);
+	check_slice(hello.server_name);
+	check_slice(hello.protocol);
+	free(copy);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *input, size_t n)
 {
 	struct slice rest = slice_of((const char *)input, n);
@@ -357,6 +377,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t n)
 
 	if (n < 2)
 		return 0;
+	read_hello(input, n);
 	c = calloc(1, sizeof(*c));
 	CHECK(c);
 	c->protocol = choose(&rest);

@@ -448,6 +448,13 @@ static const struct {
 			  SERVER("\7\0\0\5\0\0\0\2\0\0\0"), CLIENT(PING), SERVER(OK)},
 	},
 	{
+		.span = "publish",
+		.clear = {SERVER(
+			"INFO {\"server_id\":\"A\",\"version\":\"2.9.0\",\"tls_required\":true} \r\n")},
+		.plain = {CLIENT("CONNECT {\"verbose\":false}\r\nPING\r\n"), SERVER("PONG\r\n"),
+			  CLIENT("PUB lamps 2\r\non\r\n")},
+	},
+	{
 		.span = "GET",
 		.plain = {CLIENT("*2\r\n$3\r\nGET\r\n$1\r\na\r\n"), SERVER("$1\r\n1\r\n")},
 	},
