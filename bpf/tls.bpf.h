@@ -17,6 +17,7 @@
 
 #define NESTED_MAX (8u << 20) /* bytes of stack; what is further away is another stack */
 #define SCRATCH_TRIES 4
+#define FILE_SENT_MAX 0x7ffff000u /* bytes, by one call */
 
 _Static_assert(__builtin_offsetof(struct scratch, slot) == SCRATCH_SLOT_AT, "user space writes it");
 
@@ -86,7 +87,7 @@ static __noinline enum rest_of_op emit_plaintext(struct scratch *s, struct tls_s
 		take_vector(&buffer, passed->buffer, passed->vector_cnt);
 	} else {
 		buffer.base = passed->buffer;
-		buffer.base_len = passed->len;
+		buffer.base_len = passed->buffer ? passed->len : 0;
 	}
 	if (known) {
 		facts.seq = send ? tx : rx;
@@ -255,6 +256,11 @@ int tls_enter(struct pt_regs *ctx)
 	call->sent_ns = call->nested = 0;
 	call->io = false;
 	call->cookie = cookie;
+	if (TLS_COOKIE_CALL(cookie) == TLS_SEND_FILE) {
+		call->cookie += TLS_WRITE - TLS_SEND_FILE;
+		call->buffer = 0;
+		call->len = FILE_SENT_MAX;
+	}
 	if (cookie & TLS_COOKIE_APART)
 		begin_apart(call);
 	return 0;

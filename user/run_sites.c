@@ -43,6 +43,8 @@ static const char *call_name(uint64_t cookie)
 	case TLS_WRITE:
 	case TLS_GO_WRITE:
 		return "write";
+	case TLS_SEND_FILE:
+		return "file";
 	case TLS_HANDSHAKE:
 	case TLS_GO_HANDSHAKE:
 		return "handshake";

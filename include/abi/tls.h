@@ -21,8 +21,9 @@ enum tls_call {
 	TLS_GO_READ = 8,  /* where a record has been decrypted: its bytes, its type, an error */
 	TLS_GO_CLOSE = 9,
 	/* Of programs whose calls are apart, see TLS_COOKIE_APART: */
-	TLS_FEED = 10,  /* takes ciphertext from the socket */
-	TLS_DRAIN = 11, /* gives ciphertext to the socket */
+	TLS_FEED = 10,	    /* takes ciphertext from the socket */
+	TLS_DRAIN = 11,	    /* gives ciphertext to the socket */
+	TLS_SEND_FILE = 12, /* as TLS_WRITE, but nobody has the bytes in a buffer */
 };
 
 enum tls_answer {
@@ -32,8 +33,9 @@ enum tls_answer {
 	TLS_ANSWER_FLAG_3 =
 		2, /* an int: above 0, and the bytes are in a size_t that the fourth argument points to */
 	TLS_ANSWER_FLAG_4 = 3, /* the same with the fifth */
-	TLS_ANSWER_RESULT = 4, /* Rust's io::Result<usize>: 0, and the bytes in the second register */
-	TLS_ANSWER_ALL = 5,    /* the whole length, whatever it returns */
+	TLS_ANSWER_RESULT =
+		4,	    /* Rust's io::Result<usize>: 0, and the bytes in the second register */
+	TLS_ANSWER_ALL = 5, /* the whole length, whatever it returns */
 };
 
 #define TLS_COOKIE(call, answer) ((call) | (answer) << 8)

@@ -33,6 +33,7 @@ static const struct known {
 	{"OpenSSL", "SSL_write_ex2", TLS_WRITE, TLS_ANSWER_FLAG_4},
 	{"OpenSSL", "SSL_write_ex", TLS_WRITE, TLS_ANSWER_FLAG_3},
 	{"OpenSSL", "SSL_write", TLS_WRITE, TLS_ANSWER_COUNT},
+	{"OpenSSL", "SSL_sendfile", TLS_SEND_FILE, TLS_ANSWER_COUNT},
 	{"OpenSSL", "SSL_do_handshake", TLS_HANDSHAKE, TLS_ANSWER_NONE},
 	{"OpenSSL", "SSL_connect", TLS_HANDSHAKE, TLS_ANSWER_NONE},
 	{"OpenSSL", "SSL_accept", TLS_HANDSHAKE, TLS_ANSWER_NONE},
