@@ -101,3 +101,10 @@ def check_clock(clients, truth, most=1 * MS, worst=100 * MS):
     for span, true in zip(clients, truth):
         assert true["start_ns"] - slack <= span["startTimeUnixNano"], (span, true)
         assert span["endTimeUnixNano"] <= true["end_ns"] + slack, (span, true)
+
+
+def check_nothing_else(trace, port):
+    """Nothing was lost, and no connection of that port was given up as one that nobody reads."""
+    account = trace.account
+    assert account.lost == 0, account
+    assert port not in [row["port"] for row in account.get("unknown", [])], account

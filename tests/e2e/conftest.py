@@ -30,6 +30,12 @@ def authority(tmp_path_factory):
     return tls.Authority(tmp_path_factory.mktemp("tls") / "authority")
 
 
+@pytest.fixture(scope="module")
+def programs_in_use():
+    with tls.mapped(*tls.short_programs()):
+        yield
+
+
 @pytest.fixture
 def start():
     """start(thing) enters a context manager for the rest of the test."""

@@ -1,16 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """HTTP over TLS: what the libraries' users say and hear is told as if it were in the open, at both ends."""
-import subprocess
-
 import pytest
 
 import clients
-import servers
 import tls
-from checks import (check_clock, check_inside, check_name, check_socket_parents, check_span, of_kind,
-                    paired)
+from checks import (check_clock, check_inside, check_name, check_nothing_else, check_socket_parents,
+                    check_span, of_kind)
 from clients import step
-from traced import Agent, Trace, check_counted, environment
+from traced import Trace
+
+pytestmark = pytest.mark.usefixtures("programs_in_use")
 
 PLAN = [
     (step(path="/small"), "/small"),
@@ -35,21 +34,8 @@ PAIRS = [("nginx", client) for client in tls.CLIENTS] + [
 GET = "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
-@pytest.fixture(scope="module", autouse=True)
-def in_use():
-    with tls.mapped(*tls.short_programs()):
-        yield
-
-
 def version_of(server, client):
     return "2" if server in tls.HTTP2_SERVERS and client in tls.HTTP2_CLIENTS else "1.1"
-
-
-def check_nothing_else(trace, port):
-    """Nothing was lost, and no connection of that port was given up as one that nobody reads."""
-    account = trace.account
-    assert account.lost == 0, account
-    assert port not in [row["port"] for row in account.get("unknown", [])], account
 
 
 def check_exchanges(trace, truth, plan, version, ends=("CLIENT", "SERVER")):
@@ -160,141 +146,4 @@ def test_many_connections(tmp_path, start, authority):
     check_inside(pairs)
     assert [served["attributes"]["url.path"] for _, served in pairs] == \
         [f"/items/{number}" for number in range(20)]
-    check_nothing_else(trace, running.port)
-
-
-# --- programs of the libraries' own, and GnuTLS ---
-
-def run(authority, *command, said=""):
-    done = subprocess.run(list(map(str, command)), input=said, capture_output=True, text=True,
-                          timeout=30, env=environment(**authority.env), check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def wget(authority, server, *paths):
-    run(authority, "wget", "-q", "-O", "/dev/null", f"--ca-certificate={authority.ca}",
-        *[server.url + path for path in paths])
-
-
-def openssl_client(authority, server, *paths):
-    for path in paths:
-        request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-        run(authority, "openssl", "s_client", "-quiet", "-verify_quiet", "-connect",
-            f"127.0.0.1:{server.port}", "-CAfile", authority.ca, said=request)
-
-
-def boringssl_client(authority, server, *paths):
-    for path in paths:
-        request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-        run(authority, "bssl-tool", "client", "-connect", f"127.0.0.1:{server.port}",
-            "-root-certs", authority.ca, said=request)
-
-
-def curl_http11(authority, server, *paths):
-    tls.CLIENTS["curl-http1.1"](authority, server.url, [step(path=path) for path in paths])
-
-
-@pytest.mark.parametrize("server, client", [
-    (tls.Nginx, wget), (tls.Python, wget), (tls.Go, wget),
-    (tls.Nginx, openssl_client), (tls.OpensslServer, openssl_client), (tls.OpensslServer, curl_http11),
-    (tls.GnutlsServer, curl_http11), (tls.GnutlsServer, wget),
-    (tls.GnutlsServer, boringssl_client), (tls.Nginx, boringssl_client)])
-def test_small_programs(tmp_path, start, authority, server, client):
-    running = start(server(tmp_path, authority))
-    with Trace(tmp_path, "--port", running.port) as trace:
-        client(authority, running, "/small", "/small")
-        trace.stop()
-    pairs = check_socket_parents(trace.spans)
-    assert len(pairs) == 2, (trace.stderr, trace.stdout)
-    for sent, served in pairs:
-        for span in (sent, served):
-            check_span(span, "GET", "/small", 200, "https")
-        assert served["resource"]["service.name"] == running.service
-    check_inside(pairs)
-    check_nothing_else(trace, running.port)
-
-
-def test_git(tmp_path, start, authority):
-    """git has libcurl with GnuTLS, and asks for HTTP/2. The server's own count is the truth."""
-    running = start(tls.Nginx(tmp_path, authority))
-    repository = running.html / "repository.git"
-    run(authority, "git", "init", "--quiet", "--bare", repository)
-    run(authority, "git", "-C", repository, "update-server-info")
-    servers.open_up(repository / "info")
-    with Trace(tmp_path, "--port", running.port) as trace:
-        run(authority, "git", "ls-remote", running.url + "/repository.git")
-        trace.stop()
-    pairs = check_socket_parents(trace.spans)
-    assert len(pairs) == running.requests() > 0, trace.stderr
-    assert pairs[0][1]["attributes"]["url.path"] == "/repository.git/info/refs"
-    for sent, served in pairs:
-        for span in (sent, served):
-            check_span(span, "GET", scheme="https", versions=("2",))
-    check_inside(pairs)
-    check_nothing_else(trace, running.port)
-
-
-# --- at full speed ---
-
-@pytest.mark.parametrize("server", ["python", "aiohttp", "node", "go", "rustls"])
-def test_wrk(tmp_path, start, authority, server):
-    """Eight connections at the server's full speed: as many spans as wrk counted responses."""
-    running = start(tls.SERVERS[server](tmp_path, authority))
-    with Trace(tmp_path, "--port", running.port) as trace:
-        counted = clients.wrk(running.url + "/small", connections=8, seconds=1)
-        trace.stop()
-    account, spans = trace.account, trace.spans
-    sent, served = of_kind(spans, "CLIENT"), of_kind(spans, "SERVER")
-    assert len(sent) + len(served) == len(spans) == account.spans - account.untold
-    assert account.lost <= 2 * 8, account  # what was under way when wrk hung up
-    missing = account.lost + account.untold
-    for side in (sent, served):
-        assert counted <= len(side) + missing and len(side) <= counted + 8
-    parents = {s["spanId"]: s["traceId"] for s in sent}
-    joined = sum(parents.get(s["parentSpanId"]) == s["traceId"] for s in served)
-    assert joined >= counted - missing
-
-
-@pytest.mark.parametrize("targets, ends", [("server", 1), ("both", 2)])
-def test_full_speed(tmp_path, start, authority, targets, ends):
-    """spans + lost by cause = requests, by nginx's own count."""
-    running = start(tls.NginxPair(tmp_path, authority))
-    config = {"targets": {"ports": [running.port]}, "export": {"discard": True}}
-    if targets == "server":
-        config["targets"] = {"pids": [running.pid]}  # and its workers
-    with Agent(tmp_path, config) as agent:
-        clients.wrk(running.url + "/small", connections=8, seconds=4)
-        truth = running.requests()
-        metrics = agent.settled_metrics()
-        agent.stop()
-    if targets == "server":
-        truth += running.status_calls  # its status page is traced too
-    check_counted(metrics, ends * truth)
-
-
-@pytest.mark.parametrize("server", ["nginx", "go"])
-def test_full_speed_http2(tmp_path, start, authority, server):
-    running = start(tls.SERVERS[server](tmp_path, authority))
-    config = {"targets": {"ports": [running.port]}, "export": {"discard": True}}
-    with Agent(tmp_path, config) as agent:
-        done = clients.h2load(running.url + "/small", 30_000, 8, 8)
-        metrics = agent.settled_metrics()
-        agent.stop()
-    assert done == 30_000
-    check_counted(metrics, 2 * done)
-
-
-def test_http2_spans(tmp_path, start, authority):
-    """Many streams at once, each a span with its parent."""
-    running = start(tls.Nginx(tmp_path, authority))
-    with Trace(tmp_path, "--port", running.port) as trace:
-        assert clients.h2load(running.url + "/small?a=1", 200, 2, 10) == 200
-        trace.stop()
-    pairs = paired(trace.spans)
-    assert len(pairs) == 200, trace.stderr
-    for sent, served in pairs:
-        assert sent["traceId"] == served["traceId"]
-        for span in (sent, served):
-            check_span(span, "GET", "/small?a=1", 200, "https", ("2",))
     check_nothing_else(trace, running.port)
