@@ -5,6 +5,7 @@ import pytest
 import clients
 import tls
 from checks import check_socket_parents, of_kind
+from servers import go_program
 from test_http2 import CALLS, check_call
 from traced import Trace
 
@@ -13,6 +14,7 @@ SERVERS = {"go": tls.GrpcGo, "python": tls.GrpcPython}
 
 @pytest.mark.parametrize("server, client", [("go", "go"), ("go", "python"), ("python", "go")])
 def test_grpc(tmp_path, start, authority, server, client):
+    start(tls.mapped(go_program("grpc")))
     running = start(SERVERS[server](tmp_path, authority))
     with Trace(tmp_path, "--port", running.port) as trace:
         truth = clients.grpc_calls(client, running.port, CALLS,
