@@ -574,7 +574,7 @@ static __noinline int walk_op(struct scratch *s, struct connection_state *conn)
 	w->seq = s->op.seq;
 	w->len = s->op.len;
 	w->record_pos = 0;
-	w->serial = conn->serial;
+	w->serial = walk->serial;
 	w->shape = conn->shape - 1;
 	w->wanted = w->broken = 0;
 	if (walk->mode != WALK_NONE && walk->next == w->off && !walk->header_len)
@@ -584,7 +584,7 @@ static __noinline int walk_op(struct scratch *s, struct connection_state *conn)
 		write_small(s, w, walk);
 	else
 		walk_large(s, w, walk);
-	conn->serial = w->serial;
+	walk->serial = w->serial;
 	conn->tail_off = s->op.tail_off;
 	if (w->record_pos < w->len) {
 		conn->tail_off = w->off + w->len;

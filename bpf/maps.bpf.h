@@ -48,6 +48,7 @@ struct frame_walk {
 	__u8 mode;	 /* enum walk_mode */
 	__u8 generation;
 	__u8 waited; /* operations since it should begin */
+	__u32 serial; /* of its last record */
 	__u8 waking; /* generation for which user space was woken */
 	struct begun_frame last_begun;
 };
@@ -83,7 +84,7 @@ struct connection_state {
 	__u8 corked;		    /* UDP: a datagram is being put together */
 	__u8 ended;		    /* bits: 1 << enum end_reason already reported */
 	__u8 shape;		    /* 1 + index of its frames' shape; 0: turns only */
-	__u32 serial;		    /* of its last record of frames, or of a datagram */
+	__u32 serial;		    /* of its last datagram */
 	__u64 tls_session;	    /* the one that it was last seen to carry */
 	struct frame_walk walks[2]; /* by enum record_direction */
 };

@@ -199,7 +199,7 @@ static __always_inline void take_verdict(struct connection_state *conn, struct s
 	take_shape(conn, verdict);
 	if (verdict->forget) {
 		conn->announced = conn->fresh = conn->judged = conn->waking = false;
-		conn->serial = 0;
+		conn->walks[0].serial = conn->walks[1].serial = 0;
 	}
 	bpf_map_delete_elem(&verdicts, &cookie);
 }

@@ -96,7 +96,7 @@ struct frame_piece {
 
 struct frames_end {
 	__u64 next_frame; /* stream offset at which the next frame begins; ~0: not known */
-	__u32 serial;	  /* of such records on this connection, from 1, those that were lost too */
+	__u32 serial;	  /* of such records in this direction, from 1, those that were lost too */
 	__u8 generation;  /* of the walk: counts its beginnings, from 1 */
 	__u8 reserved[3];
 };

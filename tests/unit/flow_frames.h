@@ -25,7 +25,7 @@ static inline void end_op_walked(struct end *end, bool send, uint32_t len, const
 	struct record_op *record = malloc(sizeof(*record) + n + sizeof(last));
 
 	assert_non_null(record);
-	last.serial = ++end->frames_serial;
+	last.serial = ++end->frames_serial[send];
 	end->rig->now_ns += MS;
 	copy_budget(end, len, send); /* counts turns */
 	*record = fill_op(end, send, *off, len, n + (uint32_t)sizeof(last));

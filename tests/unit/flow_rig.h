@@ -80,7 +80,7 @@ struct end {
 	uint64_t tx_off, rx_off, tail_off, tail_ns;
 	uint8_t tail_direction;
 	uint32_t tx_seq, rx_seq;
-	uint32_t frames_serial;
+	uint32_t frames_serial[2]; /* received, sent */
 };
 
 /* --- what flow calls -------------------------------------------------------------------------- */

@@ -94,7 +94,8 @@ struct conn {
 	enum account_entry missed_cause;
 	uint32_t process_id;	/* of the last operation */
 	struct verdict verdict; /* in force */
-	uint32_t serial;	/* of the last RECORD_FRAMES or RECORD_DATAGRAM */
+	uint32_t serial;	/* of the last RECORD_DATAGRAM */
+	uint32_t frames_serial[2]; /* of the last RECORD_FRAMES: received, sent */
 	uint32_t missing_cnt;	/* datagrams lost with their records, not counted yet */
 	uint64_t missing_ns;	/* since when there are any */
 	bool shape_refused;	/* its frames are not what their protocol says */

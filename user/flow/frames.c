@@ -208,9 +208,10 @@ void frames_end_missed(struct flow *flow, struct conn *conn, enum sender sender,
 bool frames_missed(struct conn *conn, const struct record_op *op)
 {
 	const struct frames_end end = frames_end_of(op);
-	bool missed = end.serial != conn->serial + 1;
+	uint32_t *serial = &conn->frames_serial[!!(op->head.flags & OP_SEND)];
+	bool missed = end.serial != *serial + 1;
 
-	conn->serial = end.serial;
+	*serial = end.serial;
 	return missed && conn->protocol;
 }
 
