@@ -49,6 +49,14 @@ static void add_why(struct tls_sites *out, const char *function, const char *rea
 	snprintf(out->why + n, sizeof(out->why) - n, "%s%s: %s", n ? "; " : "", function, reason);
 }
 
+/* Linkers other than Go's own may put the table into another section. */
+static bool may_be_go(struct elf_file *elf)
+{
+	struct elf_segment build;
+
+	return !elf_file__has_sections(elf) || elf_file__section(elf, ".go.buildinfo", &build);
+}
+
 static bool find_functions(int fd, struct code *code, struct go_function *functions)
 {
 	static const char *const sections[] = {".gopclntab", ".data.rel.ro.gopclntab"};
@@ -59,7 +67,7 @@ static bool find_functions(int fd, struct code *code, struct go_function *functi
 		functions[i] = (struct go_function){.name = known[i].name};
 	for (size_t i = 0; i < sizeof(sections) / sizeof(sections[0]) && !table.size; i++)
 		elf_file__section(elf, sections[i], &table);
-	if (!table.size && !elf_file__has_sections(elf) && gopclntab_scan(fd, &table.file_off))
+	if (!table.size && may_be_go(elf) && gopclntab_scan(fd, &table.file_off))
 		table.size = UINT64_MAX - table.file_off;
 	return table.size && gopclntab_find(fd, table.file_off, table.size, functions,
 					    FUNCTION_CNT) == 0 &&
@@ -141,20 +149,38 @@ static const char *pick(struct search *s, uint32_t which, struct tls_site *out)
 	return NULL;
 }
 
+/* Two functions in one place: the table lies. */
+static bool is_taken(const struct tls_sites *out, const struct tls_site *site)
+{
+	for (uint32_t i = 0; i < out->cnt; i++)
+		if (out->v[i].file_off == site->file_off)
+			return true;
+	return false;
+}
+
+/* Half of what passes is worse than nothing. */
 static void find_sites(struct search *s)
 {
+	bool seen[FUNCTION_CNT] = {false};
+
 	for (uint32_t i = WRITE; i < FUNCTION_CNT; i++) {
-		const char *reason = "the program has no such function, which may be part of others";
+		const char *reason = "the program has it only as part of others";
+		struct tls_site *site = &s->out->v[s->out->cnt];
 
 		if (s->functions[i].found)
-			reason = pick(s, i, &s->out->v[s->out->cnt]);
+			reason = pick(s, i, site);
 		else if (i == CLIENT_HANDSHAKE || i == SERVER_HANDSHAKE)
 			continue; /* it only has the other */
+		if (!reason && is_taken(s->out, site))
+			reason = "another is in the same place";
 		if (reason)
 			add_why(s->out, known[i].name, reason);
 		else
 			s->out->cnt++;
+		seen[i] = !reason;
 	}
+	if (!seen[READ] || !seen[WRITE])
+		s->out->cnt = 0;
 }
 
 void go_tls_find(int fd, struct code *code, struct tls_sites *out)
