@@ -434,7 +434,7 @@ void pipeline__reprobe(struct pipeline *p)
 	p->prober = NULL;
 	if (!p->options.config->tls.enabled || !capture__has_uprobes(p->capture))
 		return;
-	p->prober = tls_probes_start(p->options.config, p->capture);
+	p->prober = tls_probes_start(p->options.config, p->capture, p->options.only_pid);
 	if (!p->prober)
 		log_error("TLS is not seen: cannot start a thread: %s", strerror(errno));
 	else

@@ -3,10 +3,20 @@
 #include "user/tls_probes.h"
 
 #include <sys/resource.h>
+#include <unistd.h>
 
 static bool wants(void *ctx, uint32_t pid)
 {
 	return capture__wants_pid(ctx, pid);
+}
+
+/*
+ * The libraries that sonde itself has are those that most programs here have. So they are probed already
+ * when a command starts, whose first request may come sooner than a probe.
+ */
+static bool wants_own_too(void *ctx, uint32_t pid)
+{
+	return pid == (uint32_t)getpid() || wants(ctx, pid);
 }
 
 static void *attach(void *ctx, int fd, const struct tls_sites *sites)
@@ -40,12 +50,12 @@ static void raise_file_limit(void)
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-struct prober *tls_probes_start(const struct config *c, struct capture *capture)
+struct prober *tls_probes_start(const struct config *c, struct capture *capture, bool command)
 {
 	const struct prober_options o = {
 		.deny = (const char *const *)c->tls.deny.v,
 		.deny_cnt = c->tls.deny.cnt,
-		.wanted = wants,
+		.wanted = command ? wants_own_too : wants,
 		.attach = attach,
 		.detach = detach,
 		.ctx = capture,

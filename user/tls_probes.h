@@ -7,7 +7,7 @@
 #include "user/control/config.h"
 #include "user/probe/prober.h"
 
-/* Both are borrowed until prober__free. NULL with errno. */
-struct prober *tls_probes_start(const struct config *c, struct capture *capture);
+/* command: one is about to be run. Both others are borrowed until prober__free. NULL with errno. */
+struct prober *tls_probes_start(const struct config *c, struct capture *capture, bool command);
 
 #endif

@@ -166,16 +166,11 @@ static void take_mapping(void *ctx, const struct mapped_file *file)
 		add_pending(p, file, &identity);
 }
 
-/*
- * The libraries that sonde itself has are those that most programs here have. So they are probed already
- * when a program to be traced starts, whose first request may come sooner than a probe.
- */
 static bool is_wanted(void *ctx, uint32_t pid)
 {
 	struct prober *p = ctx;
 
-	return !p->options.wanted || pid == (uint32_t)getpid() ||
-	       p->options.wanted(p->options.ctx, pid);
+	return !p->options.wanted || p->options.wanted(p->options.ctx, pid);
 }
 
 static void take_event(void *ctx, const struct mapped_file *file)
