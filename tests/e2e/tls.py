@@ -3,6 +3,7 @@
 import contextlib
 import mmap
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -170,8 +171,8 @@ def go(*flags):
 
 def short_programs():
     """Those among the clients that would have done much before they are known."""
-    return [go_program("client"), go_program("client", STRIPPED), library("libgnutls.so.30"),
-            library("android/libssl.so.0")]
+    return [go_program("client"), go_program("client", STRIPPED), shutil.which("node"),
+            library("libgnutls.so.30"), library("android/libssl.so.0")]
 
 
 # Those of whom HTTP/2 is to be had.
