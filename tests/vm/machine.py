@@ -23,10 +23,16 @@ def libraries(program):
 
 
 def build_workloads(directory):
-    """Every way to send and receive, as programs that need no libraries. Returns where they are."""
+    """Every way to send and receive, as programs that need no libraries, and a certificate with its
+    key. Returns where they are."""
     for name in WORKLOADS:
         subprocess.run(["gcc", "-O1", "-static", "-pthread", "-o", directory / name,
                         ROOT / f"tests/e2e/workloads/{name}.c"], check=True)
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+                    "-subj", "/CN=localhost", "-keyout", directory / "pem",
+                    "-out", directory / "crt"], check=True, capture_output=True)
+    with open(directory / "pem", "a", encoding="ascii") as both:
+        both.write((directory / "crt").read_text())
     return directory
 
 
@@ -37,7 +43,7 @@ def make_root(directory, workloads):
         (root / name).mkdir(parents=True)
     shutil.copy(shutil.which("busybox"), root / "bin/busybox")
     shutil.copy(HERE / "init", root / "init")
-    for program in (SONDE, HERE / "scenarios", *(workloads / name for name in WORKLOADS)):
+    for program in (SONDE, HERE / "scenarios", *(workloads / name for name in [*WORKLOADS, "pem"])):
         shutil.copy(program, root / "vm")
     (root / "vm" / pathlib.Path(SONDE).name).rename(root / "vm/sonde")
     (root / "etc/passwd").write_text("root:x:0:0:root:/:/bin/sh\n")

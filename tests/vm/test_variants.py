@@ -63,7 +63,7 @@ class Run:
 
 def path_of(span):
     a = span["attributes"]
-    return a.get("url.path") or re.sub("^http://[^/]*", "", a["url.full"])
+    return a.get("url.path") or re.sub("^https?://[^/]*", "", a["url.full"])
 
 
 def exchange(span):
