@@ -43,7 +43,7 @@ struct seen {
 	uint32_t pid;
 	int64_t code, request_sz, response_sz; /* -1: not set */
 	char name[128], path[128], error[32], method[16], trace_state[64];
-	char peer[64], server[64];
+	char peer[64], server[64], system[16];
 	char tls_version[8], tls_protocol[16];
 	bool tls;		      /* tls.established */
 	char asked[64], answered[64]; /* headers x-asked and x-answered; "a|b" for two values */
@@ -145,6 +145,7 @@ static inline void see_span(struct rig *rig, const struct span *span)
 	attr_text(span, SLICE("sonde.parent.method"), seen->method, sizeof(seen->method));
 	attr_text(span, SLICE("network.peer.address"), seen->peer, sizeof(seen->peer));
 	attr_text(span, SLICE("server.address"), seen->server, sizeof(seen->server));
+	attr_text(span, SLICE("db.system.name"), seen->system, sizeof(seen->system));
 	attr_text(span, SLICE("tls.protocol.version"), seen->tls_version,
 		  sizeof(seen->tls_version));
 	attr_text(span, SLICE("tls.next_protocol"), seen->tls_protocol, sizeof(seen->tls_protocol));

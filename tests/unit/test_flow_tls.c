@@ -403,6 +403,9 @@ static void test_never_across(void **state)
 /* --- protocols that become TLS, or are only spoken below it ------------------------------------ */
 
 #define SSL_REQUEST " \0\0\1\215\256(\0\0\0\0\1-\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
+#define GREETING_SECURE                                                                            \
+	"c\0\0\0\0125.5.5-10.11.6-MariaDB-0+deb12u1\0*\0\0\0abcdefgh\0\336\377\377\2\0\277\201\25" \
+	"\0\0\0\0\0\0\0\0\0\0ijklmnopqrst\0caching_sha2_password\0"
 #define LOGIN_SECURE                                                                               \
 	"T\0\0\2\215\256(\1\0\0\0\1-\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0app\0\024012345" \
 	"67890123456789shop\0mysql_native_password\0"
@@ -647,6 +650,28 @@ static void test_upgraded(void **state)
 	rig_finish(rig);
 }
 
+/* What was said before TLS is known below it: here that the server is MariaDB, which no client says. */
+static void test_goes_on(void **state)
+{
+	static const struct turn clear[TURNS_MAX] = {SERVER(GREETING_SECURE), CLIENT(SSL_REQUEST)};
+
+	(void)state;
+	for (int role = ROLE_CLIENT; role <= ROLE_SERVER; role++) {
+		struct rig *rig = new_rig(8);
+		struct end carrier = end_new(rig, role), plain = plaintext_of(&carrier, true);
+
+		talk(&carrier, clear);
+		shake_hands(&carrier);
+		talk(&plain, talks[1].plain);
+		rig->made++;
+		rig_wait(rig, SECOND);
+		check_spans(rig, 1);
+		assert_string_equal(rig->spans[0].name, "PING shop");
+		assert_string_equal(rig->spans[0].system, "mariadb");
+		rig_finish(rig);
+	}
+}
+
 /* Bytes were missed between: nothing is made of what does not belong together. */
 static void test_gap_in_hello(void **state)
 {
@@ -765,6 +790,7 @@ int main(void)
 		cmocka_unit_test(test_in_clear),
 		cmocka_unit_test(test_upgraded),
 		cmocka_unit_test(test_gap_in_hello),
+		cmocka_unit_test(test_goes_on),
 		cmocka_unit_test(test_evicted),
 		cmocka_unit_test(test_idle),
 		cmocka_unit_test(test_bounded),

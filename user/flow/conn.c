@@ -24,6 +24,7 @@ static void free_conn(struct conn *conn)
 	free(conn->streams[FROM_CLIENT].head);
 	free(conn->streams[FROM_SERVER].head);
 	free(conn->state);
+	free(conn->below_state);
 	free(conn->secured);
 	free(conn);
 }
@@ -157,6 +158,34 @@ int conn_table__set_protocol(struct conn_table *table, struct conn *conn,
 	return 0;
 }
 
+static void drop_below(struct conn_table *table, struct conn *conn)
+{
+	table->states_sz -= conn->below ? conn->below->state_size : 0;
+	free(conn->below_state);
+	conn->below = NULL;
+	conn->below_state = NULL;
+}
+
+void conn_table__secure(struct conn_table *table, struct conn *conn)
+{
+	drop_below(table, conn);
+	conn->below = conn->protocol;
+	conn->below_state = conn->state;
+	conn->protocol = NULL;
+	conn->state = NULL;
+}
+
+void conn_table__go_on_below(struct conn *carrier, struct conn *plaintext)
+{
+	if (!carrier->below)
+		return;
+	plaintext->role = carrier->role;
+	plaintext->protocol = carrier->below;
+	plaintext->state = carrier->below_state;
+	carrier->below = NULL;
+	carrier->below_state = NULL;
+}
+
 void conn_table__drop_head(struct conn_table *table, struct stream *stream)
 {
 	table->heads_sz -= stream->head_cap;
@@ -175,6 +204,7 @@ void conn_table__remove(struct conn_table *table, struct conn *conn)
 	lru_unlink(table, conn);
 	table->cnt--;
 	conn_table__set_protocol(table, conn, NULL);
+	drop_below(table, conn);
 	conn_table__drop_head(table, &conn->streams[FROM_CLIENT]);
 	conn_table__drop_head(table, &conn->streams[FROM_SERVER]);
 	free_conn(conn);

@@ -123,6 +123,9 @@ struct conn {
 	uint8_t missed_cnt; /* one-way exchanges whose other end did not come, up to JOIN_MISSES */
 	uint32_t held_cnt;  /* completed exchanges that wait in the join */
 	void *state;	    /* the protocol's */
+	/* What asked for TLS on this socket, and goes on in its plaintext. NULL: nothing did. */
+	const struct protocol *below;
+	void *below_state;
 };
 
 struct conn_table {
@@ -154,6 +157,11 @@ void conn_table__drop_head(struct conn_table *table, struct stream *stream);
 /* From here on it speaks that protocol (NULL: none yet), whose state is cleared. 0 or -ENOMEM. */
 int conn_table__set_protocol(struct conn_table *table, struct conn *conn,
 			     const struct protocol *protocol);
+
+/* Its protocol, if any, becomes what goes on below TLS. */
+void conn_table__secure(struct conn_table *table, struct conn *conn);
+/* The plaintext, of no protocol yet, goes on with what asked for TLS on its carrier, if something did. */
+void conn_table__go_on_below(struct conn *carrier, struct conn *plaintext);
 
 /* Is this end of the connection the one that began the exchange? */
 static inline bool conn_began(const struct exchange *x)

@@ -117,6 +117,11 @@ static void take_plaintext(struct flow *flow, uint64_t cookie, struct conn *plai
 		plaintext->secured = carrier->secured;
 		carrier->secured = NULL;
 	}
+	if (plaintext && plaintext->about.fresh) {
+		conn_table__go_on_below(carrier, plaintext);
+		if (plaintext->protocol)
+			pair_begin_copying(flow, plaintext);
+	}
 	pair_dropped(flow, carrier, ACCOUNT_LOST_GAP);
 	detect_seal(flow, carrier, CARRIES_SEEN);
 	remove_conn(flow, carrier);

@@ -485,7 +485,10 @@ static struct exchange *new_session(struct flow *flow, struct conn *conn,
 
 static void start_over(struct flow *flow, struct conn *conn, struct slice next)
 {
-	conn_table__set_protocol(&flow->conns, conn, NULL);
+	if (slice_eq(next, SLICE("tls")))
+		conn_table__secure(&flow->conns, conn);
+	else
+		conn_table__set_protocol(&flow->conns, conn, NULL);
 	pair_begin_copying(flow, conn);
 	for (int sender = FROM_CLIENT; sender <= FROM_SERVER; sender++)
 		conn->streams[sender].started = conn->streams[sender].placed = false;

@@ -378,12 +378,13 @@ static void read_login(struct mysql_state *s, const struct packet *p, struct msg
 		s->mariadb = !(int_at(p->body, 0, 4) & CAP_MYSQL);
 	}
 	s->caps = int_at(p->body, 0, 4) & s->server_caps;
-	s->phase = PHASE_AUTH;
 	if (p->len == LOGIN_LEN_MIN && s->caps & CAP_SSL) {
+		s->phase = PHASE_GREETED; /* the login follows below TLS */
 		msg->flags |= MESSAGE_UPGRADE;
 		msg->upgrade = SLICE("tls");
 		return;
 	}
+	s->phase = PHASE_AUTH;
 	take_cstring(&r); /* the user */
 	if (s->caps & CAP_AUTH_LENENC)
 		take_text(&r);
