@@ -92,15 +92,15 @@ struct conn {
 	uint32_t requests_cnt; /* in them */
 	uint64_t missed_sz;    /* not counted as requests yet */
 	enum account_entry missed_cause;
-	uint32_t process_id;	/* of the last operation */
-	struct verdict verdict; /* in force */
-	uint32_t serial;	/* of the last RECORD_DATAGRAM */
+	uint32_t process_id;	   /* of the last operation */
+	struct verdict verdict;	   /* in force */
+	uint32_t serial;	   /* of the last RECORD_DATAGRAM */
 	uint32_t frames_serial[2]; /* of the last RECORD_FRAMES: received, sent */
-	uint32_t missing_cnt;	/* datagrams lost with their records, not counted yet */
-	uint64_t missing_ns;	/* since when there are any */
-	bool shape_refused;	/* its frames are not what their protocol says */
-	uint32_t head_max;	/* longest head seen */
-	uint64_t peer_cookie;	/* the other end on this host, once certain */
+	uint32_t missing_cnt;	   /* datagrams lost with their records, not counted yet */
+	uint64_t missing_ns;	   /* since when there are any */
+	bool shape_refused;	   /* its frames are not what their protocol says */
+	uint32_t head_max;	   /* longest head seen */
+	uint64_t peer_cookie;	   /* the other end on this host, once certain */
 	uint64_t last_ns;
 	uint64_t unknown_bytes[2]; /* while it had no protocol: received, sent */
 	uint64_t sampled_off;	   /* of the request that a sample named last, if sampled */
