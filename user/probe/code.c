@@ -21,6 +21,8 @@ struct code {
 	uint32_t segments_cnt;
 	struct elf_segment starts; /* .eh_frame_hdr */
 	uint32_t starts_cnt;	   /* 0: there is no table */
+	struct elf_table symbols;  /* read when they are needed */
+	bool has_symbols;
 	uint8_t bytes[SITE_CODE_MAX + 1];
 };
 
@@ -72,6 +74,7 @@ void code__free(struct code *code)
 {
 	if (!code)
 		return;
+	free(code->symbols.v);
 	elf_file__close(code->elf);
 	free(code);
 }
@@ -119,6 +122,31 @@ static uint64_t size_by_starts(const struct code *code, uint64_t address, uint64
 	return next > address && next - address < segment_left ? next - address : segment_left;
 }
 
+/*
+ * Where nothing tells of unwinding: bytes from address to the next function that has a symbol. Others may lie
+ * between, which makes a function look longer than it is, and finds a site in it less often.
+ */
+static uint64_t size_by_symbols(struct code *code, uint64_t address, uint64_t segment_left)
+{
+	uint32_t low = 0, high;
+
+	if (!code->has_symbols && elf_file__symbols(code->elf, false, &code->symbols))
+		elf_file__symbols(code->elf, true, &code->symbols);
+	code->has_symbols = true;
+	high = code->symbols.cnt;
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if (code->symbols.v[middle].address <= address)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low == code->symbols.cnt || code->symbols.v[low].address - address > segment_left)
+		return 0;
+	return code->symbols.v[low].address - address;
+}
+
 int code__read(struct code *code, uint64_t address, uint64_t size, struct code_function *out)
 {
 	const struct elf_segment *in = NULL;
@@ -131,8 +159,10 @@ int code__read(struct code *code, uint64_t address, uint64_t size, struct code_f
 	if (!in)
 		return -ENOENT;
 	left = in->size - (address - in->address);
-	if (!size)
+	if (!size && code->starts_cnt)
 		size = size_by_starts(code, address, left);
+	else if (!size)
+		size = size_by_symbols(code, address, left);
 	if (!size)
 		return -ENODATA;
 	if (size > left)
