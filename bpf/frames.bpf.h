@@ -102,6 +102,7 @@ __noinline int write_frames(__u32 slot, __u16 flags)
 		return 0;
 	end.next_frame = w->broken ? ~0ull : w->walk.next - w->walk.header_len;
 	end.serial = ++w->serial;
+	end.other_serial = w->other_serial;
 	end.generation = w->walk.generation;
 	__builtin_memcpy(&s->payload[out], &end, sizeof(end));
 	s->op.head.flags |= flags;
@@ -575,6 +576,7 @@ static __noinline int walk_op(struct scratch *s, struct connection_state *conn)
 	w->len = s->op.len;
 	w->record_pos = 0;
 	w->serial = walk->serial;
+	w->other_serial = conn->walks[!(w->bits & WALK_SEND)].serial;
 	w->shape = conn->shape - 1;
 	w->wanted = w->broken = 0;
 	if (walk->mode != WALK_NONE && walk->next == w->off && !walk->header_len)

@@ -208,7 +208,7 @@ struct frames_work {
 	__u32 seq, len;
 	__u32 pos, record_pos; /* how far the walk is, and where the record in progress began */
 	__u32 out;	       /* bytes of payload so far */
-	__u32 serial, shape;
+	__u32 serial, other_serial, shape;
 	__u8 bits;  /* WALK_ */
 	__u8 dry;   /* only find the next frame: nothing is copied */
 	__u8 first; /* the next frame is the first of its turn */

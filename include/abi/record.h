@@ -98,7 +98,8 @@ struct frames_end {
 	__u64 next_frame; /* stream offset at which the next frame begins; ~0: not known */
 	__u32 serial;	  /* of such records in this direction, from 1, those that were lost too */
 	__u8 generation;  /* of the walk: counts its beginnings, from 1 */
-	__u8 reserved[3];
+	__u8 reserved;
+	__u16 other_serial; /* of the last in the other direction, its low half */
 };
 
 /*

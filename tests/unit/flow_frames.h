@@ -26,6 +26,7 @@ static inline void end_op_walked(struct end *end, bool send, uint32_t len, const
 
 	assert_non_null(record);
 	last.serial = ++end->frames_serial[send];
+	last.other_serial = (uint16_t)end->frames_serial[!send];
 	end->rig->now_ns += MS;
 	copy_budget(end, len, send); /* counts turns */
 	*record = fill_op(end, send, *off, len, n + (uint32_t)sizeof(last));

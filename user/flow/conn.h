@@ -176,6 +176,15 @@ static inline void conn_note_remote(struct exchange *x, const struct record_conn
 	memcpy(x->remote_addr, about->remote_addr, sizeof(x->remote_addr));
 }
 
+/*
+ * Both ends may speak at once, on two processors: then a record may come behind one of the other direction that is
+ * later. Frames are numbered in each direction, which tells what is missing.
+ */
+static inline bool conn_is_duplex(const struct conn *conn)
+{
+	return conn->protocol && (conn->protocol->by_id || conn->protocol->conclude);
+}
+
 /* Is it what a TLS library encrypts, rather than what a socket sees? */
 static inline bool conn_is_plaintext(const struct conn *conn)
 {

@@ -236,15 +236,6 @@ static void settle_client(struct conn *conn, enum sender sender, uint64_t off)
 }
 
 /*
- * Both ends may speak at once, on two processors: then a turn's record may come behind that of the next. Records
- * of frames are numbered in each direction, which tells what is missing.
- */
-static bool is_duplex(const struct conn *conn)
-{
-	return conn->protocol && (conn->protocol->by_id || conn->protocol->conclude);
-}
-
-/*
  * Whole turns are missing: their records did not fit the ring. True if it is not certain that the
  * sender's turn begins with this operation: the offset tells that only where none of the sender's own
  * turns is missing.
@@ -261,7 +252,7 @@ static bool take_missed_turns(struct flow *flow, struct conn *conn, enum sender 
 		conn->turns_missed_cnt += missed_cnt;
 		return false;
 	}
-	if (is_duplex(conn)) {
+	if (conn->protocol->by_id || conn->protocol->conclude) {
 		lose_both(flow, conn);
 		stream_turn_ended(flow, conn, sender);
 		return missed_cnt > 1;

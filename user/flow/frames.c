@@ -208,10 +208,16 @@ void frames_end_missed(struct flow *flow, struct conn *conn, enum sender sender,
 bool frames_missed(struct conn *conn, const struct record_op *op)
 {
 	const struct frames_end end = frames_end_of(op);
-	uint32_t *serial = &conn->frames_serial[!!(op->head.flags & OP_SEND)];
+	bool send = op->head.flags & OP_SEND;
+	uint32_t *serial = &conn->frames_serial[send], *other = &conn->frames_serial[!send];
+	uint16_t behind = (uint16_t)(end.other_serial - *other);
 	bool missed = end.serial != *serial + 1;
 
 	*serial = end.serial;
+	if (behind && !conn_is_duplex(conn)) {
+		*other += behind;
+		missed = true;
+	}
 	return missed && conn->protocol;
 }
 
