@@ -47,9 +47,9 @@ struct frame_walk {
 	__u8 header_len; /* of a header that is not whole yet */
 	__u8 mode;	 /* enum walk_mode */
 	__u8 generation;
-	__u8 waited; /* operations since it should begin */
+	__u8 waited;  /* operations since it should begin */
 	__u32 serial; /* of its last record */
-	__u8 waking; /* generation for which user space was woken */
+	__u8 waking;  /* generation for which user space was woken */
 	struct begun_frame last_begun;
 };
 

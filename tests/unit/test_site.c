@@ -135,12 +135,121 @@ static void test_too_long(void **state)
 	free(code);
 }
 
+/* --- Go --------------------------------------------------------------------------------------- */
+
+#define RAX REGISTER(0)
+#define RBX REGISTER(3)
+
+static const struct entry_case {
+	const char *what;
+	struct slice code;
+	enum site_fault fault;
+	uint32_t off;
+} entries[] = {
+	{"cmp, jbe",
+	 SLICE("\x49\x3b\x66\x10\x76\x09\x55\x5d\xc3\x90\x90\x90\x90\x90\x90\xe8\0\0\0\0\xeb\xea"),
+	 SITE_FOUND, 4},
+	{"lea, cmp, jbe far",
+	 SLICE("\x4c\x8d\xa4\x24\xa8\xfe\xff\xff\x4d\x3b\x66\x10\x0f\x86\x03\0\0\0\x55\x5d\xc3"
+	       "\xe8\0\0\0\0\xeb\xe4"),
+	 SITE_FOUND, 12},
+	{"lea near, cmp, jbe",
+	 SLICE("\x4c\x8d\x64\x24\xb0\x4d\x3b\x66\x10\x76\x06\x55\x5d\xc3\x90\x90\x90\xe8\0\0\0\0\xeb\xe8"),
+	 SITE_FOUND, 9},
+	{"lea, cmp of the wrong register",
+	 SLICE("\x4c\x8d\x64\x24\xb0\x49\x3b\x66\x10\x76\x06\x55\x5d\xc3\x90\x90\x90\xe8\0\0\0\0\xeb\xe8"),
+	 SITE_NOT_GO, 0},
+	{"ja",
+	 SLICE("\x49\x3b\x66\x10\x77\x09\x55\x5d\xc3\x90\x90\x90\x90\x90\x90\xe8\0\0\0\0\xeb\xea"),
+	 SITE_NOT_GO, 0},
+	{"jbe to what does not lead to the start",
+	 SLICE("\x49\x3b\x66\x10\x76\x09\x55\x5d\xc3\x90\x90\x90\x90\x90\x90\xe8\0\0\0\0\xc3\xc3"),
+	 SITE_NOT_GO, 0},
+	{"another jump to the start",
+	 SLICE("\x49\x3b\x66\x10\x76\x09\x55\x5d\x74\xf6\xc3\x90\x90\x90\x90\xe8\0\0\0\0\xeb\xea"),
+	 SITE_IN_LOOP, 0},
+	{"C", SLICE("\x55\x48\x89\xe5\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90\xc3"),
+	 SITE_NOT_GO, 0},
+};
+
+/* push rbp; mov; sub rsp, 16; mov rax to where rsp is 32 below: its home; call. */
+#define FRAME "\x55\x48\x89\xe5\x48\x83\xec\x10\x48\x89\x44\x24\x20\xe8\0\x01\0\0"
+#define FRAME_TARGET (18 + 256)
+
+static const struct call_case {
+	const char *what;
+	struct slice code;
+	enum site_fault fault;
+	uint32_t off, slot;
+} calls[] = {
+	{"test, jne", SLICE(FRAME "\x48\x85\xf6\x75\x01\xc3\xc3"), SITE_FOUND, 21, 32},
+	{"nop", SLICE(FRAME "\x90\xc3"), SITE_FOUND, 18, 32},
+	{"an old frame, of a large function",
+	 SLICE("\x48\x81\xec\x80\x03\0\0\x48\x89\x84\x24\x88\x03\0\0\xe8\xfe\0\0\0\x90\xc3"),
+	 SITE_FOUND, 20, 0x388},
+	{"an answer is written over", SLICE(FRAME "\x48\x31\xc0\x75\x01\xc3\xc3"),
+	 SITE_REGISTER_LOST, 0, 0},
+	{"a jump to behind the call", SLICE(FRAME "\x48\x85\xf6\x75\xfb\xc3"), SITE_IN_LOOP, 0, 0},
+	{"two calls", SLICE(FRAME "\x90\xe8\xfa\0\0\0\xc3"), SITE_NO_CALL, 0, 0},
+	{"no call", SLICE("\x55\x90\x90\xc3"), SITE_NO_CALL, 0, 0},
+	{"its argument is stored elsewhere",
+	 SLICE("\x55\x48\x89\xe5\x48\x83\xec\x10\x48\x89\x44\x24\x18\xe8\0\x01\0\0\x90\xc3"),
+	 SITE_NO_SLOT, 0, 0},
+	{"return", SLICE(FRAME "\xc3"), SITE_NONE, 0, 0},
+};
+
+static void try_entry(const struct entry_case *c, const uint8_t *code, size_t n)
+{
+	struct site site = {0};
+	enum site_fault fault = site_pick_go_entry_x86(code, n, &site);
+
+	if (n == c->code.n && (fault != c->fault || (fault == SITE_FOUND && site.off != c->off)))
+		fail_msg("%s: %s, at %u", c->what, site_fault_text(fault), site.off);
+	assert_true(fault != SITE_FOUND || site.off + site.insn.len <= n);
+}
+
+static void try_call(const struct call_case *c, const uint8_t *code, size_t n)
+{
+	struct site site = {0};
+	uint32_t slot = 0;
+	enum site_fault fault =
+		site_pick_go_call_x86(code, n, FRAME_TARGET, RAX | RBX | RSI | RDI, &site, &slot);
+
+	if (n == c->code.n &&
+	    (fault != c->fault || (fault == SITE_FOUND && (site.off != c->off || slot != c->slot))))
+		fail_msg("%s: %s, at %u, slot %u", c->what, site_fault_text(fault), site.off, slot);
+	assert_true(fault != SITE_FOUND || site.off + site.insn.len <= n);
+}
+
+/* Each as it is, and cut anywhere. */
+static void test_go(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(entries) / sizeof(entries[0]); i++)
+		for (size_t n = 0; n <= entries[i].code.n; n++) {
+			uint8_t *code = malloc(n + !n);
+
+			memcpy(code, entries[i].code.p, n);
+			try_entry(&entries[i], code, n);
+			free(code);
+		}
+	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
+		for (size_t n = 0; n <= calls[i].code.n; n++) {
+			uint8_t *code = malloc(n + !n);
+
+			memcpy(code, calls[i].code.p, n);
+			try_call(&calls[i], code, n);
+			free(code);
+		}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_cases),
 		cmocka_unit_test(test_prefixes),
 		cmocka_unit_test(test_too_long),
+		cmocka_unit_test(test_go),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

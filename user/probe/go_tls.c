@@ -18,7 +18,15 @@
 /* What decrypt answers: bytes, their number, the record's type, an error. */
 #define ANSWER_REGISTERS (REGISTER(0) | REGISTER(3) | REGISTER(7) | REGISTER(6))
 
-enum { DECRYPT, WRITE, READ, CLIENT_HANDSHAKE, SERVER_HANDSHAKE, CLOSE, FUNCTION_CNT };
+enum {
+	DECRYPT,
+	WRITE,
+	READ,
+	CLIENT_HANDSHAKE,
+	SERVER_HANDSHAKE,
+	CLOSE,
+	FUNCTION_CNT
+};
 
 static const struct known {
 	const char *name;
@@ -69,8 +77,8 @@ static bool find_functions(int fd, struct code *code, struct go_function *functi
 		elf_file__section(elf, sections[i], &table);
 	if (!table.size && may_be_go(elf) && gopclntab_scan(fd, &table.file_off))
 		table.size = UINT64_MAX - table.file_off;
-	return table.size && gopclntab_find(fd, table.file_off, table.size, functions,
-					    FUNCTION_CNT) == 0 &&
+	return table.size &&
+	       gopclntab_find(fd, table.file_off, table.size, functions, FUNCTION_CNT) == 0 &&
 	       (functions[WRITE].found || functions[READ].found);
 }
 
@@ -108,9 +116,10 @@ static bool find_text(int fd, struct search *s)
 		uint64_t off = s->functions[first].off;
 		const uint8_t *bytes;
 
-		for (uint64_t at = 0; !found && off < segments[i].size && at < segments[i].size - off &&
-				      window__read(ahead, segments[i].file_off + at + off,
-						   SITE_GO_START_SZ, &bytes) >= SITE_GO_START_SZ;
+		for (uint64_t at = 0;
+		     !found && off < segments[i].size && at < segments[i].size - off &&
+		     window__read(ahead, segments[i].file_off + at + off, SITE_GO_START_SZ,
+				  &bytes) >= SITE_GO_START_SZ;
 		     at += TEXT_ALIGN) {
 			found = site_is_go_start_x86(bytes) && all_begin(s, &segments[i], at);
 			s->text = segments[i].address + at;

@@ -10,8 +10,8 @@
 #define MAGIC_118 0xfffffff0u
 #define MAGIC_120 0xfffffff1u
 #define POINTER_SZ 8
-#define ALIGN 8		       /* at least, of the table in the file */
-#define NAMES_MAX 64	       /* that are asked for */
+#define ALIGN 8			 /* at least, of the table in the file */
+#define NAMES_MAX 64		 /* that are asked for */
 #define FUNCTIONS_MAX (1u << 23) /* in a table */
 
 struct header {
@@ -41,9 +41,9 @@ static bool is_header(const struct header *h)
 {
 	return (h->magic == MAGIC_118 || h->magic == MAGIC_120) && !h->pad[0] && !h->pad[1] &&
 	       (h->min_insn_sz == 1 || h->min_insn_sz == 2 || h->min_insn_sz == 4) &&
-	       h->pointer_sz == POINTER_SZ && h->functions_cnt && h->functions_cnt < FUNCTIONS_MAX &&
-	       h->names_off >= sizeof(*h) && h->names_off < h->units_off &&
-	       h->units_off <= h->functions_off;
+	       h->pointer_sz == POINTER_SZ && h->functions_cnt &&
+	       h->functions_cnt < FUNCTIONS_MAX && h->names_off >= sizeof(*h) &&
+	       h->names_off < h->units_off && h->units_off <= h->functions_off;
 }
 
 static bool read_bytes(struct window *w, uint64_t off, void *to, size_t n)
@@ -82,21 +82,20 @@ static void find_names(struct window *w, struct table *table, const struct go_fu
 	uint64_t at = h->names_off;
 
 	while (at < h->units_off) {
+		uint64_t left = h->units_off - at;
+		size_t want = left < WINDOW_SZ ? (size_t)left : WINDOW_SZ, used = 0;
 		const uint8_t *bytes, *end;
-		size_t n = window__read(w, table->off + at, 1, &bytes), used = 0;
+		size_t n = window__read(w, table->off + at, want, &bytes);
 
-		n = n < h->units_off - at ? n : (size_t)(h->units_off - at);
+		n = n < want ? n : want;
 		while ((end = memchr(bytes + used, 0, n - used))) {
-			note_name(table, functions, cnt, bytes + used,
-				  (size_t)(end - bytes) - used, at + used - h->names_off);
+			note_name(table, functions, cnt, bytes + used, (size_t)(end - bytes) - used,
+				  at + used - h->names_off);
 			used = (size_t)(end - bytes) + 1;
 		}
-		if (used == 0 && (n < WINDOW_SZ / 2 ||
-				  window__read(w, table->off + at, WINDOW_SZ, &bytes) <= n))
-			used = n;
-		if (used == 0 && n == 0)
+		if (n == 0)
 			return;
-		at += used;
+		at += used ?: n;
 	}
 }
 
@@ -132,7 +131,8 @@ static void find_rows(struct window *rows, struct window *descriptions, const st
 		missing += table->names[i] != 0;
 	for (uint64_t i = 0; i < table->header.functions_cnt && missing;
 	     i++, at += sizeof(struct function_row)) {
-		struct function_row row[2]; /* the next tells where it ends; there is one behind the last */
+		struct function_row
+			row[2]; /* the next tells where it ends; there is one behind the last */
 
 		if (!read_bytes(rows, at, row, sizeof(row)))
 			return;

@@ -14,7 +14,7 @@
 struct go_function {
 	const char *name;
 	bool found;
-	uint32_t off;  /* from where the text of Go begins, which the table does not tell reliably */
+	uint32_t off; /* from where the text of Go begins, which the table does not tell reliably */
 	uint32_t size; /* with the padding behind it */
 };
 
