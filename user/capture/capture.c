@@ -439,7 +439,9 @@ static void add_go_exe(struct capture *capture, int fd)
 
 static bool is_go(const struct uprobe_site *site)
 {
-	return TLS_COOKIE_CALL(site->cookie) >= TLS_GO_HANDSHAKE;
+	uint64_t call = TLS_COOKIE_CALL(site->cookie);
+
+	return call >= TLS_GO_HANDSHAKE && call <= TLS_GO_CLOSE;
 }
 
 struct uprobes *capture__attach_uprobes(struct capture *capture, int fd,
