@@ -66,7 +66,7 @@ def test_spans_are_what_the_client_did(tmp_path, start, authority, known, server
         {running.service}
 
 
-@pytest.mark.parametrize("client", ["rustls", "rustls-http1.1"])
+@pytest.mark.parametrize("client", ["requests", "rustls-http1.1"])
 def test_head(tmp_path, authority, known, client):
     """Its response announces a body that does not come."""
     with Trace(tmp_path, "--port", known.port) as trace:
@@ -192,4 +192,4 @@ def test_nothing_if_a_function_is_missing(tmp_path):
     subprocess.run(["strip", *[f"--strip-symbol={name}" for name in names], cut], check=True)
     status, found = found_in(cut)
     assert status != 0 and not found["sites"]
-    assert "take_received_plaintext" in found["why"]
+    assert "take_received_plaintext" in found["missing"]

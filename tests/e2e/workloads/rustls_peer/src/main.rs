@@ -4,7 +4,7 @@
 //! rustls_peer server PEM: has the paths that all test servers have. The file has the certificate and its
 //! key. Prints "listening PORT".
 //! rustls_peer client [--http1.1] BASE_URL PLAN: PLAN is a JSON list of {method, path, body, pause_ms}, whose
-//! requests are made in order on one connection. Trusts $SSL_CERT_FILE. Prints a JSON line for each request: what it
+//! requests are made in order on a connection that is kept. Trusts $SSL_CERT_FILE. Prints a JSON line for each request: what it
 //! did and when.
 
 use std::convert::Infallible;
@@ -124,13 +124,17 @@ async fn run(base: &str, plan: &str, protocols: &[&str]) -> Result<(), Error> {
             Sender::Http2(_) => request.uri(format!("{base}{path}")),
         };
         let request = request.body(Full::from("b".repeat(size)))?;
+        let kept = match &mut sender {
+            Sender::Http1(sender) => sender.ready().await.is_ok(),
+            Sender::Http2(sender) => sender.ready().await.is_ok(),
+        };
+        if !kept {
+            sender = connect(address, protocols).await?;
+        }
         std::thread::sleep(Duration::from_millis(step["pause_ms"].as_u64().unwrap_or(0)));
         let start_ns = now_ns();
         let response = match &mut sender {
-            Sender::Http1(sender) => {
-                sender.ready().await?;
-                sender.send_request(request).await?
-            }
+            Sender::Http1(sender) => sender.send_request(request).await?,
             Sender::Http2(sender) => sender.send_request(request).await?,
         };
         let status = response.status().as_u16();
