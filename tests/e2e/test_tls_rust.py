@@ -48,7 +48,7 @@ def known(tmp_path, start, authority):
 
 @pytest.mark.parametrize("server, client", [
     ("rustls-0.23", "curl"), ("rustls-0.23", "curl-http1.1"), ("rustls-0.23", "requests"),
-    ("rustls-0.23", "aiohttp"), ("rustls-0.23", "node"), ("rustls-0.23", "rustls"),
+    ("rustls-0.23", "aiohttp"), ("rustls-0.23", "rustls"),
     ("rustls-0.23", "rustls-http1.1"), ("rustls", "rustls"), ("rustls", "rustls-http1.1"),
     ("nginx", "rustls"), ("nginx", "rustls-http1.1"), ("python", "rustls")])
 def test_spans_are_what_the_client_did(tmp_path, start, authority, known, server, client):

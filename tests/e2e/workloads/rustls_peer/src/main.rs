@@ -4,8 +4,8 @@
 //! rustls_peer server PEM: has the paths that all test servers have. The file has the certificate and its
 //! key. Prints "listening PORT".
 //! rustls_peer client [--http1.1] BASE_URL PLAN: PLAN is a JSON list of {method, path, body, pause_ms}, whose
-//! requests are made in order on a connection that is kept. Trusts $SSL_CERT_FILE. Prints a JSON line for each request: what it
-//! did and when.
+//! requests are made in order on a connection that is kept. Trusts $SSL_CERT_FILE. Prints a JSON line for each
+//! request: what it did and when.
 
 use std::convert::Infallible;
 use std::sync::Arc;
