@@ -9,8 +9,7 @@ import pytest
 
 import servers
 import tls
-from checks import check_inside, check_socket_parents, check_span
-from test_tls import check_nothing_else
+from checks import check_inside, check_nothing_else, check_socket_parents, check_span
 from traced import Trace, environment
 
 PATHS = ["/small", "/items/7", "/missing", "/big", "/small"]

@@ -9,10 +9,11 @@ import pytest
 
 import clients
 import tls
-from checks import check_clock, check_inside, check_socket_parents, check_span, of_kind, paired
+from checks import (check_clock, check_inside, check_nothing_else, check_socket_parents, check_span,
+                    of_kind, paired)
 from clients import step
 from servers import rust_program
-from test_tls import HEADS, PLAN, check_exchanges, check_nothing_else
+from test_tls import HEADS, PLAN, check_exchanges
 from traced import SONDE, Agent, Trace, check_counted
 
 SITES = {"Writer::write", "Writer::write_vectored", "read_tls", "write_tls"}
