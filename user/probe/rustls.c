@@ -22,7 +22,13 @@
 #define RDX REGISTER(2)
 
 /* What a session needs, one of each. */
-enum part { PART_FEED, PART_DRAIN, PART_READ, PART_WRITE, PART_CNT };
+enum part {
+	PART_FEED,
+	PART_DRAIN,
+	PART_READ,
+	PART_WRITE,
+	PART_CNT
+};
 
 static const char *const part_names[PART_CNT] = {
 	[PART_FEED] = "read_tls",
@@ -60,9 +66,9 @@ static const struct known {
 struct search {
 	struct code *code;
 	struct tls_sites *out;
-	uint32_t begun_at;     /* of the sites in out */
-	bool seen;	       /* the crate is in the file */
-	bool by_payload;       /* what is received is seen when it is decrypted, not when it is read */
+	uint32_t begun_at; /* of the sites in out */
+	bool seen;	   /* the crate is in the file */
+	bool by_payload;   /* what is received is seen when it is decrypted, not when it is read */
 	bool found[PART_CNT];
 	const char *reason; /* why there is no place; NULL: none was looked for in vain */
 };
