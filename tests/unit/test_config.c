@@ -211,6 +211,9 @@ static const char everything[] = "%YAML 1.1\n"
 				 "  cgroups: [a]\n"
 				 "  containers: [b]\n"
 				 "  descendants: no\n"
+				 "tls:\n"
+				 "  enabled: no\n"
+				 "  deny: [/opt/*]\n"
 				 "capture:\n"
 				 "  ring_size: 65536\n"
 				 "  drain_interval: 1.5ms\n"
@@ -761,6 +764,7 @@ static void test_reloadable(void **state)
 		"targets.descendants",	"http.query_values",  "http.query_keep",
 		"redaction.enabled",	"redaction.patterns", "redaction.rules",
 		"sampling.probability", "sampling.slow",      "log.level",
+		"tls.enabled",		"tls.deny",
 	};
 	size_t cnt = 0;
 

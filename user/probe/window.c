@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/* Reads ahead, so that what is looked at byte by byte does not cost a system call each time. */
 #include "user/probe/window.h"
 
 #include <stdlib.h>
