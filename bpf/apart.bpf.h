@@ -95,7 +95,7 @@ static __always_inline __u64 socket_of_read(const struct tls_apart *apart, __u64
 	if (known && !known->closing)
 		return carrier;
 	fed = apart->unread ? session_on(apart->carrier) : NULL;
-	return fed && !fed->conn.turn ? apart->carrier : carrier;
+	return fed && !fed->conn.rx_off ? apart->carrier : carrier;
 }
 
 /* A function of its own for the sake of the stack. */
@@ -180,7 +180,6 @@ static __always_inline void end_write(struct scratch *s, struct task_state *stat
 	struct tls_apart *apart = &state->apart;
 
 	take_written(s, state, 0);
-	apart->unread = false;
 	apart->written_by = state->tls.session;
 	apart->written = *passed;
 	apart->written.time_ns = bpf_ktime_get_ns();

@@ -138,7 +138,7 @@ struct plaintext {
 struct tls_apart {
 	__u64 fed;     /* the part of a session that was last fed ... */
 	__u64 carrier; /* ... from this socket: its cookie, as the plaintext's */
-	bool unread;   /* nothing of any session was read or written since */
+	bool unread;   /* nothing of any session was read since */
 	/* What was written last and is not known to be sent: */
 	__u64 written_by; /* a part of its session; 0: there is none */
 	struct plaintext written;
