@@ -133,7 +133,7 @@ static __always_inline int pass_record(struct task_state *state, struct go_recor
 		return 0;
 	}
 	r->passed.time_ns = bpf_ktime_get_ns();
-	if (current_task_state(s, bpf_jiffies64()) && state->traced)
+	if (current_task_state(s, bpf_jiffies64()) && sees_tls(state))
 		take_record(s, state, r);
 	scratch_give(s);
 	return 0;
@@ -173,7 +173,7 @@ int tls_go(struct pt_regs *ctx)
 	struct task_state *state = task_state(bpf_get_current_task_btf());
 	__u32 kind = TLS_COOKIE_CALL(bpf_get_attach_cookie(ctx));
 
-	if (!state || (state->checked && !state->traced))
+	if (!state || (state->checked && !sees_tls(state)))
 		return 0;
 	if (kind == TLS_GO_READ)
 		return after_read(ctx, state);

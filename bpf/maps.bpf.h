@@ -36,7 +36,9 @@ __u32 self_pid = 0;
 
 /* Some thread has used sendmmsg or recvmmsg: only then their state needs care. */
 __u32 mmsg_used = 0;
-__u32 tls_used = 0;	 /* there are probes in TLS libraries */
+__u32 tls_used = 0; /* there are probes in TLS libraries */
+/* There are names of commands whose TLS is not to be seen. */
+__u32 tls_denies = 0;
 __u32 go_generation = 0; /* changes with go_exes; 0: it is empty */
 
 /* Where the walk of one direction's frames is. */
@@ -159,6 +161,7 @@ struct task_state {
 	__u8 checked; /* traced was decided at all */
 	__u8 traced;
 	__u8 announced; /* leader only: its process record was written */
+	__u8 sealed;	/* what it says over TLS is not to be seen */
 	/* Kept by request.bpf.h, while profiling only: */
 	__u8 answered;	     /* this thread has sent something back to that request */
 	__u8 distrust;	     /* requests still to be served in order before keys are given again */
@@ -288,6 +291,13 @@ struct {
 	__type(key, struct name_key);
 	__type(value, __u8);
 } filter_names SEC(".maps") __weak;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, FILTER_NAMES_MAX);
+	__type(key, struct name_key);
+	__type(value, __u8);
+} tls_denied_names SEC(".maps") __weak;
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

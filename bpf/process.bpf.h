@@ -22,12 +22,12 @@ static __always_inline struct task_state *task_state(struct task_struct *task)
 	return state ? state : bpf_task_storage_get(&tasks, task, 0, 0);
 }
 
-static __always_inline bool name_matches(struct task_struct *leader)
+static __always_inline bool name_is_in(void *names, struct task_struct *leader)
 {
 	struct name_key key = {};
 
 	bpf_probe_read_kernel_str(key.comm, sizeof(key.comm), leader->comm);
-	return bpf_map_lookup_elem(&filter_names, &key);
+	return bpf_map_lookup_elem(names, &key);
 }
 
 static __always_inline bool exe_matches(struct task_struct *task)
@@ -66,7 +66,7 @@ __noinline int process_matches(__u32 pid)
 		return false;
 	if ((filter & FILTER_PIDS) && !bpf_map_lookup_elem(&filter_pids, &pid))
 		return false;
-	if ((filter & FILTER_NAMES) && !name_matches(task->group_leader))
+	if ((filter & FILTER_NAMES) && !name_is_in(&filter_names, task->group_leader))
 		return false;
 	if ((filter & FILTER_EXES) && !exe_matches(task))
 		return false;
@@ -220,6 +220,7 @@ __noinline int refresh_task(__u32 jiffies, __u32 slot)
 		return 1;
 	}
 	state->checked = false;
+	state->sealed = tls_denies && name_is_in(&tls_denied_names, task->group_leader);
 	leader_state = task_state(task->group_leader);
 	if (!leader_state)
 		return 0;
@@ -256,6 +257,11 @@ static __noinline struct task_state *current_task_state(struct scratch *s, __u32
 		return NULL;
 	}
 	return state;
+}
+
+static __always_inline bool sees_tls(const struct task_state *state)
+{
+	return state->traced && !state->sealed;
 }
 
 #endif

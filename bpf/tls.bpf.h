@@ -226,7 +226,7 @@ int tls_enter(struct pt_regs *ctx)
 	struct tls_call_state *call;
 	__u8 *whole;
 
-	if (!state || (state->checked && !state->traced))
+	if (!state || (state->checked && !sees_tls(state)))
 		return 0;
 	if (TLS_COOKIE_CALL(cookie) == TLS_FREE)
 		return end_session(PT_REGS_PARM1(ctx));
@@ -289,7 +289,7 @@ int tls_leave(struct pt_regs *ctx)
 	if (!s) {
 		spoil(state->tls.session);
 	} else {
-		if (current_task_state(s, bpf_jiffies64()) && state->traced) {
+		if (current_task_state(s, bpf_jiffies64()) && sees_tls(state)) {
 			if (state->tls.cookie & TLS_COOKIE_APART)
 				end_apart(s, state, PT_REGS_RC(ctx), PT_REGS_PARM3(ctx));
 			else

@@ -2,8 +2,11 @@
 /* Sites become probes. */
 #include "user/tls_probes.h"
 
+#include <errno.h>
 #include <sys/resource.h>
 #include <unistd.h>
+
+#include "user/base/log.h"
 
 static bool wants(void *ctx, uint32_t pid)
 {
@@ -52,6 +55,7 @@ static void raise_file_limit(void)
 
 struct prober *tls_probes_start(const struct config *c, struct capture *capture, bool command)
 {
+	char why[CAPTURE_WHY_SZ];
 	const struct prober_options o = {
 		.deny = (const char *const *)c->tls.deny.v,
 		.deny_cnt = c->tls.deny.cnt,
@@ -62,5 +66,11 @@ struct prober *tls_probes_start(const struct config *c, struct capture *capture,
 	};
 
 	raise_file_limit();
+	if (capture__deny_tls(capture, (const char *const *)c->tls.deny_names.v,
+			      c->tls.deny_names.cnt, why)) {
+		log_error("TLS is not seen: %s", why);
+		errno = EINVAL;
+		return NULL;
+	}
 	return prober__new(&o);
 }

@@ -214,6 +214,7 @@ static const char everything[] = "%YAML 1.1\n"
 				 "tls:\n"
 				 "  enabled: no\n"
 				 "  deny: [/opt/*]\n"
+				 "  deny_names: [vault]\n"
 				 "capture:\n"
 				 "  ring_size: 65536\n"
 				 "  drain_interval: 1.5ms\n"
@@ -764,7 +765,7 @@ static void test_reloadable(void **state)
 		"targets.descendants",	"http.query_values",  "http.query_keep",
 		"redaction.enabled",	"redaction.patterns", "redaction.rules",
 		"sampling.probability", "sampling.slow",      "log.level",
-		"tls.enabled",		"tls.deny",
+		"tls.enabled",		"tls.deny",	      "tls.deny_names",
 	};
 	size_t cnt = 0;
 

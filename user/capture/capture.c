@@ -412,6 +412,20 @@ void capture__own_end(struct capture *capture, const char *local_ip, int local_p
 	bpf_map_update_elem(bpf_map__fd(capture->bpf->maps.own_ends), &key, &present, BPF_ANY);
 }
 
+int capture__deny_tls(struct capture *capture, const char *const *names, size_t cnt,
+		      char why[CAPTURE_WHY_SZ])
+{
+	int map_fd = bpf_map__fd(capture->bpf->maps.tls_denied_names);
+
+	filter_clear_map(map_fd);
+	if (filter_fill_names(names, cnt, map_fd, why, CAPTURE_WHY_SZ))
+		return -1;
+	capture->bpf->bss->tls_denies = cnt > 0;
+	/* Whoever is sealed or not is to be told anew. */
+	__atomic_fetch_add(&capture->bpf->bss->filter_generation, 1, __ATOMIC_RELEASE);
+	return 0;
+}
+
 bool capture__has_uprobes(const struct capture *capture)
 {
 	return bpf_program__autoload(capture->bpf->progs.tls_leave);

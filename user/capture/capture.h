@@ -76,6 +76,9 @@ struct uprobes *capture__attach_uprobes(struct capture *capture, int fd,
 					const struct uprobe_site *sites, size_t cnt);
 /* May wait 0.1 s for the kernel, and without uprobe_multi so long for each. NULL is legal. */
 void uprobes__free(struct uprobes *uprobes);
+/* The commands whose TLS is not to be seen, from now on. 0, or -1 with a sentence in why. Any thread. */
+int capture__deny_tls(struct capture *capture, const char *const *names, size_t cnt,
+		      char why[CAPTURE_WHY_SZ]);
 /* Can it? */
 bool capture__has_uprobes(const struct capture *capture);
 /* Sums over CPUs. */

@@ -100,12 +100,12 @@ static int fill_pids(const struct targets *t, int map_fd, char *why, size_t why_
 	return 0;
 }
 
-static int fill_names(const struct targets *t, int map_fd, char *why, size_t why_sz)
+int filter_fill_names(const char *const *names, size_t cnt, int map_fd, char *why, size_t why_sz)
 {
-	for (size_t i = 0; i < t->names_cnt; i++) {
+	for (size_t i = 0; i < cnt; i++) {
 		struct name_key key = {0};
 
-		snprintf(key.comm, sizeof(key.comm), "%s", t->names[i]);
+		snprintf(key.comm, sizeof(key.comm), "%s", names[i]);
 		if (add(map_fd, &key, why, why_sz))
 			return -1;
 	}
@@ -256,13 +256,13 @@ int filter_fill(const struct targets *t, const struct filter_maps *maps, char *w
 {
 	int err = fill_pids(t, maps->pids, why, why_sz);
 
-	err = err ?: fill_names(t, maps->names, why, why_sz);
+	err = err ?: filter_fill_names(t->names, t->names_cnt, maps->names, why, why_sz);
 	err = err ?: fill_exes(t, maps->exes, why, why_sz);
 	err = err ?: fill_ports(t, maps->ports, why, why_sz);
 	return err ?: fill_cgroups(t, maps->cgroups, why, why_sz);
 }
 
-static void clear(int map_fd)
+void filter_clear_map(int map_fd)
 {
 	char key[64];
 
@@ -312,9 +312,9 @@ bool filter_may_pass(const struct filter_maps *maps, unsigned int kinds, uint32_
 
 void filter_clear(const struct filter_maps *maps)
 {
-	clear(maps->pids);
-	clear(maps->names);
-	clear(maps->exes);
-	clear(maps->cgroups);
-	clear(maps->ports);
+	filter_clear_map(maps->pids);
+	filter_clear_map(maps->names);
+	filter_clear_map(maps->exes);
+	filter_clear_map(maps->cgroups);
+	filter_clear_map(maps->ports);
 }

@@ -19,6 +19,9 @@ unsigned int filter_bits(const struct targets *targets);
 int filter_fill(const struct targets *targets, const struct filter_maps *maps, char *why,
 		size_t why_sz);
 
+/* Fills a map of names of commands, as above. */
+int filter_fill_names(const char *const *names, size_t cnt, int map_fd, char *why, size_t why_sz);
+void filter_clear_map(int map_fd);
 /* Does a process pass the filter in the maps, as far as pids, names and executables go? */
 bool filter_may_pass(const struct filter_maps *maps, unsigned int kinds, uint32_t pid);
 /* Empties the maps. */

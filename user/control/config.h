@@ -107,7 +107,7 @@ struct config {
 	} capture;
 	struct {
 		bool enabled;
-		struct text_list deny;
+		struct text_list deny, deny_names;
 	} tls;
 	struct {
 		uint64_t max_exchanges;

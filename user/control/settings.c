@@ -318,6 +318,13 @@ const struct setting settings[] = {
 		.reloadable = true,
 	},
 	{
+		.path = "tls.deny_names",
+		.help = "Commands whose TLS is not seen, by their names as in /proc/PID/comm",
+		TEXTS(tls.deny_names),
+		.fallback = "",
+		.reloadable = true,
+	},
+	{
 		.path = "flow.max_exchanges",
 		.help = "Unanswered requests remembered at once",
 		INT(flow.max_exchanges),
