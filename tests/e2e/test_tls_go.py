@@ -98,8 +98,8 @@ def test_half_of_it_is_not_probed():
 
 
 def load(authority, url, *args, **env):
-    done = subprocess.run([go_program("tls_load"), url, *map(str, args)], capture_output=True, text=True,
-                          timeout=100, stdin=subprocess.DEVNULL,
+    done = subprocess.run([go_program("tls_load"), url, *map(str, args)], capture_output=True,
+                          text=True, timeout=100, stdin=subprocess.DEVNULL,
                           env=environment(**authority.env, **env))
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
@@ -108,7 +108,8 @@ def load(authority, url, *args, **env):
 
 
 @pytest.mark.parametrize("http2", ["", "1"])
-@pytest.mark.parametrize("connections, per_connection, requests", [(8, (), 10_000), (64, (), 10_000), (8, (3,), 1500)])
+@pytest.mark.parametrize("connections, per_connection, requests",
+                         [(8, (), 10_000), (64, (), 10_000), (8, (3,), 1500)])
 def test_full_speed(tmp_path, start, authority, http2, connections, per_connection, requests):
     """spans + lost by cause = requests, at both ends; what the program gets is what was sent."""
     running = start(tls.Go(tmp_path, authority))

@@ -36,7 +36,7 @@ class Connection:
 
     def __init__(self, protocol, is_client, cookie=1):
         self.protocol, self.is_client, self.cookie = protocol, is_client, cookie
-        self.time, self.turn, self.serial, self.sender = 10**9, 0, 0, None
+        self.time, self.turn, self.serials, self.sender = 10**9, 0, [0, 0], None
         self.off, self.next, self.generation = [0, 0], [0, 0], [0, 0]
         self.tail = (0, 0, 0)
         self.out = padded(struct.pack(
@@ -69,6 +69,10 @@ class Connection:
             pos += total
         return out, self.off[direction] + pos
 
+    def frames_end(self, direction, following):
+        return struct.pack("<QIBxH", following, self.serials[direction],
+                           self.generation[direction], self.serials[1 - direction])
+
     def operation(self, sender, data, mode):
         direction = SEND if (sender == "client") == self.is_client else 0
         self.time += 10**6
@@ -78,19 +82,19 @@ class Connection:
             self.next[direction] = self.off[direction]
             self.generation[direction] += 1
         payload, following = self.pieces(direction, data)
-        self.serial += mode != "turns"
-        end = struct.pack("<QIB3x", following, self.serial, self.generation[direction])
+        self.serials[direction] += mode != "turns"
+        end = self.frames_end(direction, following)
         if mode == "turns":
             self.record(OP, direction, len(data), data[:4096])
         elif mode in ("whole", "again"):
             self.record(FRAMES, direction | WHOLE, len(data), data[:4096] + end)
         elif mode == "broken":
-            end = struct.pack("<QIB3x", UNKNOWN, self.serial, self.generation[direction])
-            self.record(FRAMES, direction | BROKEN, len(data), payload + end)
+            self.record(FRAMES, direction | BROKEN, len(data),
+                        payload + self.frames_end(direction, UNKNOWN))
             self.generation[direction] = 0
         elif mode == "pieces" and not payload and not new_turn:
             self.tail = (self.off[direction] + len(data), self.time, direction)
-            self.serial -= 1
+            self.serials[direction] -= 1
         elif mode == "pieces":
             self.record(FRAMES, direction, len(data), payload + end)
         # else it is lost
