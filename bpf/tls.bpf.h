@@ -243,8 +243,8 @@ int tls_enter(struct pt_regs *ctx)
 	call->buffer = PT_REGS_PARM2(ctx);
 	call->len = PT_REGS_PARM3(ctx);
 	call->count_at = PT_REGS_PARM4(ctx);
-	barrier_var(
-		call); /* else an argument is chosen by a computed offset, which no verifier takes */
+	/* Else an argument would be chosen by a computed offset, which no verifier takes. */
+	barrier_var(call);
 	if (TLS_COOKIE_ANSWER(cookie) == TLS_ANSWER_FLAG_4)
 		call->count_at = PT_REGS_PARM5(ctx);
 	if (cookie & TLS_COOKIE_BUFFER_NEXT) {
