@@ -127,11 +127,16 @@ static __always_inline __u64 head_of(const struct plaintext *passed)
 	return head;
 }
 
-/* What was written is being sent: by carrier, or by the socket that is known. */
-static __always_inline void take_written(struct scratch *s, struct task_state *state, __u64 carrier)
-{
-	struct tls_apart *apart = &state->apart;
+/* Plaintext that has passed, and the socket that it belongs to; 0: not known. */
+struct apart_taken {
+	struct plaintext passed; /* len 0: none */
+	__u64 carrier;
+};
 
+/* What was written is being sent: by carrier, or by the socket that is known. */
+static __always_inline void take_written(struct tls_apart *apart, __u64 carrier,
+					 struct apart_taken *out)
+{
 	if (!apart->written_by)
 		return;
 	if (carrier)
@@ -140,7 +145,8 @@ static __always_inline void take_written(struct scratch *s, struct task_state *s
 		carrier = recall_part(apart->written_by);
 	if (head_of(&apart->written) != apart->head) /* it is not there any more */
 		carrier = 0;
-	take_apart(s, state, carrier, &apart->written);
+	out->passed = apart->written;
+	out->carrier = carrier;
 	apart->written_by = 0;
 }
 
@@ -160,26 +166,27 @@ static __always_inline __u64 socket_of_call(struct tls_call_state *call)
 	return key.session;
 }
 
-static __always_inline void end_read(struct scratch *s, struct task_state *state,
-				     struct plaintext *passed)
+static __always_inline void end_read(struct task_state *state, const struct plaintext *passed,
+				     struct apart_taken *out)
 {
 	struct tls_apart *apart = &state->apart;
-	__u64 part = state->tls.session, carrier = socket_of_read(apart, part);
+	__u64 part = state->tls.session;
 
-	passed->time_ns = bpf_ktime_get_ns();
+	out->carrier = socket_of_read(apart, part);
+	out->passed = *passed;
+	out->passed.time_ns = bpf_ktime_get_ns();
 	apart->unread = false;
-	if (carrier)
-		note_part(part, carrier);
-	take_apart(s, state, carrier, passed);
+	if (out->carrier)
+		note_part(part, out->carrier);
 }
 
-/* It waits for the call that sends it. */
-static __always_inline void end_write(struct scratch *s, struct task_state *state,
-				      const struct plaintext *passed)
+/* It waits for the call that sends it; what has waited so far is taken. */
+static __always_inline void end_write(struct task_state *state, const struct plaintext *passed,
+				      struct apart_taken *out)
 {
 	struct tls_apart *apart = &state->apart;
 
-	take_written(s, state, 0);
+	take_written(apart, 0, out);
 	apart->written_by = state->tls.session;
 	apart->written = *passed;
 	apart->written.time_ns = bpf_ktime_get_ns();
@@ -198,6 +205,7 @@ static __always_inline void end_apart(struct scratch *s, struct task_state *stat
 		.send = kind == TLS_WRITE,
 	};
 	__u64 carrier = socket_of_call(call);
+	struct apart_taken taken = {};
 
 	if (call->cookie & TLS_COOKIE_VECTOR)
 		passed.vector_cnt = call->len;
@@ -210,14 +218,16 @@ static __always_inline void end_apart(struct scratch *s, struct task_state *stat
 	} else if (kind == TLS_DRAIN && is_near(call->session, apart->written_by)) {
 		if (call->sent_ns)
 			apart->written.time_ns = call->sent_ns;
-		take_written(s, state, carrier);
+		take_written(apart, carrier, &taken);
 	} else if (kind == TLS_READ && !passed.buffer) {
 		s->counts.unreadable++;
 	} else if (kind == TLS_READ && passed.len) {
-		end_read(s, state, &passed);
+		end_read(state, &passed, &taken);
 	} else if (kind == TLS_WRITE && passed.len) {
-		end_write(s, state, &passed);
+		end_write(state, &passed, &taken);
 	}
+	if (taken.passed.len)
+		take_apart(s, state, taken.carrier, &taken.passed);
 }
 
 #endif

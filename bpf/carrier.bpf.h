@@ -77,7 +77,10 @@ static __always_inline void note_session(struct sock *sk, struct connection_stat
 			return;
 		if (send)
 			state->tls.sent_ns = passed_ns(conn, tcp_of(sk, typed), true, typed);
-		again = state->tls.cookie & TLS_COOKIE_APART;
+		/* Of too many sessions the kernel forgets those that were not used for longest. */
+		again = state->tls.cookie & TLS_COOKIE_APART ||
+			(state->tls.lost == state->tls.session &&
+			 conn->tls_session == state->tls.session);
 		if (again ? conn->carries != CARRIES_SEEN && !begins_as_tls()
 			  : conn->tls_session == state->tls.session || !begins_as_tls())
 			return;

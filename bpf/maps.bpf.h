@@ -116,6 +116,7 @@ struct tls_call_state {
 	__u64 session; /* 0: there is none */
 	__u64 bound;   /* the last one whose socket was known */
 	__u64 nested;  /* of a call inside the call: another one; 0: none */
+	__u64 lost;    /* one that is not known, though its socket was noted; 0: none */
 	__u64 buffer, len, count_at;
 	__u64 sp;      /* at its entry */
 	__u64 sent_ns; /* when its ciphertext left; 0: none did */

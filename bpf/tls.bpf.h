@@ -175,6 +175,7 @@ static __always_inline void end_call(struct scratch *s, struct task_state *state
 	if (carrier)
 		bind_session(t, carrier);
 	call->carrier.cookie = 0;
+	call->lost = t->carrier.cookie ? 0 : key.session;
 	if (!t->carrier.cookie) {
 		if (bytes_passed(call, ret)) {
 			t->spoiled = true;

@@ -36,6 +36,7 @@
 #define NEVER UINT64_MAX
 #define KNOWN_MIN 16384u
 #define PENDING_MAX 1024u
+#define DETACHERS 8
 #define PATH_SZ 256
 #define NICE 5 /* searching a large executable takes a while */
 
@@ -71,6 +72,7 @@ struct prober {
 	uint64_t scan_ns, look_ns; /* when they are due */
 	uint64_t scanned_ns;
 	pthread_t thread;
+	atomic_uint detached; /* rows, at the end */
 	bool threaded;
 	atomic_bool stopping;
 	pthread_mutex_t lock; /* of what follows */
@@ -109,9 +111,8 @@ static void set_user(struct probed *probed, const struct mapped_file *file)
 }
 
 /* It is searched anew when it is mapped again. */
-static void drop(struct prober *p, struct probed *probed, const char *why)
+static void forget(struct prober *p, struct probed *probed, const char *why)
 {
-	p->options.detach(p->options.ctx, probed->attachment);
 	account_add(ACCOUNT_PROBES_DETACHED, probed->probes_cnt);
 	if (probed->watch >= 0)
 		inotify_rm_watch(p->watch_fd, probed->watch);
@@ -119,6 +120,40 @@ static void drop(struct prober *p, struct probed *probed, const char *why)
 	log_debug("TLS of %s: probes detached, %s", probed->path, why);
 	*probed = (struct probed){0};
 	p->probed_cnt--;
+}
+
+static void drop(struct prober *p, struct probed *probed, const char *why)
+{
+	p->options.detach(p->options.ctx, probed->attachment);
+	forget(p, probed, why);
+}
+
+static void *detach_some(void *arg)
+{
+	struct prober *p = arg;
+	uint32_t i;
+
+	while ((i = atomic_fetch_add(&p->detached, 1)) < PROBED_MAX)
+		if (p->probed[i].attachment)
+			p->options.detach(p->options.ctx, p->probed[i].attachment);
+	return NULL;
+}
+
+/* Each detaching waits for the kernel: several do so at once. */
+static void drop_all(struct prober *p, const char *why)
+{
+	pthread_t threads[DETACHERS];
+	uint32_t cnt = 0;
+
+	while (cnt < DETACHERS && cnt < p->probed_cnt &&
+	       thread_start(&threads[cnt], "sonde-detach", detach_some, p) == 0)
+		cnt++;
+	detach_some(p);
+	while (cnt)
+		pthread_join(threads[--cnt], NULL);
+	for (uint32_t i = 0; i < PROBED_MAX; i++)
+		if (p->probed[i].attachment)
+			forget(p, &p->probed[i], why);
 }
 
 /* --- mappings come in ------------------------------------------------------------------------- */
@@ -452,9 +487,7 @@ static void *prober_loop(void *arg)
 			settle(p);
 		wait_for_work(p);
 	}
-	for (uint32_t i = 0; i < PROBED_MAX; i++)
-		if (p->probed[i].attachment)
-			drop(p, &p->probed[i], "as sonde stops");
+	drop_all(p, "as sonde stops");
 	return NULL;
 }
 

@@ -24,7 +24,7 @@ struct prober_options {
 	bool (*wanted)(void *ctx, uint32_t pid);
 	/* Attaches probes to all sites, at least one. NULL with errno: to none. */
 	void *(*attach)(void *ctx, int fd, const struct tls_sites *sites);
-	void (*detach)(void *ctx, void *attachment);
+	void (*detach)(void *ctx, void *attachment); /* at the end by several threads at once */
 	void *ctx;
 	uint64_t look_ns;  /* how often is looked whether files are still mapped; 0: 10 s */
 	uint64_t grace_ns; /* how long probes stay in a file that is not; 0: a minute */
