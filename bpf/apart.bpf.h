@@ -22,7 +22,7 @@
 /* The plaintext's cookie of the socket that a part's session uses. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 1); /* user space: TLS_SESSIONS_MAX, where it is used */
+	__uint(max_entries, 1); /* user space: at least TLS_SESSIONS_MIN, where it is used */
 	__type(key, struct tls_key);
 	__type(value, __u64);
 } tls_parts SEC(".maps") __weak;

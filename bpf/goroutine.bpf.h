@@ -34,7 +34,7 @@ struct goroutine {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 1); /* user space: TLS_SESSIONS_MAX, where it is used */
+	__uint(max_entries, 1); /* user space: at least TLS_SESSIONS_MIN, where it is used */
 	__type(key, struct goroutine_key);
 	__type(value, struct goroutine);
 } goroutines SEC(".maps") __weak;

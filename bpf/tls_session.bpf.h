@@ -24,7 +24,7 @@ struct tls_session {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 1); /* user space: TLS_SESSIONS_MAX, where it is used */
+	__uint(max_entries, 1); /* user space: at least TLS_SESSIONS_MIN, where it is used */
 	__type(key, struct tls_key);
 	__type(value, struct tls_session);
 } tls_sessions SEC(".maps") __weak;

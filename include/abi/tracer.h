@@ -22,7 +22,7 @@
 #define FILTER_NAMES_MAX 64
 #define SCRATCHES_PER_CPU 3 /* for sockets, the sampler, TLS */
 #define VERDICTS_MAX 16384
-#define TLS_SESSIONS_MAX 16384
+#define TLS_SESSIONS_MIN 16384
 #define TLS_FILES_MAX 1024
 
 /* Kinds of target that restrict; a process must pass each kind. */

@@ -87,6 +87,8 @@ static size_t scratches_cnt(const struct capture *capture)
 static void set_up(struct capture *capture)
 {
 	const struct capture_options *o = &capture->options;
+	const uint32_t sessions =
+		o->max_connections > TLS_SESSIONS_MIN ? o->max_connections : TLS_SESSIONS_MIN;
 	struct tracer_settings *settings = &capture->bpf->rodata->settings;
 
 	settings->copy_first = o->copy_first_sz < COPY_MAX ? o->copy_first_sz : COPY_MAX;
@@ -100,9 +102,9 @@ static void set_up(struct capture *capture)
 	bpf_map__set_max_entries(capture->bpf->maps.records, (uint32_t)ring_sz(capture));
 	bpf_map__set_max_entries(capture->bpf->maps.scratches, (uint32_t)scratches_cnt(capture));
 	if (capture__has_uprobes(capture)) {
-		bpf_map__set_max_entries(capture->bpf->maps.tls_sessions, TLS_SESSIONS_MAX);
-		bpf_map__set_max_entries(capture->bpf->maps.goroutines, TLS_SESSIONS_MAX);
-		bpf_map__set_max_entries(capture->bpf->maps.tls_parts, TLS_SESSIONS_MAX);
+		bpf_map__set_max_entries(capture->bpf->maps.tls_sessions, sessions);
+		bpf_map__set_max_entries(capture->bpf->maps.goroutines, sessions);
+		bpf_map__set_max_entries(capture->bpf->maps.tls_parts, sessions);
 	}
 	if (settings->by_address)
 		bpf_map__set_max_entries(capture->bpf->maps.address_connections,
