@@ -32,6 +32,9 @@ HUGE = [  # lengths of nearly 2 GiB, or what the format has room for
 def runs_of(seed):
     """(from the client, bytes) for each run, as tests/fuzz/fuzz_protocols.c has them."""
     _, _, rest = seed.partition(b"\n")
+    if not rest:  # a hello message of TLS
+        yield True, seed
+        return
     from_client, rest = not rest[0] & 1, rest[1:]
     while len(rest) > 2:
         size = int.from_bytes(rest[:2], "little")
