@@ -13,7 +13,7 @@ NAME = "quote_of_day"
 COPIED = ["tools", "include", "tests/unit/protocol_rig.h", "tests/requirements.txt", "Makefile",
           "user/protocols/dns.c", ".clang-format", ".clang-tidy",
           *(f"tests/e2e/{name}.py" for name in
-            ("checks", "conftest", "gateway", "net", "servers", "traced"))]
+            ("checks", "clients", "conftest", "gateway", "net", "servers", "tls", "traced"))]
 LINTS = ["format", "layers", "size", "banned", "head", "names", "analysis"]
 
 
