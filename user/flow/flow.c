@@ -463,7 +463,9 @@ static void take_op(struct flow *flow, const struct record_op *op)
 	conn->process_id = op->process_id;
 	missed = frames && frames_missed(conn, op);
 	conn->client_unsure |= missed;
-	uncertain = take_missed_turns(flow, conn, sender_of(conn, send), op);
+	/* Where both ends speak at once turns have no order, and numbered frames tell what is missing. */
+	uncertain = !(frames && conn_is_duplex(conn)) &&
+		    take_missed_turns(flow, conn, sender_of(conn, send), op);
 	if (missed)
 		take_missed_frames(flow, conn, op);
 	if (op->tail_direction != send) /* of the turn before */

@@ -170,9 +170,9 @@ static void tell(struct search *s)
 	for (int part = 0; part < PART_CNT && !s->reason; part++) {
 		if (s->found[part])
 			continue;
-		n += (size_t)snprintf(out->why + n, sizeof(out->why) - n,
-				      "%s%s of rustls: the compiler has left none to be probed",
-				      n ? "; " : "", part_names[part]);
+		snprintf(out->why + n, sizeof(out->why) - n,
+			 "%s%s of rustls: the compiler has left none to be probed", n ? "; " : "",
+			 part_names[part]);
 		out->cnt = s->begun_at;
 		return;
 	}
