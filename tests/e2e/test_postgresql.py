@@ -283,7 +283,7 @@ def test_full_speed(tmp_path, postgres, mode, script, transactions):
 def test_old_connections(tmp_path, tracing, postgres, mode):
     """Attached in the middle of a benchmark: from then on no statement is missing."""
     script = SCRIPT["simple"]
-    runner = threading.Thread(target=run_script, args=(postgres, tmp_path, script, mode, 4000, 2))
+    runner = threading.Thread(target=run_script, args=(postgres, tmp_path, script, mode, 8000, 2))
     runner.start()
     with postgres.connect(autocommit=True) as other:
         wait_for(lambda: other.execute("SELECT count(*) FROM pg_stat_activity WHERE query <> '' AND "
