@@ -7,16 +7,18 @@
  * Which socket a call belongs to is told by the call that used one: the same thread's, right before what is
  * read, right after what is written, on a part that is so near that it is of the same session. What is read
  * later, of what one call has decrypted, is found by its part, or, if the session has moved since then, as
- * the first of a session that was fed just now. So the session of the plaintext goes by its socket's cookie.
+ * the first of a session that was fed just now, or by the heap that its queue owns, which is where the last
+ * read has left it. So the session of the plaintext goes by its socket's cookie.
  */
 #ifndef SONDE_BPF_APART_H
 #define SONDE_BPF_APART_H
 
 #include "bpf/tls.bpf.h"
 
-#define SESSION_SZ_MAX 2048   /* bytes between two parts of a session */
-#define RECORD_SZ_MAX 16384   /* of plaintext; more is no length */
-#define ADDRESS_MIN 65536     /* less is no address */
+#define SESSION_SZ_MAX 2048 /* bytes between two parts of a session */
+#define RECORD_SZ_MAX 16384 /* of plaintext; more is no length */
+#define ADDRESS_MIN 65536   /* less is no address, and neither is as much as ... */
+#define ADDRESS_END (1ull << 63)
 #define BORROWED (1ull << 63) /* the tag of what is not owned; else it is a capacity */
 
 /* The plaintext's cookie of the socket that a part's session uses. */
@@ -27,13 +29,21 @@ struct {
 	__type(value, __u64);
 } tls_parts SEC(".maps") __weak;
 
+static __always_inline void copy_queue(__u64 words[BUFFER_WORDS], __u64 part)
+{
+	if (bpf_probe_read_user(words, BUFFER_WORDS * sizeof(words[0]), (void *)part))
+		__builtin_memset(words, 0, BUFFER_WORDS * sizeof(words[0]));
+}
+
 /* Where the call's bytes are, unless that is in its arguments. */
-static __always_inline void begin_apart(struct tls_call_state *call)
+static __always_inline void begin_apart(struct tls_call_state *call, struct tls_apart *apart)
 {
 	__u64 words[3] = {}; /* what they are is told by their values alone */
 
-	if (call->cookie & TLS_COOKIE_BORROWED)
+	if (call->cookie & TLS_COOKIE_BORROWED) {
 		bpf_probe_read_user(&call->session, sizeof(call->session), (void *)call->session);
+		copy_queue(apart->begun, call->session);
+	}
 	if (call->cookie & TLS_COOKIE_PAYLOAD) {
 		bpf_probe_read_user(words, sizeof(words), (void *)call->buffer);
 		call->buffer = words[1];
@@ -82,6 +92,19 @@ static __always_inline __u64 recall_part(__u64 part)
 	return known ? *known : 0;
 }
 
+/* The queue that is read is the one that was left, wherever it is now: no two own the same heap. */
+static __always_inline bool is_queue_left(const struct tls_apart *apart)
+{
+	bool owns = false;
+
+	for (int i = 0; i < BUFFER_WORDS; i++) {
+		if (apart->begun[i] != apart->left[i])
+			return false;
+		owns |= apart->begun[i] >= ADDRESS_MIN && apart->begun[i] < ADDRESS_END;
+	}
+	return owns;
+}
+
 /* The socket of what is read. */
 static __always_inline __u64 socket_of_read(const struct tls_apart *apart, __u64 part)
 {
@@ -90,6 +113,8 @@ static __always_inline __u64 socket_of_read(const struct tls_apart *apart, __u64
 
 	if (is_near(part, apart->fed))
 		return apart->carrier;
+	if (apart->left_by && is_queue_left(apart))
+		return apart->left_by;
 	carrier = recall_part(part);
 	known = session_on(carrier);
 	if (known && !known->closing)
@@ -171,11 +196,18 @@ static __always_inline void end_read(struct task_state *state, const struct plai
 {
 	struct tls_apart *apart = &state->apart;
 	__u64 part = state->tls.session;
+	struct tls_session *fed;
 
 	out->carrier = socket_of_read(apart, part);
+	fed = out->carrier ? NULL : session_on(apart->carrier);
+	if (fed) /* it may be what was read, and then something of it is missed */
+		fed->spoiled = true;
 	out->passed = *passed;
 	out->passed.time_ns = bpf_ktime_get_ns();
 	apart->unread = false;
+	apart->left_by = out->carrier;
+	if (state->tls.cookie & TLS_COOKIE_BORROWED)
+		copy_queue(apart->left, part);
 	if (out->carrier)
 		note_part(part, out->carrier);
 }

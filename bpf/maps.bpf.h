@@ -137,11 +137,16 @@ struct plaintext {
 	bool send;
 };
 
+#define BUFFER_WORDS 6 /* a queue of buffers with its limit, as rustls has them */
+
 /* What the calls of a session that is used from apart leave to the next one; see apart.bpf.h. */
 struct tls_apart {
-	__u64 fed;     /* the part of a session that was last fed ... */
-	__u64 carrier; /* ... from this socket: its cookie, as the plaintext's */
-	bool unread;   /* nothing of any session was read since */
+	__u64 begun[BUFFER_WORDS]; /* what is unread, as the read that is under way began */
+	__u64 left[BUFFER_WORDS];  /* and as the last one left it ... */
+	__u64 left_by;		   /* ... of this socket's plaintext */
+	__u64 fed;		   /* the part of a session that was last fed ... */
+	__u64 carrier;		   /* ... from this socket: its cookie, as the plaintext's */
+	bool unread;		   /* nothing of any session was read since */
 	/* What was written last and is not known to be sent: */
 	__u64 written_by; /* a part of its session; 0: there is none */
 	struct plaintext written;

@@ -263,7 +263,7 @@ int tls_enter(struct pt_regs *ctx)
 		call->len = FILE_SENT_MAX;
 	}
 	if (cookie & TLS_COOKIE_APART)
-		begin_apart(call);
+		begin_apart(call, &state->apart);
 	return 0;
 }
 
