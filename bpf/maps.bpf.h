@@ -153,6 +153,13 @@ struct tls_apart {
 	__u64 head; /* its first bytes */
 };
 
+/* Of a request that is being served: what was last received of it. */
+struct work {
+	__u64 cookie; /* of its connection; 0: there is none */
+	__u64 off;
+	__u32 len;
+};
+
 struct task_state {
 	__u32 process_id;	 /* 0: not yet looked at */
 	__u32 exec_id;		 /* of the image that process_id stands for */
@@ -176,6 +183,8 @@ struct task_state {
 	__u32 go_generation; /* leader only: of go_exes, when is_go was decided */
 	__u8 is_go;	     /* leader only: its executable is in go_exes */
 	__u64 request_cookie, request_off; /* key of the request last received; 0: none */
+	struct work work;		   /* the thread is at it; see work.bpf.h */
+	__u8 dedicated;			   /* at the socket that it last received from */
 	struct tls_call_state tls;
 	struct tls_apart apart;
 };

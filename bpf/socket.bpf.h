@@ -15,6 +15,7 @@
 #include "bpf/frames.bpf.h"
 #include "bpf/process.bpf.h"
 #include "bpf/request.bpf.h"
+#include "bpf/work.bpf.h"
 
 #define FIRST_WSTAMP_MAX_AGE_NS 5000000ull
 #define UNJUDGED_TURNS 8
@@ -654,13 +655,19 @@ static __always_inline int socket_op(struct sock *sk, int ret, int flags, bool s
 	if (conn->own || conn->filtered)
 		return 0;
 	of = (send ? OF_SEND : 0) | (typed ? OF_TYPED : 0);
+	if (ret > 0 && !send)
+		note_receive(sk, conn, flags, typed);
 	if (ret > 0 && (tls_used || conn->carries) && carry_op(sk, conn, ret, of))
 		return 0;
 	if (conn->ignored)
 		return 0;
 	turn = conn->turn;
 	if (ret > 0) {
+		if (send)
+			tell_cause(s, conn, ret);
 		finish_op(s, conn, emit_op(s, sk, conn, ret, of));
+		if (!send)
+			begin_work(conn, ret);
 		note_request(conn, turn, ret, flags, send);
 	} else if (ret == 0 && !send && (FIELD(sk, sk_shutdown) & RCV_SHUTDOWN)) {
 		emit_end(s, conn, bpf_ktime_get_ns(), END_EOF, 0);

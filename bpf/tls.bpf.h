@@ -101,8 +101,13 @@ static __always_inline void take_plaintext(struct scratch *s, struct tls_session
 {
 	if (!t->conn.announced)
 		announce_plaintext(s, t);
-	if (!t->conn.ignored)
-		finish_op(s, &t->conn, emit_plaintext(s, t, passed));
+	if (t->conn.ignored)
+		return;
+	if (passed->send)
+		tell_cause(s, &t->conn, passed->len);
+	finish_op(s, &t->conn, emit_plaintext(s, t, passed));
+	if (!passed->send)
+		begin_work(&t->conn, passed->len);
 }
 
 /* The socket that the call tells its session to use; NULL: it tells nothing. */

@@ -103,6 +103,7 @@ int BPF_PROG(sched_process_fork, struct task_struct *parent, struct task_struct 
 	__u32 pid = parent->tgid, child_pid = child->tgid;
 	__u8 yes = 1;
 
+	inherit_work(parent, child);
 	if (!(filter_kinds & FILTER_PIDS) || !(filter_kinds & FILTER_DESCENDANTS) ||
 	    pid == child_pid)
 		return 0;

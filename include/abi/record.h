@@ -26,6 +26,7 @@ enum record_kind {
 	RECORD_SAMPLE = 7,   /* a thread was found on a CPU */
 	RECORD_FRAMES = 8,   /* bytes were sent or received, and frames walked */
 	RECORD_DATAGRAM = 9, /* a datagram was sent or received */
+	RECORD_CAUSE = 10,   /* before a RECORD_OP or RECORD_FRAMES: why it was sent */
 };
 
 /* Every record begins with this. */
@@ -121,6 +122,24 @@ struct record_datagram {
 	/* Of the socket's datagrams, from 1, with those whose records were lost; 0: not known. */
 	__u32 serial;
 	/* payload follows */
+};
+
+/* record_cause.head.flags: what proves it. */
+enum cause_method {
+	CAUSE_NONE = 0,
+	CAUSE_TASK = 1, /* the thread has received that request, and serves no other meanwhile */
+};
+
+/*
+ * A client sends, and its thread works for the request that is among the bytes which it received on another
+ * connection: len bytes from off on are sent because of request_len bytes from request_off on.
+ */
+struct record_cause {
+	struct record_head head;
+	__u64 cookie; /* of the sending connection */
+	__u64 off;    /* as in record_op */
+	__u64 request_cookie, request_off;
+	__u32 len, request_len;
 };
 
 /* record_end.reason */

@@ -39,6 +39,7 @@ static const size_t sizes[] = {
 	[RECORD_END] = sizeof(struct record_end),
 	[RECORD_EXIT] = sizeof(struct record_exit),
 	[RECORD_SAMPLE] = sizeof(struct record_sample),
+	[RECORD_CAUSE] = sizeof(struct record_cause),
 };
 
 static void make(union any_record *r, enum record_kind kind, uint32_t payload_len)
@@ -81,7 +82,9 @@ static bool valid_of(const union any_record *r, size_t len)
 static void test_sizes(void **state)
 {
 	(void)state;
-	for (int kind = RECORD_PROCESS; kind <= RECORD_SAMPLE; kind++) {
+	for (int kind = RECORD_PROCESS; kind <= RECORD_CAUSE; kind++) {
+		if (!sizes[kind])
+			continue;
 		for (uint32_t payload = 0; payload <= 40; payload += 8) {
 			bool may = has_payload((enum record_kind)kind) || !payload;
 			union any_record r;

@@ -81,6 +81,8 @@ bool record_valid(const void *bytes, size_t len)
 	case RECORD_END:
 		return (head->size == sizeof(struct record_end) || head->size == RECORD_END_MIN) &&
 		       ((const struct record_end *)bytes)->tail_direction <= DIRECTION_SEND;
+	case RECORD_CAUSE:
+		return head->size == sizeof(struct record_cause);
 	case RECORD_EXIT:
 		return head->size == sizeof(struct record_exit);
 	case RECORD_SAMPLE:

@@ -37,6 +37,7 @@ struct stream {
 	uint64_t head_ns, head_off; /* of the first byte of the message that is waited for */
 	uint32_t head_seq, head_peer_seq;
 	uint32_t head_tid;
+	struct cause head_cause;
 	uint32_t turn;		  /* of the last operation */
 	uint32_t good_cnt;	  /* messages parsed since framing was last found */
 	uint64_t claim;		  /* where the kernel expects the next frame; ~0: it does not say */
@@ -109,6 +110,10 @@ struct conn {
 	uint16_t detect_tries;
 	uint16_t malformed_cnt, misframed_cnt;
 	bool datagrams; /* a UDP socket: no streams, and its other end may change */
+	/* Why what follows the last RECORD_CAUSE is sent: cause_len bytes from cause_off on. */
+	struct cause cause;
+	uint64_t cause_off;
+	uint32_t cause_len;
 	bool sampled;
 	bool peer_absent;   /* the other end is not on this host, or not traced */
 	bool pipelined;	    /* more than one request was outstanding */

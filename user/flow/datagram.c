@@ -161,11 +161,11 @@ static bool parse(struct flow *flow, struct conn *conn, struct slice bytes, bool
 static void check_peer(struct flow *flow, struct exchange *x)
 {
 	if (x->parent_method == PARENT_SOCKET && x->peer_port != x->remote_port) {
+		struct trace_id fresh = id_source__trace_id(&flow->ids_source);
+
 		x->joined = false;
-		x->parent_method = PARENT_NONE;
-		x->parent_id = (struct span_id){{0}};
-		x->trace_id = id_source__trace_id(&flow->ids_source);
-		x->trace_flags = SPAN_FLAG_SAMPLED | SPAN_FLAG_RANDOM;
+		exchange__make_root(x);
+		exchange__set_trace(x, &fresh, SPAN_FLAG_SAMPLED | SPAN_FLAG_RANDOM);
 	}
 	if (x->parent_method == PARENT_NONE) {
 		join__leave(&flow->join, x);

@@ -268,7 +268,7 @@ bool detect_protocol(struct flow *flow, struct conn *conn, struct slice bytes,
 	bool send = op->head.flags & OP_SEND;
 	struct stream *stream = &conn->streams[sender_if(role, send)];
 	const struct protocol *protocol = NULL;
-	struct origin origin = origin_of(op);
+	struct origin origin = origin_of(conn, op);
 	struct slice view = SLICE("");
 	uint32_t waited;
 

@@ -80,8 +80,71 @@ struct exchange *exchange_pool__take(struct exchange_pool *pool)
 	return x;
 }
 
+static void leave_parent(struct exchange *x)
+{
+	if (!x->parent)
+		return;
+	*x->sibling_link = x->sibling_next;
+	if (x->sibling_next)
+		x->sibling_next->sibling_link = x->sibling_link;
+	x->parent = NULL;
+}
+
+bool exchange__adopt(struct exchange *parent, struct exchange *child, enum parent_method method)
+{
+	int depth = 0;
+
+	for (const struct exchange *x = parent; x; x = x->parent)
+		if (x == child || ++depth == TRACE_DEPTH_MAX)
+			return false;
+	child->parent = parent;
+	child->parent_id = parent->span_id;
+	child->parent_method = method;
+	child->sibling_next = parent->children;
+	child->sibling_link = &parent->children;
+	if (parent->children)
+		parent->children->sibling_link = &child->sibling_next;
+	parent->children = child;
+	exchange__set_trace(child, &parent->trace_id, parent->trace_flags);
+	return true;
+}
+
+void exchange__make_root(struct exchange *x)
+{
+	leave_parent(x);
+	x->parent_method = PARENT_NONE;
+	x->parent_id = (struct span_id){{0}};
+}
+
+void exchange__disown(struct exchange *x)
+{
+	while (x->children)
+		exchange__make_root(x->children);
+}
+
+/* What follows x in the tree below root, parents before children; NULL: nothing does. */
+static struct exchange *next_below(const struct exchange *root, const struct exchange *x)
+{
+	if (x->children)
+		return x->children;
+	while (x != root && !x->sibling_next)
+		x = x->parent;
+	return x == root ? NULL : x->sibling_next;
+}
+
+void exchange__set_trace(struct exchange *x, const struct trace_id *trace_id, uint8_t flags)
+{
+	for (struct exchange *y = x; y; y = next_below(x, y)) {
+		y->trace_id = *trace_id;
+		y->trace_flags = flags;
+	}
+}
+
 void exchange_pool__put(struct exchange_pool *pool, struct exchange *x)
 {
+	leave_parent(x);
+	while (x->children)
+		leave_parent(x->children);
 	unlink_exchange(pool, x);
 	free_more(x);
 	x->next = pool->free;

@@ -6,6 +6,7 @@
 #ifndef SONDE_FLOW_EXCHANGE_H
 #define SONDE_FLOW_EXCHANGE_H
 
+#include "include/abi/record.h"
 #include "user/flow/trace_context.h"
 #include "user/model/span.h"
 #include "user/protocols/protocol.h"
@@ -14,6 +15,7 @@
 #define EXCHANGE_RESPONSE_ATTRS 8
 #define EXCHANGE_TEXT_SZ 640
 #define EXCHANGE_TEXT_MAX 8192
+#define TRACE_DEPTH_MAX 64 /* spans on the way to the root */
 
 struct conn;
 
@@ -22,6 +24,15 @@ enum parent_method {
 	PARENT_NONE,
 	PARENT_HEADER,
 	PARENT_SOCKET,
+	PARENT_TASK,
+	PARENT_AMBIGUOUS, /* there are candidates, and nothing tells which: a root */
+};
+
+/* Why a request was sent, as the kernel tells it. */
+struct cause {
+	uint64_t request_cookie, request_off; /* what was received by who sent it */
+	uint32_t request_len;		      /* 0: nothing is known */
+	enum cause_method method;
 };
 
 struct exchange {
@@ -33,6 +44,9 @@ struct exchange {
 	struct conn *conn;
 	const struct protocol *protocol;
 	struct exchange *peer; /* the other end's exchange while both are alive */
+	/* While both are alive: what this one is there for, and what is there for this one. */
+	struct exchange *parent, *children;
+	struct exchange *sibling_next, **sibling_link;
 
 	uint64_t start_ns, end_ns; /* CLOCK_MONOTONIC */
 	uint64_t last_ns;	   /* last byte of either message so far */
@@ -54,6 +68,7 @@ struct exchange {
 	bool session;	/* it is the connection itself, see protocol.conclude */
 	bool request_done, responded, abandoned, held;
 	bool joined;	      /* its other end was found */
+	bool told;	      /* a span of its trace has been made: it stays in that */
 	bool sampled;	      /* a CPU sample named it */
 	bool text_cut;	      /* not all of the messages' text could be kept */
 	struct slice failure; /* error.type when there is no whole response; static */
@@ -62,6 +77,7 @@ struct exchange {
 	struct span_id span_id, parent_id;
 	uint8_t trace_flags;
 	enum parent_method parent_method;
+	uint32_t candidates_cnt; /* of an ambiguous parent */
 	struct slice trace_state;
 	uint32_t links_cnt;
 
@@ -88,6 +104,18 @@ struct exchange *exchange_pool__take(struct exchange_pool *pool);
 void exchange_pool__put(struct exchange_pool *pool, struct exchange *x);
 /* Of those in use, the one that this returned longest ago, else the oldest. There must be one. */
 struct exchange *exchange_pool__next(struct exchange_pool *pool);
+
+/*
+ * child is there because of parent: it is of its trace, as is all that follows from it. False if it does not
+ * become its child, since the chain of parents is too long, or would be a ring.
+ */
+bool exchange__adopt(struct exchange *parent, struct exchange *child, enum parent_method method);
+/* It has no parent, and stays of its trace. */
+void exchange__make_root(struct exchange *x);
+/* x will have no span: its children become roots, of the same traces as before. */
+void exchange__disown(struct exchange *x);
+/* It is of this trace, with all that follow from it and are alive. */
+void exchange__set_trace(struct exchange *x, const struct trace_id *trace_id, uint8_t flags);
 
 /* Copies a message's attributes into the exchange; where texts do not fit they are cut, see text_cut. */
 void exchange__keep_request(struct exchange *x, const struct msg *msg);

@@ -428,7 +428,7 @@ static void find_again(struct conn *conn, enum sender sender, struct slice bytes
 static void take_bytes(struct flow *flow, struct conn *conn, enum sender sender, struct slice bytes,
 		       const struct record_op *op)
 {
-	struct origin origin = origin_of(op);
+	struct origin origin = origin_of(conn, op);
 
 	if (op->head.kind == RECORD_FRAMES) {
 		frames_take(flow, conn, sender, bytes, op);
@@ -636,6 +636,9 @@ void flow__record(struct flow *flow, const struct record_head *record)
 	case RECORD_OP:
 	case RECORD_FRAMES:
 		take_op(flow, (const struct record_op *)record);
+		break;
+	case RECORD_CAUSE:
+		cause_note(flow, (const struct record_cause *)record);
 		break;
 	case RECORD_DATAGRAM:
 		datagram_take(flow, (const struct record_datagram *)record);

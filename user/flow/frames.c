@@ -162,7 +162,7 @@ static void take_piece(struct flow *flow, struct conn *conn, enum sender sender,
 static void take_pieces(struct flow *flow, struct conn *conn, enum sender sender,
 			struct slice bytes, const struct record_op *op)
 {
-	struct origin origin = origin_of(op);
+	struct origin origin = origin_of(conn, op);
 	struct frame_piece piece;
 	uint32_t pos = 0;
 
@@ -225,7 +225,7 @@ void frames_take(struct flow *flow, struct conn *conn, enum sender sender, struc
 		 const struct record_op *op)
 {
 	struct stream *stream = &conn->streams[sender];
-	struct origin origin = origin_of(op);
+	struct origin origin = origin_of(conn, op);
 	uint16_t malformed_cnt = conn->malformed_cnt;
 
 	if (op->head.flags & FRAMES_WHOLE) {

@@ -48,11 +48,15 @@ struct origin {
 	const char *p;
 	uint64_t off, time_ns;
 	uint32_t seq, peer_seq, tid;
+	struct cause cause;
 };
 
-static inline struct origin origin_of(const struct record_op *op)
+static inline struct origin origin_of(const struct conn *conn, const struct record_op *op)
 {
+	bool caused = op->head.flags & OP_SEND && op->off - conn->cause_off < conn->cause_len;
+
 	return (struct origin){
+		.cause = caused ? conn->cause : (struct cause){0},
 		.p = (const char *)(op + 1),
 		.off = op->off,
 		.time_ns = op->time_ns,
@@ -164,6 +168,11 @@ void datagram_close_all(struct flow *flow);
 /* The two ends as a span tells them; remote is written to text. */
 void datagram_ends(const struct exchange *x, char text[ADDRESS_TEXT_SZ], struct slice *local,
 		   struct slice *remote);
+
+/* cause.c: why a client's requests are sent. */
+void cause_note(struct flow *flow, const struct record_cause *record);
+/* Finds the request that x, which has just begun, was sent for; its parent, if there is exactly one. */
+void cause_apply(struct flow *flow, struct exchange *x, const struct cause *cause);
 
 /* span_build.c: an exchange to a span. */
 void span_build(struct flow *flow, struct exchange *x);

@@ -93,12 +93,8 @@ static void link_ends(struct exchange *client, struct exchange *server)
 	/* What the server has read must have left the client by then. */
 	if (client->start_ns > server->start_ns)
 		client->start_ns = server->start_ns;
-	if (server->parent_method == PARENT_HEADER)
-		return;
-	server->parent_method = PARENT_SOCKET;
-	server->trace_id = client->trace_id;
-	server->parent_id = client->span_id;
-	server->trace_flags = client->trace_flags;
+	if (server->parent_method == PARENT_NONE && !server->told)
+		exchange__adopt(client, server, PARENT_SOCKET);
 }
 
 void join__enter(struct join *join, struct exchange *x)
@@ -123,16 +119,6 @@ void join__enter(struct join *join, struct exchange *x)
 	*bucket = x;
 }
 
-void join__disown(struct exchange *x)
-{
-	struct exchange *server = x->peer;
-
-	if (!server || !conn_began(x) || server->parent_method != PARENT_SOCKET)
-		return;
-	server->parent_method = PARENT_NONE;
-	server->parent_id = (struct span_id){{0}};
-}
-
 void join__leave(struct join *join, struct exchange *x)
 {
 	(void)join;
@@ -151,10 +137,23 @@ void join__leave(struct join *join, struct exchange *x)
 	}
 }
 
-bool join__should_hold(const struct join *join, const struct exchange *x)
+static bool waits_for_peer(const struct exchange *x)
 {
 	return x->parent_method == PARENT_NONE && !x->joined && (x->oneway || !conn_began(x)) &&
-	       !x->conn->peer_absent && join->held_cnt < JOIN_HELD_MAX;
+	       !x->conn->peer_absent;
+}
+
+/* May its parent, or theirs, still find its other end, and with it another trace? */
+static bool waits_for_parent(const struct exchange *x)
+{
+	while (x->parent)
+		x = x->parent;
+	return !x->told && waits_for_peer(x);
+}
+
+bool join__should_hold(const struct join *join, const struct exchange *x)
+{
+	return (waits_for_peer(x) || waits_for_parent(x)) && join->held_cnt < JOIN_HELD_MAX;
 }
 
 void join__hold(struct join *join, struct exchange *x)
@@ -187,14 +186,14 @@ struct exchange *join__release(struct join *join, uint64_t now_ns)
 {
 	struct exchange *x = join->held_first;
 
-	if (!x || (!x->joined && now_ns < x->end_ns + JOIN_HOLD_NS))
+	if (!x || ((waits_for_peer(x) || waits_for_parent(x)) && now_ns < x->end_ns + JOIN_HOLD_NS))
 		return NULL;
 	join->held_first = x->held_next;
 	if (!join->held_first)
 		join->held_last = NULL;
 	join->held_cnt--;
 	x->held = false;
-	if (!x->joined && now_ns != JOIN_RELEASE_ALL)
+	if (waits_for_peer(x) && now_ns != JOIN_RELEASE_ALL)
 		note_missed(x);
 	return x;
 }

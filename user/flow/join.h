@@ -13,7 +13,8 @@
  * Either end's record may come first: the client's hook runs after its packets left. So both ends
  * wait in one table by sequence number. A server's exchange that completes without having found its
  * client is held a moment before it becomes a root; so is a client's that nobody answers, which is
- * complete before the server can have read it.
+ * complete before the server can have read it, and what was sent for a request that may still find its
+ * client, and be of that one's trace.
  */
 #ifndef SONDE_FLOW_JOIN_H
 #define SONDE_FLOW_JOIN_H
@@ -34,8 +35,6 @@ struct join {
 
 /* Enters an exchange whose request was just seen; pairs it with its other end if that is there. */
 void join__enter(struct join *join, struct exchange *x);
-/* x will have no span: what is the child of a client's request becomes a root. */
-void join__disown(struct exchange *x);
 /* Takes it out, in whatever state. */
 void join__leave(struct join *join, struct exchange *x);
 /* True if x, a completed exchange, should wait for the other end's record. */

@@ -136,7 +136,7 @@ static void unlink_exchange(struct exchange *x)
 static void drop(struct flow *flow, struct exchange *x)
 {
 	unlink_exchange(x);
-	join__disown(x);
+	exchange__disown(x);
 	join__leave(&flow->join, x);
 	exchange_pool__put(&flow->exchanges, x);
 }
@@ -323,7 +323,7 @@ static struct exchange *new_exchange(struct flow *flow, struct conn *conn,
 
 static void identify(struct flow *flow, struct exchange *x)
 {
-	if (x->parent_method == PARENT_NONE) {
+	if (x->parent_method == PARENT_NONE || x->parent_method == PARENT_AMBIGUOUS) {
 		x->trace_id = id_source__trace_id(&flow->ids_source);
 		x->trace_flags = SPAN_FLAG_SAMPLED | SPAN_FLAG_RANDOM;
 	}
@@ -357,6 +357,7 @@ static void begin_request(struct flow *flow, struct conn *conn, enum sender send
 	exchange__keep_request(x, msg);
 	append(flow, conn, x);
 	stream->current = x;
+	cause_apply(flow, x, &stream->head_cause);
 	identify(flow, x);
 }
 

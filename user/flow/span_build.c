@@ -3,7 +3,7 @@
 #include "user/flow/internal.h"
 
 #define SPAN_ATTRS_MAX 56
-#define OWN_ATTRS 5 /* http.route, sonde.parent.method, those of TLS */
+#define OWN_ATTRS 6 /* http.route, sonde.parent.*, those of TLS */
 
 static struct slice method_name(enum parent_method method)
 {
@@ -12,6 +12,10 @@ static struct slice method_name(enum parent_method method)
 		return SLICE("header");
 	case PARENT_SOCKET:
 		return SLICE("socket");
+	case PARENT_TASK:
+		return SLICE("task");
+	case PARENT_AMBIGUOUS:
+		return SLICE("ambiguous");
 	case PARENT_NONE:
 		break;
 	}
@@ -235,6 +239,10 @@ void span_build(struct flow *flow, struct exchange *x)
 	failed |= !span__set_links(span, &flow->batch->arena, x->links, x->links_cnt);
 	span->attrs.dropped_cnt += about.attrs.dropped_cnt;
 	attrs_add_str(&span->attrs, SLICE("sonde.parent.method"), method_name(x->parent_method));
+	if (x->parent_method == PARENT_AMBIGUOUS)
+		attrs_add_int(&span->attrs, SLICE("sonde.parent.candidates"), x->candidates_cnt);
+	for (struct exchange *of = x; of && !of->told; of = of->parent)
+		of->told = true;
 	account_add(ACCOUNT_SPANS, 1);
 	if (x->sampled && span->kind == SPAN_SERVER && flow->options.served)
 		tell_served(flow, x);

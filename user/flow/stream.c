@@ -378,6 +378,7 @@ void stream_mark_head(struct stream *stream, const struct origin *origin, const 
 	stream->head_seq = origin->seq + before;
 	stream->head_peer_seq = origin->peer_seq;
 	stream->head_tid = origin->tid;
+	stream->head_cause = origin->cause;
 }
 
 void stream_bytes(struct flow *flow, struct conn *conn, enum sender sender, struct slice bytes,
@@ -415,6 +416,7 @@ void stream_resume(struct flow *flow, struct conn *conn, enum sender sender)
 		.seq = stream->head_seq,
 		.peer_seq = stream->head_peer_seq,
 		.tid = stream->head_tid,
+		.cause = stream->head_cause,
 	};
 
 	flow->conns.heads_sz -= stream->head_cap; /* it is this call's from here on */

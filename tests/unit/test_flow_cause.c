@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Requests that are sent for others: their parents, and of which trace they are. */
+#include "tests/unit/flow_rig.h"
+#include "user/flow/join.h"
+
+#define GET(path) "GET " path " HTTP/1.1\r\nHost: app\r\n\r\n"
+#define HOPS (TRACE_DEPTH_MAX / 2 + 1)
+#define OK_EMPTY "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+#define POST_HEAD(n) "POST /post HTTP/1.1\r\nHost: app\r\nContent-Length: " #n "\r\n\r\n"
+#define HEADER "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\n"
+
+/* What the client sends next, len bytes, is for what the server last received: the last n bytes. */
+static void cause(struct end *client, uint32_t len, const struct end *server, uint32_t n)
+{
+	struct record_cause *record = calloc(1, sizeof(*record));
+
+	assert_non_null(record);
+	*record = (struct record_cause){
+		.head = {.size = sizeof(*record), .kind = RECORD_CAUSE, .flags = CAUSE_TASK},
+		.cookie = client->about.cookie,
+		.off = client->tx_off,
+		.len = len,
+		.request_cookie = server->about.cookie,
+		.request_off = server->rx_off - n,
+		.request_len = n,
+	};
+	if (!client->announced)
+		announce(client);
+	assert_true(record_valid(record, sizeof(*record)));
+	flow__record(client->rig->flow, &record->head);
+	free(record);
+}
+
+static void ask_for(struct end *client, const char *text, const struct end *server, size_t n)
+{
+	cause(client, (uint32_t)strlen(text), server, (uint32_t)n);
+	ask(client, text);
+}
+
+static const struct seen *seen_of(const struct rig *rig, const char *path, enum span_kind kind)
+{
+	for (uint32_t i = 0; i < rig->spans_cnt; i++)
+		if (rig->spans[i].kind == kind && strstr(rig->spans[i].path, path))
+			return &rig->spans[i];
+	fail_msg("no span of %s", path);
+	return NULL;
+}
+
+static void check_parent(const struct seen *child, const struct seen *parent, const char *method)
+{
+	assert_string_equal(child->method, method);
+	assert_memory_equal(&child->parent_id, &parent->span_id, 8);
+	assert_memory_equal(&child->trace_id, &parent->trace_id, 16);
+}
+
+static void check_parentless(const struct seen *seen, const char *method)
+{
+	assert_string_equal(seen->method, method);
+	assert_memory_equal(&seen->parent_id, &(struct span_id){{0}}, 8);
+}
+
+/* A request, and what was sent for it: two calls, one after the other. */
+static void test_calls(void **state)
+{
+	struct rig *rig = rig_new(NULL);
+	struct end server = end_new(rig, ROLE_SERVER), client = end_new(rig, ROLE_CLIENT);
+	const struct seen *parent;
+
+	(void)state;
+	ask(&server, GET("/in"));
+	for (int i = 0; i < 2; i++) {
+		ask_for(&client, i ? GET("/two") : GET("/one"), &server, strlen(GET("/in")));
+		answer(&client, OK_EMPTY);
+	}
+	answer(&server, OK_EMPTY);
+	rig_wait(rig, 200 * MS);
+	parent = seen_of(rig, "/in", SPAN_SERVER);
+	check_parentless(parent, "none");
+	check_parent(seen_of(rig, "/one", SPAN_CLIENT), parent, "task");
+	check_parent(seen_of(rig, "/two", SPAN_CLIENT), parent, "task");
+	rig_finish(rig);
+}
+
+/* The request's body is what was received last. */
+static void test_body(void **state)
+{
+	struct rig *rig = rig_new(NULL);
+	struct end server = end_new(rig, ROLE_SERVER), client = end_new(rig, ROLE_CLIENT);
+
+	(void)state;
+	ask(&server, POST_HEAD(1000));
+	pass_body(&server, FROM_CLIENT, 1000, 1000);
+	ask_for(&client, GET("/out"), &server, 1000);
+	answer(&client, OK_EMPTY);
+	answer(&server, OK_EMPTY);
+	rig_wait(rig, 200 * MS);
+	check_parent(seen_of(rig, "/out", SPAN_CLIENT), seen_of(rig, "/post", SPAN_SERVER), "task");
+	rig_finish(rig);
+}
+
+/* What is sent after the answer may be anybody's. */
+static void test_answered(void **state)
+{
+	struct rig *rig = rig_new(NULL);
+	struct end server = end_new(rig, ROLE_SERVER), client = end_new(rig, ROLE_CLIENT);
+
+	(void)state;
+	ask(&server, GET("/in"));
+	answer(&server, OK_EMPTY);
+	ask_for(&client, GET("/out"), &server, strlen(GET("/in")));
+	answer(&client, OK_EMPTY);
+	rig_wait(rig, 200 * MS);
+	check_parentless(seen_of(rig, "/out", SPAN_CLIENT), "none");
+	rig_finish(rig);
+}
+
+/* Two requests came at once, and the first is not answered: no telling. After that, there is. */
+static void test_two_at_once(void **state)
+{
+	static const char both[] = GET("/first") GET("/second");
+	struct rig *rig = rig_new(NULL);
+	struct end server = end_new(rig, ROLE_SERVER), client = end_new(rig, ROLE_CLIENT);
+	const struct seen *unclear;
+
+	(void)state;
+	rig->made++;
+	ask(&server, both);
+	ask_for(&client, GET("/unclear"), &server, strlen(both));
+	answer(&client, OK_EMPTY);
+	answer(&server, OK_EMPTY);
+	ask_for(&client, GET("/clear"), &server, strlen(both));
+	answer(&client, OK_EMPTY);
+	answer(&server, OK_EMPTY);
+	rig_wait(rig, 200 * MS);
+	unclear = seen_of(rig, "/unclear", SPAN_CLIENT);
+	check_parentless(unclear, "ambiguous");
+	assert_int_equal(unclear->candidates, 2);
+	check_parent(seen_of(rig, "/clear", SPAN_CLIENT), seen_of(rig, "/second", SPAN_SERVER),
+		     "task");
+	rig_finish(rig);
+}
+
+/* A cause is of the operation that follows, and of no other. */
+static void test_other_operation(void **state)
+{
+	struct rig *rig = rig_new(NULL);
+	struct end server = end_new(rig, ROLE_SERVER), client = end_new(rig, ROLE_CLIENT);
+
+	(void)state;
+	ask(&server, GET("/in"));
+	ask_for(&client, GET("/mine"), &server, strlen(GET("/in")));
+	answer(&client, OK_EMPTY);
+	ask(&client, GET("/other"));
+	answer(&client, OK_EMPTY);
+	answer(&server, OK_EMPTY);
+	rig_wait(rig, 200 * MS);
+	check_parentless(seen_of(rig, "/other", SPAN_CLIENT), "none");
+	rig_finish(rig);
+}
+
+/* What the caller says of the parent in a header goes first. */
+static void test_header(void **state)
+{
+	static const char request[] = "GET /out HTTP/1.1\r\nHost: app\r\n" HEADER "\r\n";
+	struct rig *rig = rig_new(NULL);
+	struct end server = end_new(rig, ROLE_SERVER), client = end_new(rig, ROLE_CLIENT);
+
+	(void)state;
+	ask(&server, GET("/in"));
+	ask_for(&client, request, &server, strlen(GET("/in")));
+	answer(&client, OK_EMPTY);
+	answer(&server, OK_EMPTY);
+	rig_wait(rig, 200 * MS);
+	assert_string_equal(seen_of(rig, "/out", SPAN_CLIENT)->method, "header");
+	rig_finish(rig);
+}
+
+/*
+ * A chain of three programs on one host, whose records come late: the first client's after all that its
+ * request has caused. It is one trace nevertheless.
+ */
+static void test_late_client(void **state)
+{
+	struct rig *rig = rig_new(NULL);
+	struct end a, b, c, d;
+	const struct seen *first, *second, *third, *fourth;
+
+	(void)state;
+	ends_new(rig, &a, &b);
+	ends_new(rig, &c, &d);
+	rig->made += 2;
+	pass(&b, FROM_CLIENT, GET("/in"));
+	cause(&c, (uint32_t)strlen(GET("/out")), &b, (uint32_t)strlen(GET("/in")));
+	pass(&c, FROM_CLIENT, GET("/out"));
+	pass(&d, FROM_CLIENT, GET("/out"));
+	answer(&d, OK_EMPTY);
+	answer(&c, OK_EMPTY);
+	answer(&b, OK_EMPTY);
+	ask(&a, GET("/in"));
+	answer(&a, OK_EMPTY);
+	rig->made++;
+	rig_wait(rig, 200 * MS);
+	first = seen_of(rig, "/in", SPAN_CLIENT);
+	second = seen_of(rig, "/in", SPAN_SERVER);
+	third = seen_of(rig, "/out", SPAN_CLIENT);
+	fourth = seen_of(rig, "/out", SPAN_SERVER);
+	check_parentless(first, "none");
+	check_parent(second, first, "socket");
+	check_parent(third, second, "task");
+	check_parent(fourth, third, "socket");
+	rig_finish(rig);
+}
+
+/* Where the parent of what was sent is lost, that becomes a root. */
+static void test_lost_parent(void **state)
+{
+	struct rig *rig = rig_new(NULL);
+	struct end server = end_new(rig, ROLE_SERVER), client = end_new(rig, ROLE_CLIENT);
+
+	(void)state;
+	ask(&server, GET("/in"));
+	ask_for(&client, GET("/out"), &server, strlen(GET("/in")));
+	announce(&server); /* again: it is lost */
+	answer(&client, OK_EMPTY);
+	rig_wait(rig, 200 * MS);
+	check_parentless(seen_of(rig, "/out", SPAN_CLIENT), "none");
+	rig_finish(rig);
+}
+
+/* A chain of more spans than a trace may have goes on as another trace. */
+static void test_depth(void **state)
+{
+	struct rig *rig = rig_new(NULL);
+	struct end server[HOPS], client[HOPS];
+	uint32_t roots = 0;
+
+	(void)state;
+	for (int i = 0; i < HOPS; i++) {
+		ends_new(rig, &client[i], &server[i]);
+		if (i)
+			cause(&client[i], (uint32_t)strlen(GET("/hop")), &server[i - 1],
+			      (uint32_t)strlen(GET("/hop")));
+		ask(&client[i], GET("/hop"));
+		ask(&server[i], GET("/hop"));
+	}
+	for (int i = HOPS - 1; i >= 0; i--) {
+		answer(&server[i], OK_EMPTY);
+		answer(&client[i], OK_EMPTY);
+	}
+	rig_wait(rig, 200 * MS);
+	check_spans(rig, 2 * HOPS);
+	for (uint32_t i = 0; i < rig->spans_cnt; i++)
+		roots += strcmp(rig->spans[i].method, "none") == 0;
+	assert_int_equal(roots, 2);
+	rig_finish(rig);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_calls),		cmocka_unit_test(test_body),
+		cmocka_unit_test(test_answered),	cmocka_unit_test(test_two_at_once),
+		cmocka_unit_test(test_other_operation), cmocka_unit_test(test_header),
+		cmocka_unit_test(test_late_client),	cmocka_unit_test(test_lost_parent),
+		cmocka_unit_test(test_depth),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
