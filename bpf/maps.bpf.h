@@ -183,8 +183,13 @@ struct task_state {
 	__u32 go_generation; /* leader only: of go_exes, when is_go was decided */
 	__u8 is_go;	     /* leader only: its executable is in go_exes */
 	__u64 request_cookie, request_off; /* key of the request last received; 0: none */
-	struct work work;		   /* the thread is at it; see work.bpf.h */
-	__u8 dedicated;			   /* at the socket that it last received from */
+	/* Kept by work.bpf.h: */
+	struct work work; /* the thread is at it */
+	__u64 waits_sk;	  /* the socket that had nothing for it */
+	__u8 waits_alone; /* it has waited for a socket that no event loop watches */
+	__u8 loops;	  /* it has served several requests at a time, or one of an event loop */
+	__u8 dedicated;	  /* enum cause_method: to the client that it last received from */
+	__u8 answering;	  /* it has sent something back */
 	struct tls_call_state tls;
 	struct tls_apart apart;
 };

@@ -633,8 +633,11 @@ static __always_inline int socket_op(struct sock *sk, int ret, int flags, bool s
 	struct scratch *s;
 	__u32 turn, of;
 
-	if (ret == -EAGAIN)
+	if (ret == -EAGAIN) {
+		if (sk && !send)
+			note_wait(sk);
 		return forget_mmsg();
+	}
 	if (!sk || (flags & (MSG_PEEK | MSG_ERRQUEUE)))
 		return 0;
 	if (!is_traced_kind(sk, typed))
@@ -655,7 +658,11 @@ static __always_inline int socket_op(struct sock *sk, int ret, int flags, bool s
 	if (conn->own || conn->filtered)
 		return 0;
 	of = (send ? OF_SEND : 0) | (typed ? OF_TYPED : 0);
-	if (ret > 0 && !send)
+	if (ret <= 0)
+		end_work(conn);
+	else if (send)
+		note_answer(conn);
+	else
 		note_receive(sk, conn, flags, typed);
 	if (ret > 0 && (tls_used || conn->carries) && carry_op(sk, conn, ret, of))
 		return 0;

@@ -61,6 +61,8 @@ static __always_inline void note_closing(struct sock *sk, int oldstate, int news
 	if (newstate == BPF_TCP_CLOSE && yet_to_read(sk, oldstate))
 		return;
 	conn = connection_get(sk, false, !settings.by_address);
+	if (conn)
+		end_work(conn);
 	if (conn && conn->carries == CARRIES_SEEN)
 		close_apart(conn->cookie);
 	if (conn && s)

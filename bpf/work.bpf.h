@@ -1,38 +1,91 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * For which request does a thread send? For the one that it has received, if it serves one after the other:
- * it waits for its client in a receive that blocks, on a socket that no event loop watches. Until it
- * receives from a client again, or the request is answered (which user space sees), all it sends is that
- * request's, wherever it has waited meanwhile.
+ * For which request does a thread send? For the one that it has received, if it serves one after the other.
+ * Two kinds of threads do. One waits for its client in a receive that blocks, on a socket that no event loop
+ * watches (or one that has handed it to a thread: EPOLLONESHOT): until it receives from a client again all it sends is that request's, wherever it has waited
+ * meanwhile. The other waits apart from the receive, by poll(): it was seen to find nothing on a socket, and
+ * then something, while no event loop watched that. Such a thread may get its next work from others, so all it
+ * sends is that request's until it begins to answer.
  *
- * Of threads that serve several at a time nothing is said here: what they send may be anybody's.
+ * Of threads that serve several at a time, or have ever received from a socket that an event loop watches,
+ * nothing is said here: what they send may be anybody's.
  */
 #ifndef SONDE_BPF_WORK_H
 #define SONDE_BPF_WORK_H
 
 #include "bpf/connection.bpf.h"
 
-/* Does an event loop wait for this socket? Who blocks in a receive does not any more when that returns. */
-static __always_inline bool is_watched(struct sock *sk, bool typed)
+#define EVENTS_ASKED 0x0fffffffu /* of epoll_event.events; the other bits say how to tell of them */
+
+enum watched {
+	WATCHED_NOT,
+	WATCHED_DISARMED, /* an epoll set has told of it once (EPOLLONESHOT), and tells nobody until asked again */
+	WATCHED,
+};
+
+/*
+ * Does an event loop wait for this socket? Who blocks in a receive does not any more when that returns.
+ */
+static __always_inline enum watched watched(struct sock *sk, bool typed)
 {
 	struct socket_wq *wq = FIELD(sk, sk_wq);
+	struct list_head *first = BPF_CORE_READ(wq, wait.head.next);
+	struct eppoll_entry *entry = container_of(first, struct eppoll_entry, wait.entry);
 
-	return BPF_CORE_READ(wq, wait.head.next) != &wq->wait.head;
+	if (first == &wq->wait.head)
+		return WATCHED_NOT;
+	if (!bpf_core_field_exists(entry->next) || BPF_CORE_READ(first, next) != &wq->wait.head)
+		return WATCHED;
+	if (BPF_CORE_READ(entry, base, pwqlist) != entry ||
+	    BPF_CORE_READ(entry, base, event.events) & EVENTS_ASKED)
+		return WATCHED;
+	return WATCHED_DISARMED;
 }
 
-/* A socket was received from, by any end. */
-static __always_inline void note_receive(struct sock *sk, const struct connection_state *conn,
-					 int flags, bool typed)
+/* There is nothing to be received. */
+static __always_inline void note_wait(struct sock *sk)
 {
-	struct task_state *state;
+	struct task_state *state = bpf_task_storage_get(&tasks, bpf_get_current_task_btf(), 0, 0);
 
-	if (conn->role < ROLE_SERVER)
+	if (state && !state->loops)
+		state->waits_sk = (__u64)sk;
+}
+
+/* A client is received from, and the one before has not been answered. */
+static __always_inline bool interleaves(const struct task_state *state,
+					const struct connection_state *conn)
+{
+	return state->work.cookie && !state->answering &&
+	       (state->work.cookie & ~PLAINTEXT_COOKIE) != conn->cookie;
+}
+
+/* A socket was received from. A function of its own for the sake of the stack. */
+static __noinline void note_receive(struct sock *sk, const struct connection_state *conn, int flags,
+				    bool typed)
+{
+	struct task_state *state = bpf_task_storage_get(&tasks, bpf_get_current_task_btf(), 0, 0);
+	bool serves = conn->role >= ROLE_SERVER, blocks = !(flags & MSG_DONTWAIT);
+	enum watched by_loop;
+
+	if (!state || state->loops)
 		return;
-	state = bpf_task_storage_get(&tasks, bpf_get_current_task_btf(), 0, 0);
-	if (!state)
+	by_loop = watched(sk, typed);
+	if (by_loop == WATCHED || (by_loop && !blocks) || (serves && interleaves(state, conn))) {
+		state->loops = true;
+		state->dedicated = CAUSE_NONE;
+		state->work.cookie = 0;
+		return;
+	}
+	if (state->waits_sk == (__u64)sk)
+		state->waits_alone = true;
+	state->waits_sk = 0;
+	if (!serves)
 		return;
 	state->work.cookie = 0;
-	state->dedicated = !(flags & MSG_DONTWAIT) && !is_watched(sk, typed);
+	if (blocks)
+		state->dedicated = CAUSE_TASK;
+	else
+		state->dedicated = state->waits_alone ? CAUSE_UNANSWERED : CAUSE_NONE;
 }
 
 /* len bytes were received from a client, by the thread that was last seen to receive. */
@@ -48,6 +101,31 @@ static __always_inline void begin_work(const struct connection_state *conn, __u3
 	state->work.cookie = conn->cookie;
 	state->work.off = conn->rx_off - len;
 	state->work.len = len;
+	state->answering = false;
+}
+
+/* The connection has ended: who serves another now does not do so meanwhile. */
+static __always_inline void end_work(const struct connection_state *conn)
+{
+	struct task_state *state;
+
+	if (conn->role < ROLE_SERVER)
+		return;
+	state = bpf_task_storage_get(&tasks, bpf_get_current_task_btf(), 0, 0);
+	if (state && (state->work.cookie & ~PLAINTEXT_COOKIE) == conn->cookie)
+		state->work.cookie = 0;
+}
+
+/* Something is sent to a client. */
+static __always_inline void note_answer(const struct connection_state *conn)
+{
+	struct task_state *state;
+
+	if (conn->role < ROLE_SERVER)
+		return;
+	state = bpf_task_storage_get(&tasks, bpf_get_current_task_btf(), 0, 0);
+	if (state && (state->work.cookie & ~PLAINTEXT_COOKIE) == conn->cookie)
+		state->answering = true;
 }
 
 /* May a message begin in what is sent next? Only that needs a cause. */
@@ -64,10 +142,11 @@ static __always_inline void tell_cause(struct scratch *s, const struct connectio
 	struct task_state *state;
 	struct record_cause *c;
 
-	if (conn->role != ROLE_CLIENT || !may_begin(conn))
+	if (conn->role >= ROLE_SERVER || !may_begin(conn))
 		return;
 	state = bpf_task_storage_get(&tasks, bpf_get_current_task_btf(), 0, 0);
-	if (!state || !state->work.cookie)
+	if (!state || !state->work.cookie ||
+	    (state->answering && state->dedicated == CAUSE_UNANSWERED))
 		return;
 	c = bpf_ringbuf_reserve(&records, sizeof(*c), 0);
 	if (!c) {
@@ -76,7 +155,7 @@ static __always_inline void tell_cause(struct scratch *s, const struct connectio
 	}
 	c->head.size = sizeof(*c);
 	c->head.kind = RECORD_CAUSE;
-	c->head.flags = CAUSE_TASK;
+	c->head.flags = state->dedicated;
 	c->cookie = conn->cookie;
 	c->off = conn->tx_off;
 	c->request_cookie = state->work.cookie;
@@ -94,8 +173,10 @@ static __always_inline void inherit_work(struct task_struct *parent, struct task
 	if (!of_parent || !of_parent->work.cookie || parent->tgid == child->tgid)
 		return;
 	of_child = bpf_task_storage_get(&tasks, child, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
-	if (of_child)
+	if (of_child) {
 		of_child->work = of_parent->work;
+		of_child->dedicated = of_parent->dedicated;
+	}
 }
 
 #endif

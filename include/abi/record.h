@@ -128,6 +128,7 @@ struct record_datagram {
 enum cause_method {
 	CAUSE_NONE = 0,
 	CAUSE_TASK = 1, /* the thread has received that request, and serves no other meanwhile */
+	CAUSE_UNANSWERED = 2, /* the same, until it is answered */
 };
 
 /*

@@ -71,6 +71,8 @@ void cause_apply(struct flow *flow, struct exchange *x, const struct cause *caus
 	parent = begun_in(conn, cause, &x->candidates_cnt);
 	if (!x->candidates_cnt)
 		parent = going_on_at(conn, cause->request_off);
+	if (parent && parent->responded && cause->method == CAUSE_UNANSWERED)
+		return;
 	if (parent)
 		exchange__adopt(parent, x, PARENT_TASK);
 	else if (x->candidates_cnt)
