@@ -78,9 +78,10 @@ def go_program(name, *flags):
     return str(built)
 
 
-def rust_program(name):
+def rust_program(directory):
     """Builds a Rust workload, once for each state of its source."""
-    directory = WORKLOADS / name
+    directory = WORKLOADS / directory
+    name = directory.name
     built = cached(name, *[(directory / part).read_bytes()
                            for part in ("Cargo.toml", "Cargo.lock", "src/main.rs")])
     if not built.exists():

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// net/http, server and client: go_http [pool]. A call is made in the goroutine of its handler, calls at
+// once in goroutines that the handler starts. With pool, goroutines that have always been there make
+// all calls, and get them through a channel.
+package main
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+var backend = "http://127.0.0.1:" + os.Getenv("BACKEND")
+var client = &http.Client{
+	Transport: &http.Transport{MaxIdleConnsPerHost: 64},
+	Timeout:   10 * time.Second,
+}
+
+func get(path string) int {
+	response, err := client.Get(backend + path)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return http.StatusBadGateway
+	}
+	defer response.Body.Close()
+	io.Copy(io.Discard, response.Body)
+	return response.StatusCode
+}
+
+type job struct {
+	path   string
+	status chan int
+}
+
+var jobs = make(chan job)
+
+func runWorker() {
+	for job := range jobs {
+		job.status <- get(job.path)
+	}
+}
+
+func getByWorker(path string) int {
+	job := job{path, make(chan int)}
+	jobs <- job
+	return <-job.status
+}
+
+var call = get
+
+func callAtOnce(ident string, count int, statuses []int) {
+	var calls sync.WaitGroup
+	for k := 0; k < count; k++ {
+		calls.Add(1)
+		go func() {
+			defer calls.Done()
+			statuses[k] = call(fmt.Sprintf("/leaf/%s/%d", ident, k))
+		}()
+	}
+	calls.Wait()
+}
+
+func work(w http.ResponseWriter, r *http.Request) {
+	parts := strings.Split(r.URL.Path, "/")
+	ident := parts[2]
+	count, _ := strconv.Atoi(parts[3])
+	wait, _ := strconv.Atoi(parts[5])
+	time.Sleep(time.Duration(wait) * time.Millisecond)
+	statuses := make([]int, count)
+	if parts[4] == "once" {
+		callAtOnce(ident, count, statuses)
+	} else {
+		for k := range statuses {
+			statuses[k] = call(fmt.Sprintf("/leaf/%s/%d", ident, k))
+		}
+	}
+	for _, status := range statuses {
+		if status >= 500 {
+			w.WriteHeader(http.StatusBadGateway)
+			break
+		}
+	}
+	if parts[6] == "1" {
+		go func() {
+			time.Sleep(3 * time.Millisecond)
+			call("/after/" + ident)
+		}()
+	}
+}
+
+func background() {
+	for k := 0; ; k++ {
+		time.Sleep(10 * time.Millisecond)
+		call(fmt.Sprintf("/background/%d", k))
+	}
+}
+
+func main() {
+	if len(os.Args) > 1 && os.Args[1] == "pool" {
+		call = getByWorker
+		for i := 0; i < 32; i++ {
+			go runWorker()
+		}
+	}
+	go background()
+	http.HandleFunc("/serve/", work)
+	fmt.Fprintln(os.Stderr, http.ListenAndServe("127.0.0.1:"+os.Getenv("PORT"), nil))
+	os.Exit(1)
+}

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A thread for each connection: python_threads.py [shared]. Calls are made by a connection that
+belongs to the thread, or by one pool for all; calls at once by threads of their own."""
+import http.client
+import http.server
+import itertools
+import os
+import sys
+import threading
+import time
+
+import requests
+import requests.adapters
+
+BACKEND = int(os.environ["BACKEND"])
+own = threading.local()
+session = requests.Session()
+session.mount("http://", requests.adapters.HTTPAdapter(pool_maxsize=64))
+
+
+def call_alone(path):
+    if not hasattr(own, "connection"):
+        own.connection = http.client.HTTPConnection("127.0.0.1", BACKEND, timeout=10)
+    own.connection.request("GET", path)
+    response = own.connection.getresponse()
+    response.read()
+    return response.status
+
+
+def call_shared(path):
+    return session.get(f"http://127.0.0.1:{BACKEND}{path}", timeout=10).status_code
+
+
+call = call_shared if sys.argv[1:] == ["shared"] else call_alone
+
+
+def call_at_once(paths):
+    statuses = [0] * len(paths)
+
+    def call_one(k):
+        statuses[k] = call(paths[k])
+
+    threads = [threading.Thread(target=call_one, args=[k]) for k in range(len(paths))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return statuses
+
+
+class Work(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def do_GET(self):
+        _, _, ident, count, how, wait, after = self.path.split("/")
+        time.sleep(int(wait) / 1000)
+        paths = [f"/leaf/{ident}/{k}" for k in range(int(count))]
+        statuses = call_at_once(paths) if how == "once" else [call(path) for path in paths]
+        self.send_response(200 if max(statuses) < 500 else 502)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+        if after == "1":
+            call(f"/after/{ident}")
+
+    def log_message(self, *args):
+        pass
+
+
+def background():
+    for k in itertools.count():
+        call(f"/background/{k}")
+        time.sleep(0.01)
+
+
+class Server(http.server.ThreadingHTTPServer):
+    daemon_threads, request_queue_size = True, 128
+
+
+threading.Thread(target=background, daemon=True).start()
+Server(("127.0.0.1", int(os.environ["PORT"])), Work).serve_forever()
