@@ -14,7 +14,8 @@ sys.path.insert(0, str(HERE.parent / "e2e"))
 
 import runtimes  # noqa: E402
 import score  # noqa: E402
-from traced import Trace, environment  # noqa: E402
+import tls  # noqa: E402
+from traced import Trace  # noqa: E402
 
 # How many requests a run has, by how many there are at once.
 REQUESTS = {1: 40, 8: 120, 64: 240}
@@ -33,11 +34,20 @@ def plan(service, concurrency, count):
         yield f"/serve/{service.name}.{concurrency}.{number}/{calls}/{how}/{wait}/{after}"
 
 
+def surroundings(service, tmp_path):
+    """The environment of all members of its chain."""
+    if not service.tls:
+        return {"SCHEME": "http", **service.settings}
+    authority = tls.Authority(tmp_path / "tls")
+    return {"SCHEME": "https", "PEM": authority.pem, "REQUESTS_CA_BUNDLE": authority.ca,
+            **authority.env, **service.settings}
+
+
 def ask(server, concurrency, paths):
     """Returns how many requests were answered with which status."""
-    done = subprocess.run([*server.client(), f"127.0.0.1:{server.port}", str(concurrency)],
+    done = subprocess.run([*server.client(), server.url, str(concurrency)],
                           input="\n".join(paths), text=True, stdout=subprocess.PIPE, timeout=300,
-                          env=environment())
+                          env=server.env)
     assert done.returncode == 0, f"the client of {server.name} failed: {done.stdout}"
     answered = json.loads(done.stdout)
     assert answered.keys() <= {"200", "502", "500"}, (server.name, answered)
@@ -48,8 +58,9 @@ def run(service, tmp_path, requests, sonde_args=(), late=False):
     """Runs the chain of a service, {concurrency: requests}. Returns the trace, stopped. Late: its
     connections to the backend are older than sonde."""
     with contextlib.ExitStack() as stack:
-        backend = stack.enter_context(service.backend(tmp_path))
-        server = stack.enter_context(service(tmp_path, backend.port))
+        env = surroundings(service, tmp_path)
+        backend = stack.enter_context(service.backend(tmp_path, env=env))
+        server = stack.enter_context(service(tmp_path, backend.port, env))
         if late:
             ask(server, 16, plan(service, 16, 64))
         ports = [server.port, backend.port, *server.more_ports]

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Both ends of a chain: `peer backend` answers every path, `peer client HOST:PORT N` asks for the paths
-// on its standard input over N connections that it keeps, and prints how many were answered with
-// which status.
+// Both ends of a chain: `peer backend` answers every path, by TLS if PEM is a certificate and its key;
+// `peer client URL N` asks for the paths on its standard input, N at once, over connections that
+// it keeps, and prints how many were answered with which status.
 package main
 
 import (
@@ -43,6 +43,9 @@ func serve() error {
 		return err
 	}
 	fmt.Println("listening", listener.Addr().(*net.TCPAddr).Port)
+	if pem := os.Getenv("PEM"); pem != "" {
+		return http.ServeTLS(listener, http.HandlerFunc(answer), pem, pem)
+	}
 	return http.Serve(listener, http.HandlerFunc(answer))
 }
 
@@ -71,7 +74,7 @@ func ask(base string, paths <-chan string, answered *counts) {
 	}
 }
 
-func askAll(address string, connections int) error {
+func askAll(base string, connections int) error {
 	paths := make(chan string)
 	answered := counts{of: map[string]int{}}
 	var askers sync.WaitGroup
@@ -79,7 +82,7 @@ func askAll(address string, connections int) error {
 		askers.Add(1)
 		go func() {
 			defer askers.Done()
-			ask("http://"+address, paths, &answered)
+			ask(base, paths, &answered)
 		}()
 	}
 	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
@@ -91,7 +94,7 @@ func askAll(address string, connections int) error {
 }
 
 func main() {
-	err := fmt.Errorf("usage: peer backend | peer client HOST:PORT CONNECTIONS")
+	err := fmt.Errorf("usage: peer backend | peer client URL CONNECTIONS")
 	if len(os.Args) == 2 && os.Args[1] == "backend" {
 		err = serve()
 	} else if len(os.Args) == 4 && os.Args[1] == "client" {

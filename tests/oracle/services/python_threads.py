@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """A thread for each connection: python_threads.py [shared]. Calls are made by a connection that
-belongs to the thread, or by one pool for all; calls at once by threads of their own."""
+belongs to the thread, or by one pool for all; calls at once by threads of their own. With PEM, a
+certificate and its key, all is TLS."""
 import http.client
 import http.server
 import itertools
 import os
+import ssl
 import sys
 import threading
 import time
@@ -12,15 +14,16 @@ import time
 import requests
 import requests.adapters
 
-BACKEND = int(os.environ["BACKEND"])
+BACKEND, PEM = int(os.environ["BACKEND"]), os.environ.get("PEM")
+Connection = http.client.HTTPSConnection if PEM else http.client.HTTPConnection
 own = threading.local()
 session = requests.Session()
-session.mount("http://", requests.adapters.HTTPAdapter(pool_maxsize=64))
+session.mount(f"{os.environ['SCHEME']}://", requests.adapters.HTTPAdapter(pool_maxsize=64))
 
 
 def call_alone(path):
     if not hasattr(own, "connection"):
-        own.connection = http.client.HTTPConnection("127.0.0.1", BACKEND, timeout=10)
+        own.connection = Connection("127.0.0.1", BACKEND, timeout=10)
     own.connection.request("GET", path)
     response = own.connection.getresponse()
     response.read()
@@ -28,7 +31,7 @@ def call_alone(path):
 
 
 def call_shared(path):
-    return session.get(f"http://127.0.0.1:{BACKEND}{path}", timeout=10).status_code
+    return session.get(f"{os.environ['SCHEME']}://127.0.0.1:{BACKEND}{path}", timeout=10).status_code
 
 
 call = call_shared if sys.argv[1:] == ["shared"] else call_alone
@@ -76,6 +79,19 @@ def background():
 class Server(http.server.ThreadingHTTPServer):
     daemon_threads, request_queue_size = True, 128
 
+    def finish_request(self, request, client_address):
+        if PEM:
+            request = context.wrap_socket(request, server_side=True)
+        super().finish_request(request, client_address)
+
+    def handle_error(self, request, client_address):
+        if not isinstance(sys.exc_info()[1], ssl.SSLError):
+            super().handle_error(request, client_address)
+
+
+if PEM:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(PEM)
 
 threading.Thread(target=background, daemon=True).start()
 Server(("127.0.0.1", int(os.environ["PORT"])), Work).serve_forever()

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// A chain that speaks gRPC from end to end: go_grpc [backend | client HOST:PORT N]. Its methods are the
+// A chain that speaks gRPC from end to end: go_grpc [backend | client URL N]. Its methods are the
 // paths of the chain, so it has no generated code; messages are StringValue.
 package main
 
@@ -135,7 +135,7 @@ func askAll(address string, n int) error {
 	answered := map[string]int{}
 	conns := make([]*grpc.ClientConn, min(n, 4))
 	for i := range conns {
-		conn, err := connect(address)
+		conn, err := connect(strings.TrimPrefix(address, "http://"))
 		if err != nil {
 			return err
 		}
