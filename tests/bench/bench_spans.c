@@ -16,6 +16,7 @@
 #include "user/policy/red.h"
 #include "user/policy/redact.h"
 #include "user/policy/tail_sampler.h"
+#include "user/protocols/protocol.h"
 
 #define RUNS 5
 #define RUN_NS 100000000u
@@ -289,10 +290,65 @@ static struct work redact(struct bench *b)
 	return (struct work){batch->cnt, 0};
 }
 
+#define HEAD(more)                                                                                    \
+	"GET /orders/4711?all=1 HTTP/1.1\r\nHost: orders.example:8080\r\nUser-Agent: curl/7.88.1\r\n" \
+	"Accept: */*\r\nAccept-Encoding: gzip, deflate\r\nConnection: keep-alive\r\n"                 \
+	"X-Forwarded-For: 10.1.2.3\r\nX-Request-Id: 5f0a3b1e66c54c2e\r\nCookie: a=b\r\n" more         \
+	"Content-Type: application/json\r\nContent-Length: 0\r\n\r\n"
+
+/* A request's head to a message; its spans are requests here. */
+static struct work parse_head(struct slice head)
+{
+	static const struct protocol *http;
+	static char room[MSG_ROOM_SZ];
+	struct attr v[MSG_ATTRS_MAX];
+	uint64_t state[2] = {0};
+
+	if (!http)
+		FOR_EACH_PROTOCOL (protocol)
+			if (slice_eq(slice_str(protocol->name), SLICE("http")))
+				http = protocol;
+	must(http && http->state_size <= sizeof(state), "no HTTP");
+	for (int i = 0; i < SPAN_BATCH_MAX; i++) {
+		struct msg msg = {
+			.attrs = {.v = v, .cap = MSG_ATTRS_MAX},
+			.room = room,
+			.room_sz = sizeof(room),
+		};
+
+		must(http->parse(state, FROM_CLIENT, head, false, &msg) == (ssize_t)head.n,
+		     "a head does not parse");
+	}
+	return (struct work){SPAN_BATCH_MAX, SPAN_BATCH_MAX * head.n};
+}
+
+static struct work parse_plain(struct bench *b)
+{
+	(void)b;
+	return parse_head(SLICE(HEAD("")));
+}
+
+static struct work parse_traceparent(struct bench *b)
+{
+	(void)b;
+	return parse_head(SLICE(
+		HEAD("traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\n")));
+}
+
+static struct work parse_b3(struct bench *b)
+{
+	(void)b;
+	return parse_head(SLICE(HEAD("X-B3-TraceId: 0af7651916cd43dd8448eb211c80319c\r\n"
+				     "X-B3-SpanId: b7ad6b7169203331\r\nX-B3-Sampled: 1\r\n")));
+}
+
 static const struct {
 	const char *name;
 	struct work (*once)(struct bench *b);
 } rows[] = {
+	{"http_request_head", parse_plain},
+	{"http_request_head_traceparent", parse_traceparent},
+	{"http_request_head_b3", parse_b3},
 	{"otlp_encode", encode_batch},
 	{"otlp_encode_single_spans", encode_single},
 	{"otlp_encode_gzip_1", encode_gzip},

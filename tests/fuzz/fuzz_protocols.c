@@ -81,6 +81,17 @@ static void check_slice(struct slice s)
 	(void)sink;
 }
 
+/* A span is in a trace; where there is no header, there is neither. */
+static void check_parent(const struct trace_parent *parent)
+{
+	static const struct trace_parent none;
+
+	CHECK(parent->format < TRACE_FORMAT_CNT &&
+	      !(parent->flags & ~(TRACE_SAMPLED | TRACE_RANDOM)));
+	CHECK(!parent->format == !memcmp(parent->trace_id, none.trace_id, sizeof(none.trace_id)));
+	CHECK(parent->format || !memcmp(parent, &none, sizeof(none)));
+}
+
 static void check_attrs(const struct attrs *attrs, const struct attr *v, uint16_t cap)
 {
 	CHECK(attrs->v == v && attrs->cap == cap && attrs->cnt <= cap);
@@ -257,12 +268,12 @@ static bool step(struct connection *c, enum sender sender, bool last)
 		CHECK((msg.kind == MSG_ABORT) == (msg.failure.n > 0));
 		CHECK((msg.flags & ~MSG_FLAGS_ALL) == 0);
 		CHECK(!(msg.flags & MESSAGE_TRUNCATED) || (size_t)n == stream->n);
-		check_slice(msg.traceparent);
+		check_parent(&msg.parent);
 		check_slice(msg.tracestate);
 		check_slice(msg.failure);
 		check_slice(msg.upgrade);
 		for (unsigned int i = 0; i < msg.links_cnt; i++)
-			check_slice(msg.links[i]);
+			check_parent(&msg.links[i]);
 		check_attrs(&msg.attrs, v, MSG_ATTRS_MAX);
 		take_msg(c, sender, &msg);
 		drop(stream, (size_t)n);

@@ -44,6 +44,7 @@ struct seen {
 	int64_t code, request_sz, response_sz; /* -1: not set */
 	int64_t candidates;
 	char name[128], path[128], error[32], method[16], trace_state[64];
+	char header[32];
 	char peer[64], server[64], system[16];
 	char tls_version[8], tls_protocol[16];
 	bool tls;		      /* tls.established */
@@ -144,6 +145,7 @@ static inline void see_span(struct rig *rig, const struct span *span)
 		  seen->path, sizeof(seen->path));
 	attr_text(span, SLICE("error.type"), seen->error, sizeof(seen->error));
 	attr_text(span, SLICE("sonde.parent.method"), seen->method, sizeof(seen->method));
+	attr_text(span, SLICE("sonde.parent.header"), seen->header, sizeof(seen->header));
 	attr_text(span, SLICE("network.peer.address"), seen->peer, sizeof(seen->peer));
 	attr_text(span, SLICE("server.address"), seen->server, sizeof(seen->server));
 	attr_text(span, SLICE("db.system.name"), seen->system, sizeof(seen->system));

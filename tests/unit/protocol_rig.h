@@ -23,6 +23,7 @@
 
 #include <cmocka.h>
 
+#include "tests/unit/trace_text.h"
 #include "user/protocols/protocol.h"
 
 #define RIG_TURNS_MAX 16
@@ -141,6 +142,14 @@ static inline void rig_say_attrs(struct rig_text *text, const struct attrs *attr
 	}
 }
 
+static inline void rig_say_parent(struct rig_text *text, const char *name,
+				  const struct trace_parent *parent)
+{
+	char trace[TRACE_TEXT_SZ];
+
+	rig_say_slice(text, name, trace_text(parent, trace));
+}
+
 static inline void rig_say_msg(struct rig_text *text, enum sender sender, const struct msg *msg)
 {
 	static const char *const kinds[] = {"none", "request", "response", "part",
@@ -164,12 +173,13 @@ static inline void rig_say_msg(struct rig_text *text, enum sender sender, const 
 		rig_say(text, " tag=%u", msg->tag);
 	if (msg->missed_cnt)
 		rig_say(text, " missed=%u", msg->missed_cnt);
-	if (msg->traceparent.n)
-		rig_say_slice(text, "traceparent", msg->traceparent);
+	if (msg->parent.format)
+		rig_say_parent(text, trace_format_name((enum trace_format)msg->parent.format).p,
+			       &msg->parent);
 	if (msg->tracestate.n)
 		rig_say_slice(text, "tracestate", msg->tracestate);
 	for (unsigned int i = 0; i < msg->links_cnt; i++)
-		rig_say_slice(text, "link", msg->links[i]);
+		rig_say_parent(text, "link", &msg->links[i]);
 	if (msg->failure.n)
 		rig_say_slice(text, "failure", msg->failure);
 	if (msg->upgrade.n)

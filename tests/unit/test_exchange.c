@@ -85,7 +85,7 @@ static void keep_request(struct exchange *x, size_t len, const char *tracestate)
 		.kind = MSG_REQUEST,
 		.id = 7,
 		.tag = 9,
-		.traceparent = SLICE(PARENT),
+		.parent = traceparent_read(SLICE(PARENT)),
 		.tracestate = slice_str(tracestate),
 		.attrs = {.v = v, .cap = MSG_ATTRS_MAX},
 	};
@@ -223,7 +223,6 @@ static void test_keep_many(void **state)
 /* Links of both messages, each once, bad ones not at all, and no more than there is room for. */
 static void test_links(void **state)
 {
-	char texts[MSG_LINKS_MAX][sizeof(PARENT)];
 	struct msg msg = {.attrs = {0}};
 	struct exchange_pool pool;
 	struct exchange *x;
@@ -232,11 +231,10 @@ static void test_links(void **state)
 	exchange_pool__init(&pool, 1);
 	x = exchange_pool__take(&pool);
 	for (unsigned int i = 0; i < MSG_LINKS_MAX; i++) {
-		memcpy(texts[i], PARENT, sizeof(PARENT));
-		texts[i][51] = (char)('0' + i);
-		msg.links[i] = slice_of(texts[i], sizeof(PARENT) - 1);
+		msg.links[i] = traceparent_read(SLICE(PARENT));
+		msg.links[i].span_id[7] = (uint8_t)(0x30 + i);
 	}
-	texts[1][0] = 'x';
+	memset(msg.links[1].span_id, 0, 8); /* of which only the trace is known */
 	msg.links_cnt = 2;
 	exchange__keep_request(x, &msg);
 	assert_int_equal(x->links_cnt, 1);
@@ -247,8 +245,8 @@ static void test_links(void **state)
 	msg.links_cnt = MSG_LINKS_MAX;
 	exchange__keep_response(x, &msg);
 	assert_int_equal(x->links_cnt, MSG_LINKS_MAX - 1);
-	texts[1][0] = '0';
-	texts[0][50] = 'a';
+	msg.links[1].span_id[7] = 0x31;
+	msg.links[0].span_id[6] ^= 1;
 	exchange__keep_part(x, false, &msg);
 	assert_int_equal(x->links_cnt, MSG_LINKS_MAX);
 	exchange_pool__put(&pool, x);

@@ -183,6 +183,52 @@ static void test_bad_header(void **state)
 	rig_finish(rig);
 }
 
+static void test_header_of_others(void **state)
+{
+	static const uint8_t parent[8] = {0xb7, 0xad, 0x6b, 0x71, 0x69, 0x20, 0x33, 0x31};
+	struct rig *rig = rig_new(NULL);
+	struct end client, server;
+
+	(void)state;
+	ends_new(rig, &client, &server);
+	exchange(&client, &server, orders[0],
+		 "GET /a HTTP/1.1\r\nX-Forwarded-For: a\r\nX-B3-SpanId: b7ad6b7169203331\r\n"
+		 "x-b3-traceid : 0af7651916cd43dd8448eb211c80319c\r\nX-B3-Sampled: 0\r\n\r\n");
+	check_spans(rig, 2);
+	for (int n = 0; n < 2; n++) {
+		assert_string_equal(rig->spans[n].method, "header");
+		assert_string_equal(rig->spans[n].header, "x-b3-traceid");
+		assert_memory_equal(rig->spans[n].parent_id.bytes, parent, 8);
+		assert_int_equal(rig->spans[n].trace_id.bytes[0], 0x0a);
+		assert_int_equal(rig->spans[n].flags, 0x300);
+	}
+	rig_finish(rig);
+}
+
+/* A load balancer names the trace and no span: the parent is what the socket tells. */
+static void test_header_of_trace(void **state)
+{
+	for (size_t i = 0; i < CNT(orders); i++) {
+		struct rig *rig = rig_new(NULL);
+		struct end client, server;
+		const struct seen *root;
+
+		(void)state;
+		ends_new(rig, &client, &server);
+		exchange(&client, &server, orders[i],
+			 "GET /a HTTP/1.1\r\nX-Amzn-Trace-Id: "
+			 "Root=1-0af76519-16cd43dd8448eb211c80319c\r\n\r\n");
+		check_spans(rig, 2);
+		root = span_of(rig, SPAN_CLIENT, 0);
+		check_root(root);
+		assert_string_equal(root->header, "x-amzn-trace-id");
+		assert_int_equal(root->trace_id.bytes[0], 0x0a);
+		check_child(span_of(rig, SPAN_SERVER, 0), root);
+		assert_string_equal(span_of(rig, SPAN_SERVER, 0)->header, "");
+		rig_finish(rig);
+	}
+}
+
 /* What makes two ends one connection, and what does not. */
 enum change {
 	SAME,
@@ -597,6 +643,8 @@ int main(void)
 		cmocka_unit_test(test_hold_expires),
 		cmocka_unit_test(test_header),
 		cmocka_unit_test(test_bad_header),
+		cmocka_unit_test(test_header_of_others),
+		cmocka_unit_test(test_header_of_trace),
 		cmocka_unit_test(test_identity),
 		cmocka_unit_test(test_ipv6),
 		cmocka_unit_test(test_ambiguous),

@@ -226,47 +226,58 @@ static void keep_attrs(struct exchange *x, struct attrs *to, const struct attrs 
 	}
 }
 
-static bool is_linked(const struct exchange *x, const struct traceparent *to)
+_Static_assert(TRACE_SAMPLED == SPAN_FLAG_SAMPLED && TRACE_RANDOM == SPAN_FLAG_RANDOM, "W3C's own");
+
+static bool is_linked(const struct exchange *x, const struct span_link *to)
 {
 	for (uint32_t i = 0; i < x->links_cnt; i++)
 		if (memcmp(&x->links[i].trace_id, &to->trace_id, sizeof(to->trace_id)) == 0 &&
-		    memcmp(&x->links[i].span_id, &to->parent_id, sizeof(to->parent_id)) == 0)
+		    memcmp(&x->links[i].span_id, &to->span_id, sizeof(to->span_id)) == 0)
 			return true;
 	return false;
 }
 
 static void keep_links(struct exchange *x, const struct msg *msg)
 {
-	struct traceparent to;
+	for (unsigned int i = 0; i < msg->links_cnt && x->links_cnt < MSG_LINKS_MAX; i++) {
+		const struct trace_parent *from = &msg->links[i];
+		struct span_link to = {
+			.flags = from->flags | SPAN_FLAG_HAS_IS_REMOTE | SPAN_FLAG_IS_REMOTE,
+		};
 
-	for (unsigned int i = 0; i < msg->links_cnt && x->links_cnt < MSG_LINKS_MAX; i++)
-		if (traceparent_parse(msg->links[i], &to) && !is_linked(x, &to))
-			x->links[x->links_cnt++] = (struct span_link){
-				.trace_id = to.trace_id,
-				.span_id = to.parent_id,
-				.flags = to.flags | SPAN_FLAG_HAS_IS_REMOTE | SPAN_FLAG_IS_REMOTE,
-			};
+		memcpy(&to.trace_id, from->trace_id, sizeof(to.trace_id));
+		memcpy(&to.span_id, from->span_id, sizeof(to.span_id));
+		if (!trace_parent_is_root(from) && !is_linked(x, &to))
+			x->links[x->links_cnt++] = to;
+	}
+}
+
+/* Where a header names a trace and no span in it, a parent in that trace may still be found. */
+static void keep_parent(struct exchange *x, const struct msg *msg)
+{
+	const struct trace_parent *parent = &msg->parent;
+	struct slice state;
+
+	x->trace_format = parent->format;
+	x->trace_flags = parent->flags;
+	memcpy(&x->trace_id, parent->trace_id, sizeof(x->trace_id));
+	memcpy(&x->parent_id, parent->span_id, sizeof(x->parent_id));
+	if (!trace_parent_is_root(parent))
+		x->parent_method = PARENT_HEADER;
+	state = tracestate_parse(msg->tracestate);
+	x->trace_state = keep(x, state);
+	if (x->trace_state.n < state.n) /* a part of one is none */
+		x->trace_state = SLICE("");
 }
 
 void exchange__keep_request(struct exchange *x, const struct msg *msg)
 {
-	struct traceparent parent;
-	struct slice state;
-
 	x->id = msg->id;
 	x->tag = msg->tag;
 	keep_attrs(x, &x->request, &msg->attrs);
 	keep_links(x, msg);
-	if (msg->traceparent.n && traceparent_parse(msg->traceparent, &parent)) {
-		x->parent_method = PARENT_HEADER;
-		x->trace_id = parent.trace_id;
-		x->parent_id = parent.parent_id;
-		x->trace_flags = parent.flags;
-		state = tracestate_parse(msg->tracestate);
-		x->trace_state = keep(x, state);
-		if (x->trace_state.n < state.n) /* a part of one is none */
-			x->trace_state = SLICE("");
-	}
+	if (msg->parent.format)
+		keep_parent(x, msg);
 }
 
 void exchange__keep_response(struct exchange *x, const struct msg *msg)

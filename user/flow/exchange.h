@@ -77,6 +77,7 @@ struct exchange {
 	struct span_id span_id, parent_id;
 	uint8_t trace_flags;
 	enum parent_method parent_method;
+	uint8_t trace_format;	 /* enum trace_format of the header that the trace id is from */
 	uint32_t candidates_cnt; /* of an ambiguous parent */
 	struct slice trace_state;
 	uint32_t links_cnt;

@@ -323,7 +323,7 @@ static struct exchange *new_exchange(struct flow *flow, struct conn *conn,
 
 static void identify(struct flow *flow, struct exchange *x)
 {
-	if (x->parent_method == PARENT_NONE || x->parent_method == PARENT_AMBIGUOUS) {
+	if (!x->parent && !x->trace_format) {
 		x->trace_id = id_source__trace_id(&flow->ids_source);
 		x->trace_flags = SPAN_FLAG_SAMPLED | SPAN_FLAG_RANDOM;
 	}
@@ -480,6 +480,7 @@ static struct exchange *new_session(struct flow *flow, struct conn *conn,
 	x->parent_method = granted->parent_method == PARENT_HEADER ? PARENT_HEADER : PARENT_NONE;
 	x->trace_id = granted->trace_id;
 	x->parent_id = x->parent_method == PARENT_HEADER ? granted->parent_id : x->parent_id;
+	x->trace_format = granted->trace_format;
 	x->trace_flags = granted->trace_flags;
 	return x;
 }

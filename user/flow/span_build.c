@@ -3,7 +3,7 @@
 #include "user/flow/internal.h"
 
 #define SPAN_ATTRS_MAX 56
-#define OWN_ATTRS 6 /* http.route, sonde.parent.*, those of TLS */
+#define OWN_ATTRS 7 /* http.route, sonde.parent.*, those of TLS */
 
 static struct slice method_name(enum parent_method method)
 {
@@ -192,6 +192,20 @@ static void add_tls(const struct exchange *x, struct span *span, struct arena *a
 			      arena__copy(arena, protocol, failed));
 }
 
+/* How its parent was found, and, where it is not W3C's, the header that the trace is from. */
+static void add_parent(const struct exchange *x, struct span *span)
+{
+	bool of_header = x->parent_method == PARENT_HEADER || x->parent_method == PARENT_NONE ||
+			 x->parent_method == PARENT_AMBIGUOUS;
+
+	attrs_add_str(&span->attrs, SLICE("sonde.parent.method"), method_name(x->parent_method));
+	if (x->trace_format > TRACE_W3C && of_header)
+		attrs_add_str(&span->attrs, SLICE("sonde.parent.header"),
+			      trace_format_name((enum trace_format)x->trace_format));
+	if (x->parent_method == PARENT_AMBIGUOUS)
+		attrs_add_int(&span->attrs, SLICE("sonde.parent.candidates"), x->candidates_cnt);
+}
+
 static void tell_served(struct flow *flow, const struct exchange *x)
 {
 	bool one_thread = x->tid == x->answer_tid;
@@ -238,9 +252,7 @@ void span_build(struct flow *flow, struct exchange *x)
 	add_tls(x, span, &flow->batch->arena, &failed);
 	failed |= !span__set_links(span, &flow->batch->arena, x->links, x->links_cnt);
 	span->attrs.dropped_cnt += about.attrs.dropped_cnt;
-	attrs_add_str(&span->attrs, SLICE("sonde.parent.method"), method_name(x->parent_method));
-	if (x->parent_method == PARENT_AMBIGUOUS)
-		attrs_add_int(&span->attrs, SLICE("sonde.parent.candidates"), x->candidates_cnt);
+	add_parent(x, span);
 	for (struct exchange *of = x; of && !of->told; of = of->parent)
 		of->told = true;
 	account_add(ACCOUNT_SPANS, 1);

@@ -1,61 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-/* W3C Trace Context, level 2, read strictly: what is not valid is as if it had not been sent. */
+/* The state, read strictly: what is not valid is as if it had not been sent. Ids by a generator. */
 #include "user/flow/trace_context.h"
 
 #include <errno.h>
 #include <sys/random.h>
 
-#define TRACEPARENT_SZ 55 /* 00-<32>-<16>-<2> */
 #define KEY_MAX 256
 #define VALUE_MAX 256
-
-/* Lower case only; false for any other byte. */
-static bool read_hex(const char *p, uint8_t *out, size_t bytes_cnt)
-{
-	for (size_t i = 0; i < bytes_cnt * 2; i++) {
-		unsigned int digit = (unsigned char)p[i] - '0';
-
-		if (digit > 9) {
-			digit = (unsigned char)p[i] - 'a' + 10u;
-			if (digit < 10 || digit > 15)
-				return false;
-		}
-		out[i / 2] = (uint8_t)(i & 1 ? out[i / 2] << 4 | digit : digit);
-	}
-	return true;
-}
-
-static bool all_zero(const uint8_t *p, size_t n)
-{
-	uint8_t any = 0;
-
-	for (size_t i = 0; i < n; i++)
-		any |= p[i];
-	return any == 0;
-}
-
-bool traceparent_parse(struct slice text, struct traceparent *out)
-{
-	struct traceparent parsed;
-	uint8_t version;
-	const char *p;
-
-	text = slice_trim(text);
-	p = text.p;
-	if (text.n < TRACEPARENT_SZ || p[2] != '-' || p[35] != '-' || p[52] != '-')
-		return false;
-	if (!read_hex(p, &version, 1) || !read_hex(p + 3, parsed.trace_id.bytes, 16) ||
-	    !read_hex(p + 36, parsed.parent_id.bytes, 8) || !read_hex(p + 53, &parsed.flags, 1))
-		return false;
-	/* A later version may go on after a dash; what it adds is not known here. */
-	if (version == 0xff || (text.n > TRACEPARENT_SZ && (version == 0 || p[55] != '-')))
-		return false;
-	if (all_zero(parsed.trace_id.bytes, 16) || all_zero(parsed.parent_id.bytes, 8))
-		return false;
-	parsed.flags &= SPAN_FLAG_SAMPLED | SPAN_FLAG_RANDOM;
-	*out = parsed;
-	return true;
-}
 
 static bool key_valid(struct slice key)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * W3C Trace Context (https://www.w3.org/TR/trace-context-2/): the two headers read, and new ids.
+ * The state of W3C Trace Context (https://www.w3.org/TR/trace-context-2/), and new ids.
  * Plain functions and one small state; one thread at a time per id_source.
  */
 #ifndef SONDE_FLOW_TRACE_CONTEXT_H
@@ -10,15 +10,6 @@
 
 #define TRACESTATE_MAX 512
 #define TRACESTATE_MEMBERS_MAX 32
-
-struct traceparent {
-	struct trace_id trace_id;
-	struct span_id parent_id; /* the sender's span */
-	uint8_t flags;		  /* SPAN_FLAG_SAMPLED and SPAN_FLAG_RANDOM; other bits cleared */
-};
-
-/* Reads the value of a traceparent header. False, and *out untouched, if it is not valid. */
-bool traceparent_parse(struct slice text, struct traceparent *out);
 
 /*
  * The value of a tracestate header if all of it is valid, else the empty slice; a part of text.

@@ -432,8 +432,8 @@ static void fill_message(const struct place *at, const struct method *method, st
 	begin(at, MSG_ONEWAY, method);
 	msg->id = next_id(at->state);
 	if (method->number == PUBLISH) {
-		msg->traceparent = p->traceparent;
-		msg->tracestate = p->tracestate;
+		msg->parent = p->from;
+		msg->tracestate = p->state;
 	}
 	if (method->number == DELIVER &&
 	    memo__get(msg->memo, msg->memo_owner, consumer_name(at, a->tag), &queue))
@@ -466,8 +466,8 @@ static void parse_header(const struct place *at, const struct frame *frame)
 		fill_got(at, method);
 	else
 		fill_message(at, method, &a, &p);
-	if (at->sender == FROM_SERVER && p.traceparent.n)
-		msg->links[msg->links_cnt++] = p.traceparent;
+	if (at->sender == FROM_SERVER)
+		msg_link(msg, p.from);
 	add_key(msg, a.key);
 	add_tag(msg, a.delivery_tag);
 	add_properties(msg, &p, body_sz);

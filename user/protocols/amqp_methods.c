@@ -208,15 +208,14 @@ static void take_headers(struct cursor *c, struct properties *p)
 {
 	uint32_t len = (uint32_t)cursor_be(c, 4);
 	struct cursor table = {.rest = slice_first(c->rest, len), .failed = c->failed};
+	struct trace_headers trace = {.seen = 0};
 
 	while (table.rest.n && !table.failed) {
 		struct slice name = take_short(&table), value = take_value(&table);
 
-		if (slice_eq_nocase(name, SLICE("traceparent")))
-			p->traceparent = value;
-		else if (slice_eq_nocase(name, SLICE("tracestate")))
-			p->tracestate = value;
+		trace_headers__take(&trace, name, value);
 	}
+	p->from = trace_headers__read(&trace, &p->state);
 	cursor_take(c, len);
 }
 
@@ -224,7 +223,7 @@ void amqp_take_properties(struct cursor *c, struct properties *p)
 {
 	uint32_t flags = (uint32_t)cursor_be(c, 2), more = flags;
 
-	*p = (struct properties){.traceparent = SLICE("")};
+	*p = (struct properties){.message_id = SLICE("")};
 	while (more & 1 && !c->failed) /* further flags, of which none has a meaning */
 		more = (uint32_t)cursor_be(c, 2);
 	if (flags & 1u << 15) /* content-type */

@@ -63,7 +63,9 @@ struct arguments {
 
 /* Of a message. */
 struct properties {
-	struct slice traceparent, tracestate, message_id, correlation_id;
+	struct slice message_id, correlation_id;
+	struct trace_parent from;
+	struct slice state; /* tracestate */
 };
 
 /* NULL if this sender has no such method. */

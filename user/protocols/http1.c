@@ -32,11 +32,12 @@ struct http1_state {
 
 /* What the header lines said, as far as it matters here. */
 struct headers {
-	struct slice host, user_agent, upgrade, traceparent, tracestate;
+	struct slice host, user_agent, upgrade;
 	uint64_t body_len;
 	bool has_length, bad_length;
 	bool coded, chunked; /* has Transfer-Encoding; and its last coding is chunked */
 	struct http_headers captured;
+	struct trace_headers trace;
 };
 
 /* --- lines ---------------------------------------------------------------------------------- */
@@ -191,15 +192,42 @@ static void headers_begin(struct headers *h, const struct wanted_headers *wanted
 {
 	memset(h, 0, offsetof(struct headers, captured));
 	http_headers__begin(&h->captured, wanted);
+	h->trace.seen = 0;
+}
+
+static bool split(struct slice line, struct slice *name, struct slice *value)
+{
+	ptrdiff_t colon = slice_find(line, ':');
+
+	if (colon <= 0)
+		return false;
+	*name = trim(slice_first(line, (size_t)colon));
+	*value = trim(slice_after(line, (size_t)colon + 1));
+	return true;
 }
 
 static void capture(struct http_headers *captured, struct slice line)
 {
-	ptrdiff_t colon = slice_find(line, ':');
+	struct slice name, value;
 
-	if (colon > 0)
-		http_headers__take(captured, trim(slice_first(line, (size_t)colon)),
-				   trim(slice_after(line, (size_t)colon + 1)));
+	if (split(line, &name, &value))
+		http_headers__take(captured, name, value);
+}
+
+/* X-B3-, X-Amzn-, X-Datadog-, and few others: what else begins with x is not looked at any closer. */
+static bool may_name_trace(struct slice line)
+{
+	char c = line.n > 2 ? line.p[2] | 0x20 : 0;
+
+	return (line.p[0] | 0x20) != 'x' || c == 'b' || c == 'a' || c == 'd';
+}
+
+static void read_trace_header(struct headers *h, struct slice line)
+{
+	struct slice name, value;
+
+	if (may_name_trace(line) && split(line, &name, &value))
+		trace_headers__take(&h->trace, name, value);
 }
 
 static void read_header(struct headers *h, struct slice line)
@@ -218,6 +246,8 @@ static void read_header(struct headers *h, struct slice line)
 			keep_first(&h->user_agent, value);
 		else if (is_header(line, SLICE("upgrade"), &value))
 			keep_first(&h->upgrade, value);
+		else
+			read_trace_header(h, line);
 		break;
 	case 'c':
 		if (is_header(line, SLICE("content-length"), &value))
@@ -226,10 +256,12 @@ static void read_header(struct headers *h, struct slice line)
 	case 't':
 		if (is_header(line, SLICE("transfer-encoding"), &value))
 			read_coding(h, value);
-		else if (is_header(line, SLICE("traceparent"), &value))
-			keep_first(&h->traceparent, value);
-		else if (is_header(line, SLICE("tracestate"), &value))
-			keep_first(&h->tracestate, value);
+		else
+			read_trace_header(h, line);
+		break;
+	case 'b':
+	case 'x':
+		read_trace_header(h, line);
 		break;
 	}
 }
@@ -352,8 +384,7 @@ static void fill_request(struct msg *msg, struct http_request *r, const struct h
 {
 	msg->kind = MSG_REQUEST;
 	msg->tag = http_tag(r->method);
-	msg->traceparent = h->traceparent;
-	msg->tracestate = h->tracestate;
+	msg->parent = trace_headers__read(&h->trace, &msg->tracestate);
 	r->user_agent = h->user_agent;
 	if (!r->authority.n) /* else the target's is the one that counts */
 		r->authority = h->host;
@@ -650,7 +681,6 @@ static ssize_t parse(void *state, enum sender sender, struct slice bytes, bool l
 	msg->flags = 0;
 	msg->id = 0;
 	msg->skip = 0;
-	msg->traceparent = msg->tracestate = SLICE("");
 	msg->attrs.cnt = msg->attrs.dropped_cnt = 0;
 	if (*part != PART_HEAD)
 		return parse_chunk(part, bytes, last, msg);

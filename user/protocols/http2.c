@@ -158,8 +158,6 @@ enum field {
 	FIELD_HOST,
 	FIELD_USER_AGENT,
 	FIELD_CONTENT_TYPE,
-	FIELD_TRACEPARENT,
-	FIELD_TRACESTATE,
 	FIELD_GRPC_STATUS,
 	FIELD_CNT,
 };
@@ -169,7 +167,6 @@ static const struct slice names[FIELD_CNT] = {
 	[FIELD_AUTHORITY] = SLICE(":authority"),    [FIELD_PATH] = SLICE(":path"),
 	[FIELD_STATUS] = SLICE(":status"),	    [FIELD_HOST] = SLICE("host"),
 	[FIELD_USER_AGENT] = SLICE("user-agent"),   [FIELD_CONTENT_TYPE] = SLICE("content-type"),
-	[FIELD_TRACEPARENT] = SLICE("traceparent"), [FIELD_TRACESTATE] = SLICE("tracestate"),
 	[FIELD_GRPC_STATUS] = SLICE("grpc-status"),
 };
 
@@ -186,6 +183,7 @@ struct block {
 	enum opening opening;
 	struct slice v[FIELD_CNT]; /* empty: not there, or not known */
 	struct http_headers captured;
+	struct trace_headers trace;
 };
 
 /* The field may stand behind others whose names are not known. */
@@ -226,19 +224,24 @@ static void take_field(struct block *block, const struct hpack_field *field, boo
 		       struct msg *msg)
 {
 	bool wanted = http_headers__wants(&block->captured, field->name), fresh;
+	enum trace_header trace = TRACE_HEADER_CNT;
 	enum field known = 0;
 	struct slice value;
 
 	while (known < FIELD_CNT && !slice_eq(names[known], field->name))
 		known++;
-	fresh = known < FIELD_CNT && !block->v[known].n;
+	if (known == FIELD_CNT)
+		trace = trace_header_find(field->name);
+	fresh = known < FIELD_CNT ? !block->v[known].n : trace < TRACE_HEADER_CNT;
 	if (!field->value_known || (!wanted && !fresh))
 		return;
 	if (!keep_value(field, moves, msg, &value)) {
 		block->captured.dropped_cnt += wanted;
 		return;
 	}
-	if (fresh)
+	if (trace < TRACE_HEADER_CNT)
+		trace_headers__set(&block->trace, trace, value);
+	else if (fresh)
 		block->v[known] = value;
 	if (wanted)
 		http_headers__take(&block->captured, field->name, value);
@@ -289,6 +292,7 @@ static void read_fragment(struct hpack *table, struct open_block *open, struct s
 
 	memset(block, 0, offsetof(struct block, captured));
 	http_headers__begin(&block->captured, msg->wanted);
+	block->trace.seen = 0;
 	while (!open->broken) {
 		bool moves = open->carry_len > 0;
 
@@ -338,8 +342,7 @@ static void add_request(const struct block *block, struct msg *msg)
 	http_add_request(&msg->attrs, &request);
 	grpc_add(&msg->attrs, v[FIELD_CONTENT_TYPE], SLICE(""));
 	http_headers__add(&block->captured, &msg->attrs);
-	msg->traceparent = v[FIELD_TRACEPARENT];
-	msg->tracestate = v[FIELD_TRACESTATE];
+	msg->parent = trace_headers__read(&block->trace, &msg->tracestate);
 }
 
 static void add_response(const struct block *block, struct msg *msg)

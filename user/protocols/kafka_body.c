@@ -85,12 +85,6 @@ static struct slice read_topic(struct kafka_body *body, int16_t ids_from)
 
 /* --- records ---------------------------------------------------------------------------------- */
 
-static void add_link(struct msg *msg, struct slice traceparent)
-{
-	if (msg->links_cnt < MSG_LINKS_MAX)
-		msg->links[msg->links_cnt++] = traceparent;
-}
-
 /* A length, or -1 for null, as records have it, and so many bytes. */
 static struct slice record_field(struct wire *w)
 {
@@ -99,8 +93,13 @@ static struct slice record_field(struct wire *w)
 	return wire_take(w, n > 0 ? (uint64_t)n : 0);
 }
 
+/* Of several states, that of the first message with a parent is kept: where it is alone, it counts. */
 static void read_record(struct wire w, struct msg *msg)
 {
+	struct trace_headers trace = {.seen = 0};
+	struct trace_parent from;
+	struct slice state;
+
 	wire_i8(&w);	 /* attributes */
 	wire_varint(&w); /* timestampDelta */
 	wire_varint(&w); /* offsetDelta */
@@ -110,12 +109,13 @@ static void read_record(struct wire w, struct msg *msg)
 		struct slice key = record_field(&w), value = record_field(&w);
 
 		if (w.cut)
-			return;
-		if (slice_eq(key, SLICE("traceparent")))
-			add_link(msg, value);
-		else if (slice_eq(key, SLICE("tracestate")) && !msg->tracestate.n)
-			msg->tracestate = value;
+			break;
+		trace_headers__take(&trace, key, value);
 	}
+	from = trace_headers__read(&trace, &state);
+	if (from.format && !msg->links_cnt)
+		msg->tracestate = state;
+	msg_link(msg, from);
 }
 
 static void read_records(struct slice visible, struct msg *msg)
@@ -209,7 +209,7 @@ static void adopt_parent(struct msg *msg)
 {
 	if (msg->links_cnt != 1)
 		return;
-	msg->traceparent = msg->links[0];
+	msg->parent = msg->links[0];
 	msg->links_cnt = 0;
 }
 
@@ -236,7 +236,7 @@ void kafka_read_produce(struct kafka_body *body)
 		if (tally.messages_cnt == 1)
 			adopt_parent(body->msg);
 	}
-	if (!body->msg->traceparent.n)
+	if (!body->msg->parent.format)
 		body->msg->tracestate = SLICE("");
 }
 

@@ -71,7 +71,7 @@ struct packet {
 };
 
 struct properties {
-	struct slice traceparent, tracestate;
+	struct trace_headers trace;
 	uint32_t alias;
 	unsigned int cnt;
 };
@@ -122,10 +122,7 @@ static void take_pair(struct cursor *c, struct properties *properties)
 {
 	struct slice name = take_text(c), value = take_text(c);
 
-	if (slice_eq_nocase(name, SLICE("traceparent")))
-		properties->traceparent = value;
-	else if (slice_eq_nocase(name, SLICE("tracestate")))
-		properties->tracestate = value;
+	trace_headers__take(&properties->trace, name, value);
 }
 
 static void take_property(struct cursor *c, struct properties *properties)
@@ -375,19 +372,21 @@ static void fill_publish(struct mqtt_state *state, const struct packet *p, enum 
 	struct slice topic = take_text(c);
 	uint32_t id = p->qos ? take_u16(c) : 0;
 	struct properties properties;
+	struct trace_parent from;
+	struct slice trace_state;
 
 	take_publish_properties(state, p, c, &properties);
 	topic = resolve_alias(state, sender, topic, properties.alias, msg);
 	msg->kind = id ? MSG_REQUEST : MSG_ONEWAY;
 	msg->initiator = sender;
 	msg->id = id;
+	from = trace_headers__read(&properties.trace, &trace_state);
 	if (sender == FROM_CLIENT) {
-		msg->traceparent = properties.traceparent;
-		msg->tracestate = properties.tracestate;
+		msg->parent = from;
+		msg->tracestate = trace_state;
 		add_operation(msg, MESSAGING_SEND, SLICE("publish"));
 	} else {
-		if (properties.traceparent.n)
-			msg->links[msg->links_cnt++] = properties.traceparent;
+		msg_link(msg, from);
 		add_operation(msg, MESSAGING_DELIVER, SLICE("deliver"));
 	}
 	messaging_add_topic(msg, topic, "/", '+');

@@ -203,6 +203,7 @@ static uint64_t value_len(unsigned int type)
 static void take_attributes(struct reader *r, struct msg *msg)
 {
 	uint64_t cnt = take_lenenc(r);
+	struct trace_headers trace = {.seen = 0};
 	struct slice nulls;
 	struct reader types;
 
@@ -225,11 +226,9 @@ static void take_attributes(struct reader *r, struct msg *msg)
 		if ((unsigned char)nulls.p[i / 8] & 1u << i % 8)
 			continue;
 		value = len == UINT64_MAX ? take_text(r) : take(r, len);
-		if (slice_eq(name, SLICE("traceparent")))
-			msg->traceparent = value;
-		else if (slice_eq(name, SLICE("tracestate")))
-			msg->tracestate = value;
+		trace_headers__take(&trace, name, value);
 	}
+	msg->parent = trace_headers__read(&trace, &msg->tracestate);
 }
 
 /* --- commands --------------------------------------------------------------------------------- */
@@ -250,8 +249,8 @@ static void read_query(struct mysql_state *s, const struct packet *p, struct msg
 	}
 	note_use(s, r.rest);
 	sql = read_statement(s, msg, r.rest, p->body.n < p->len, false);
-	if (sql.traceparent.n && !msg->traceparent.n)
-		msg->traceparent = sql.traceparent;
+	if (!msg->parent.format)
+		msg->parent = traceparent_read(sql.traceparent);
 	if (sql.text.n)
 		sql_add_statement(msg, &sql);
 	else
@@ -264,7 +263,7 @@ static void read_prepare(struct mysql_state *s, const struct packet *p, struct m
 	struct sql sql = read_statement(s, msg, text, p->body.n < p->len, true);
 
 	msg->tag |= (++s->prepared_cnt & 0xffffffu) << 8;
-	msg->traceparent = sql.traceparent;
+	msg->parent = traceparent_read(sql.traceparent);
 	sql_remember(msg, unnamed(s->prepared_cnt), &sql);
 	sql.summary = summary_of(msg, name, sql.summary);
 	db_add(&msg->attrs, SLICE("db.operation.name"), name);

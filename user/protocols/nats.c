@@ -85,7 +85,9 @@ struct message {
 };
 
 struct headers {
-	struct slice status, traceparent, tracestate, id;
+	struct slice status, id;
+	struct trace_parent from;
+	struct slice state;
 };
 
 /* --- lines ------------------------------------------------------------------------------------ */
@@ -224,6 +226,7 @@ static struct slice take_line(struct slice *s)
 /* A line whose end is missing does not count. */
 static void read_headers(struct slice s, struct headers *h)
 {
+	struct trace_headers trace = {.seen = 0};
 	struct slice line = take_line(&s);
 
 	*h = (struct headers){.status = SLICE("")};
@@ -236,13 +239,12 @@ static void read_headers(struct slice s, struct headers *h)
 		struct slice name = slice_first(line, colon < 0 ? 0 : (size_t)colon);
 		struct slice value = slice_trim(slice_after(line, name.n + 1));
 
-		if (slice_eq_nocase(name, SLICE("traceparent")))
-			h->traceparent = value;
-		else if (slice_eq_nocase(name, SLICE("tracestate")))
-			h->tracestate = value;
-		else if (slice_eq_nocase(name, SLICE("Nats-Msg-Id")))
+		if (slice_eq_nocase(name, SLICE("Nats-Msg-Id")))
 			h->id = value;
+		else
+			trace_headers__take(&trace, name, value);
 	}
+	h->from = trace_headers__read(&trace, &h->state);
 }
 
 /* --- requests and their inboxes --------------------------------------------------------------- */
@@ -372,8 +374,8 @@ static void fill_published(struct nats_state *state, const struct message *m,
 
 	msg->id = begin_request(state, m, call);
 	msg->kind = msg->id ? MSG_REQUEST : MSG_ONEWAY;
-	msg->traceparent = h->traceparent;
-	msg->tracestate = h->tracestate;
+	msg->parent = h->from;
+	msg->tracestate = h->state;
 	if (slice_starts_with(m->subject, SLICE("$JS.ACK.")))
 		add_operation(msg, MESSAGING_SETTLE, SLICE("settle"));
 	else if (asks_for_next(call))
@@ -391,8 +393,7 @@ static void fill_delivered(struct nats_state *state, const struct message *m,
 	struct slice pattern, group;
 
 	msg->id = end_request(state, m->subject);
-	if (h->traceparent.n)
-		msg->links[msg->links_cnt++] = h->traceparent;
+	msg_link(msg, h->from);
 	if (msg->id) {
 		msg->kind = MSG_RESPONSE;
 		messaging_add_error(&msg->attrs, h->status);

@@ -177,7 +177,7 @@ static void take_query(struct pg_state *state, struct msg *msg, const struct pg_
 	pg_take_string(&rest, &text);
 	sql = read_sql(msg, text, frame->cut, false);
 	add_statement(msg, &sql);
-	msg->traceparent = sql.traceparent;
+	msg->parent = traceparent_read(sql.traceparent);
 	state->executing = false;
 	state->sent++;
 }

@@ -14,6 +14,7 @@
 #include "include/abi/shape.h"
 #include "user/base/attr.h"
 #include "user/base/memo.h"
+#include "user/protocols/trace_headers.h"
 
 #define MSG_ATTRS_MAX 32
 #define MSG_LINKS_MAX 8
@@ -96,8 +97,9 @@ struct msg {
 	uint32_t tag;
 	uint32_t missed_cnt; /* requests before this one that were never seen, if that is certain */
 	const struct wanted_headers *wanted;  /* in: those of this sender; NULL: none */
-	struct slice traceparent, tracestate; /* as they stood in the request: its parent */
-	struct slice links[MSG_LINKS_MAX];    /* traceparents of messages that were received */
+	struct trace_parent parent;		  /* of the request, if it names one */
+	struct slice tracestate;		  /* as it stood beside that */
+	struct trace_parent links[MSG_LINKS_MAX]; /* senders of messages that were received */
 	unsigned int links_cnt;
 	struct slice failure; /* MSG_ABORT: error.type; static */
 	struct slice upgrade; /* the next protocol's name; empty: to be found out */
@@ -137,6 +139,13 @@ static inline struct slice msg_number(struct msg *msg, struct slice prefix, int6
 	memcpy(text, prefix.p, prefix.n);
 	memcpy(text + prefix.n, digits + at, sizeof(digits) - at);
 	return slice_of(text, prefix.n + sizeof(digits) - at);
+}
+
+/* The span that a received message came from, if its headers name one. */
+static inline void msg_link(struct msg *msg, struct trace_parent from)
+{
+	if (from.format && msg->links_cnt < MSG_LINKS_MAX)
+		msg->links[msg->links_cnt++] = from;
 }
 
 /* Which end of the connection a span is for. */
