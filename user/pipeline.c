@@ -135,6 +135,7 @@ static void deliver(struct pipeline *p, struct span_batch *batch)
 		red__observe(p->red, batch);
 	if (p->options.show && batch->cnt)
 		p->options.show(p->options.show_ctx, batch);
+	account_add(ACCOUNT_LEFT_OUT_SDK, span_batch__leave_out(batch));
 	if (p->sampler)
 		tail_sampler__push(p->sampler, batch, clock_mono_ns());
 	else
@@ -378,6 +379,8 @@ static int open_flow(struct pipeline *p)
 	struct span_batch *first = empty_batch(p);
 	struct flow_options o = flow_options_of(p->options.config);
 
+	if (!p->exporter)
+		o.leave_out = FLOW_LEAVE_OUT_NONE;
 	o.resource = resource_of;
 	o.emit = emit;
 	o.verdict = give_verdict;
@@ -466,13 +469,15 @@ struct pipeline *pipeline__new(const struct pipeline_options *options, char why[
 	err = err ?: open_red(p);
 	err = err ?: open_sampler(p);
 	set_sampling(p, options->config);
-	err = err ?: open_flow(p);
-	if (err)
-		snprintf(why, PIPELINE_WHY_SZ, "cannot start: %s", strerror(-err));
-	else if (open_exporter(p)) /* has said why */
+	if (!err && open_exporter(p)) { /* has said why */
 		snprintf(why, PIPELINE_WHY_SZ, "cannot start to export");
-	else
+		pipeline__free(p);
+		return NULL;
+	}
+	err = err ?: open_flow(p);
+	if (!err)
 		return p;
+	snprintf(why, PIPELINE_WHY_SZ, "cannot start: %s", strerror(-err));
 	pipeline__free(p);
 	return NULL;
 }

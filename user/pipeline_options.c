@@ -34,6 +34,12 @@ struct targets targets_of(const struct config *c, const uint64_t *only_pid)
 
 struct flow_options flow_options_of(const struct config *c)
 {
+	static const enum flow_leave_out leave_outs[] = {
+		[CONFIG_LEAVE_OUT_NONE] = FLOW_LEAVE_OUT_NONE,
+		[CONFIG_LEAVE_OUT_REQUESTS] = FLOW_LEAVE_OUT_REQUESTS,
+		[CONFIG_LEAVE_OUT_ALL] = FLOW_LEAVE_OUT_ALL,
+	};
+
 	return (struct flow_options){
 		.max_connections = (uint32_t)c->capture.max_connections,
 		.max_exchanges = (uint32_t)c->flow.max_exchanges,
@@ -46,6 +52,7 @@ struct flow_options flow_options_of(const struct config *c)
 		.request_headers_cnt = c->http.capture_request_headers.cnt,
 		.response_headers = (const char *const *)c->http.capture_response_headers.v,
 		.response_headers_cnt = c->http.capture_response_headers.cnt,
+		.leave_out = leave_outs[c->sdk.leave_out],
 	};
 }
 

@@ -20,9 +20,10 @@
 #define FLAG_FAILED 0x10u  /* exchanges end in a failure */
 #define FLAG_HEADERS 0x20u /* headers are captured */
 
-#define MSG_FLAGS_ALL                                                                    \
-	(MESSAGE_HAS_PARTS | MESSAGE_UNTIL_CLOSE | MESSAGE_UPGRADE | MESSAGE_TRUNCATED | \
-	 MESSAGE_MALFORMED | MESSAGE_ALL_BEFORE | MESSAGE_ALL_AFTER | MESSAGE_SKIPS_HEAD)
+#define MSG_FLAGS_ALL                                                                      \
+	(MESSAGE_HAS_PARTS | MESSAGE_UNTIL_CLOSE | MESSAGE_UPGRADE | MESSAGE_TRUNCATED |   \
+	 MESSAGE_MALFORMED | MESSAGE_ALL_BEFORE | MESSAGE_ALL_AFTER | MESSAGE_SKIPS_HEAD | \
+	 MESSAGE_BRINGS_SPANS)
 #define TAGS_MAX 16
 #define SPAN_ATTRS_MAX 64
 

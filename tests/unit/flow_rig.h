@@ -45,6 +45,7 @@ struct seen {
 	int64_t candidates;
 	char name[128], path[128], error[32], method[16], trace_state[64];
 	char header[32];
+	bool left_out;
 	char peer[64], server[64], system[16];
 	char tls_version[8], tls_protocol[16];
 	bool tls;		      /* tls.established */
@@ -132,6 +133,7 @@ static inline void see_span(struct rig *rig, const struct span *span)
 		.span_id = span->span_id,
 		.parent_id = span->parent_id,
 		.flags = span->flags,
+		.left_out = span->left_out,
 		.start_ns = span->start_ns - RIG_UNIX_OFFSET,
 		.end_ns = span->end_ns - RIG_UNIX_OFFSET,
 		.pid = span->resource->pid,

@@ -154,8 +154,9 @@ static inline void rig_say_msg(struct rig_text *text, enum sender sender, const 
 {
 	static const char *const kinds[] = {"none", "request", "response", "part",
 					    "end",  "oneway",  "abort"};
-	static const char *const flags[] = {"more", "close",	  "upgrade",   "cut",
-					    "bad",  "all-before", "all-after", "of-head"};
+	static const char *const flags[] = {"more",	 "close",   "upgrade",
+					    "cut",	 "bad",	    "all-before",
+					    "all-after", "of-head", "brings-spans"};
 
 	if (msg->kind == MSG_NONE && !msg->flags && !msg->skip)
 		return;

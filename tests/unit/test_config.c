@@ -256,6 +256,8 @@ static const char everything[] = "%YAML 1.1\n"
 				 "  slow: 100ms\n"
 				 "  wait: 1m\n"
 				 "  max_waiting: 1MiB\n"
+				 "sdk:\n"
+				 "  leave_out: all\n"
 				 "profiles:\n"
 				 "  enabled: true\n"
 				 "  frequency: 97\n"
@@ -339,6 +341,7 @@ static void test_every_setting(void **state)
 	assert_int_equal(c.sampling.slow_ns, 100000000);
 	assert_int_equal(c.sampling.wait_ns, 60000000000);
 	assert_int_equal(c.sampling.max_waiting_sz, 1048576);
+	assert_int_equal(c.sdk.leave_out, CONFIG_LEAVE_OUT_ALL);
 	assert_string_equal(c.export.endpoint, "https://[::1]:4318/base");
 	assert_string_equal(c.export.headers.v[0].value, "Bearer secret");
 	assert_int_equal(c.export.timeout_ns, 100000000);

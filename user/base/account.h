@@ -38,6 +38,8 @@
 	X(REDACTED, "redacted", "", "Values changed by redaction")                                 \
 	X(REDACT_ALL, "redacted_whole", "", "Values redacted whole: too hard to search")           \
 	X(SPANS, "spans", "", "Spans made")                                                        \
+	X(LEFT_OUT_SDK, "left_out", "sdk",                                                         \
+	  "Spans not exported: their programs export spans of their own")                          \
 	X(SAMPLED_OUT, "sampled_out", "", "Spans sampled out")                                     \
 	X(SAMPLING_EARLY, "sampling_early", "", "Spans decided on early: too many waited")         \
 	X(SAMPLING_FORGOTTEN, "sampling_forgotten", "",                                            \

@@ -76,6 +76,7 @@ void account_text(char *buf, size_t buf_sz)
 		put(&text, "%" PRIu64 " spans", spans);
 		if (!put_causes(&text, "lost", ", lost: "))
 			put(&text, ", nothing lost");
+		put_if(&text, ACCOUNT_LEFT_OUT_SDK, "left out beside their programs' own");
 		put_if(&text, ACCOUNT_SAMPLED_OUT, "sampled out");
 	}
 	if (profiled)

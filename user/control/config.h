@@ -78,6 +78,13 @@ enum config_compression {
 	CONFIG_COMPRESSION_NONE,
 };
 
+/* Spans of programs that export some themselves. */
+enum config_leave_out {
+	CONFIG_LEAVE_OUT_NONE,
+	CONFIG_LEAVE_OUT_REQUESTS,
+	CONFIG_LEAVE_OUT_ALL,
+};
+
 /* Where a setting's value came from; a greater one wins. */
 enum config_source {
 	SOURCE_DEFAULT,
@@ -143,6 +150,9 @@ struct config {
 		uint64_t wait_ns;
 		uint64_t max_waiting_sz;
 	} sampling;
+	struct {
+		enum config_leave_out leave_out;
+	} sdk;
 	struct {
 		bool enabled;
 		uint64_t frequency_hz;

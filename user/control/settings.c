@@ -60,6 +60,12 @@ static const char *const compressions[] = {
 	[CONFIG_COMPRESSION_NONE] = "none",
 	NULL,
 };
+static const char *const leave_outs[] = {
+	[CONFIG_LEAVE_OUT_NONE] = "none",
+	[CONFIG_LEAVE_OUT_REQUESTS] = "requests",
+	[CONFIG_LEAVE_OUT_ALL] = "all",
+	NULL,
+};
 static const char *const levels[] = {
 	[LOG_ERROR] = "error",
 	[LOG_WARN] = "warn",
@@ -489,6 +495,13 @@ const struct setting settings[] = {
 		.fallback = "64MiB",
 		.min = 1 * MIB,
 		.max = 4096 * MIB,
+	},
+	{
+		.path = "sdk.leave_out",
+		.help = "What is not exported of programs that export OpenTelemetry spans of their own",
+		CHOICE(sdk.leave_out),
+		.fallback = "requests",
+		.choices = leave_outs,
 	},
 	{
 		.path = "profiles.enabled",

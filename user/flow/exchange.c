@@ -109,6 +109,17 @@ bool exchange__adopt(struct exchange *parent, struct exchange *child, enum paren
 	return true;
 }
 
+void exchange__settle_parent(struct exchange *x)
+{
+	static const struct span_id none;
+	bool of_this_host = x->parent_method == PARENT_SOCKET || x->parent_method == PARENT_TASK;
+
+	for (const struct exchange *p = x->parent; p && p->left_out; p = p->parent)
+		x->parent_id = p->parent_id;
+	if (of_this_host && memcmp(&x->parent_id, &none, sizeof(none)) == 0)
+		x->parent_method = PARENT_NONE;
+}
+
 void exchange__make_root(struct exchange *x)
 {
 	leave_parent(x);
@@ -142,9 +153,11 @@ void exchange__set_trace(struct exchange *x, const struct trace_id *trace_id, ui
 
 void exchange_pool__put(struct exchange_pool *pool, struct exchange *x)
 {
-	leave_parent(x);
-	while (x->children)
+	while (x->children) {
+		exchange__settle_parent(x->children);
 		leave_parent(x->children);
+	}
+	leave_parent(x);
 	unlink_exchange(pool, x);
 	free_more(x);
 	x->next = pool->free;
@@ -274,6 +287,7 @@ void exchange__keep_request(struct exchange *x, const struct msg *msg)
 {
 	x->id = msg->id;
 	x->tag = msg->tag;
+	x->brings_spans = msg->flags & MESSAGE_BRINGS_SPANS;
 	keep_attrs(x, &x->request, &msg->attrs);
 	keep_links(x, msg);
 	if (msg->parent.format)

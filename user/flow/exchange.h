@@ -70,6 +70,8 @@ struct exchange {
 	bool joined;	      /* its other end was found */
 	bool told;	      /* a span of its trace has been made: it stays in that */
 	bool sampled;	      /* a CPU sample named it */
+	bool brings_spans;    /* the request does, see MESSAGE_BRINGS_SPANS */
+	bool left_out;	      /* its span is not to be exported: its program makes one itself */
 	bool text_cut;	      /* not all of the messages' text could be kept */
 	struct slice failure; /* error.type when there is no whole response; static */
 
@@ -111,6 +113,8 @@ struct exchange *exchange_pool__next(struct exchange_pool *pool);
  * become its child, since the chain of parents is too long, or would be a ring.
  */
 bool exchange__adopt(struct exchange *parent, struct exchange *child, enum parent_method method);
+/* Its span is made now: its parent is the nearest that is not left out. */
+void exchange__settle_parent(struct exchange *x);
 /* It has no parent, and stays of its trace. */
 void exchange__make_root(struct exchange *x);
 /* x will have no span: its children become roots, of the same traces as before. */

@@ -13,6 +13,13 @@
 
 struct flow;
 
+/* Of a program that exports spans of its own: which of ours are marked as left out, see sdk.c. */
+enum flow_leave_out {
+	FLOW_LEAVE_OUT_NONE,
+	FLOW_LEAVE_OUT_REQUESTS,
+	FLOW_LEAVE_OUT_ALL,
+};
+
 struct flow_options {
 	uint32_t max_connections, max_exchanges;
 	uint64_t
@@ -21,6 +28,7 @@ struct flow_options {
 	const char *const *routes; /* the user's patterns; borrowed for the life of the flow */
 	size_t routes_cnt;
 	uint32_t max_routes; /* per service */
+	enum flow_leave_out leave_out;
 	/* Headers that become attributes; copied. */
 	const char *const *request_headers, *const *response_headers;
 	size_t request_headers_cnt, response_headers_cnt;

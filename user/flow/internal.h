@@ -23,6 +23,15 @@
 
 #define FLOW_SOCKETS_MAX 16384u
 #define FLOW_IDS_BUCKETS 4096u
+#define FLOW_SDKS \
+	4096u /* process ids are given out in sequence: these do not collide with each other */
+
+/* What is known of a process that brings spans somewhere. */
+struct sdk_mark {
+	uint32_t process_id;
+	bool exports; /* and some were taken */
+	bool relays;  /* others bring it theirs: what it exports need not be its own */
+};
 
 struct flow {
 	struct flow_options options;
@@ -35,6 +44,7 @@ struct flow {
 	struct wanted_headers wanted[2]; /* by enum sender */
 	struct memo *memo;
 	struct span_batch *batch;
+	struct sdk_mark sdks[FLOW_SDKS]; /* by process */
 	struct id_source ids_source;
 	uint64_t now_ns, unix_offset_ns;
 	uint64_t sweep_ns;		      /* when time-outs were last looked for */
@@ -173,6 +183,12 @@ void datagram_ends(const struct exchange *x, char text[ADDRESS_TEXT_SZ], struct 
 void cause_note(struct flow *flow, const struct record_cause *record);
 /* Finds the request that x, which has just begun, was sent for; its parent, if there is exactly one. */
 void cause_apply(struct flow *flow, struct exchange *x, const struct cause *cause);
+
+/* sdk.c: programs that make spans themselves. */
+/* The span of x, which brings spans, is being made. */
+void sdk_note(struct flow *flow, const struct exchange *x, bool failed);
+/* Does x's process make a span of it, which ours would double? Its request has been read. */
+bool sdk_doubles(const struct flow *flow, const struct exchange *x);
 
 /* span_build.c: an exchange to a span. */
 void span_build(struct flow *flow, struct exchange *x);

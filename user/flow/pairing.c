@@ -357,6 +357,7 @@ static void begin_request(struct flow *flow, struct conn *conn, enum sender send
 	exchange__keep_request(x, msg);
 	append(flow, conn, x);
 	stream->current = x;
+	x->left_out = sdk_doubles(flow, x);
 	cause_apply(flow, x, &stream->head_cause);
 	identify(flow, x);
 }

@@ -238,6 +238,9 @@ void span_build(struct flow *flow, struct exchange *x)
 	about.attrs = (struct attrs){.v = storage, .cap = SPAN_ATTRS_MAX};
 	about.text_len = about.items_cnt = 0;
 	x->protocol->describe(&view, &about);
+	if (x->brings_spans)
+		sdk_note(flow, x, about.error || x->failure.n);
+	exchange__settle_parent(x);
 	span = new_span(flow, about.attrs.cnt + OWN_ATTRS, resource);
 	if (!span) {
 		account_add(ACCOUNT_LOST_MEMORY, 1);
@@ -246,6 +249,7 @@ void span_build(struct flow *flow, struct exchange *x)
 	span->kind = kind_of(x, about.kind);
 	span->status = about.error ? SPAN_STATUS_ERROR : SPAN_STATUS_UNSET;
 	span->scope = slice_str(x->protocol->name);
+	span->left_out = x->left_out;
 	set_identity(flow, x, span, &failed);
 	span->name = name_span(flow, &about, span, &failed);
 	copy_attrs(span, &about.attrs, &flow->batch->arena, &failed);
@@ -256,7 +260,7 @@ void span_build(struct flow *flow, struct exchange *x)
 	for (struct exchange *of = x; of && !of->told; of = of->parent)
 		of->told = true;
 	account_add(ACCOUNT_SPANS, 1);
-	if (x->sampled && span->kind == SPAN_SERVER && flow->options.served)
+	if (x->sampled && span->kind == SPAN_SERVER && !span->left_out && flow->options.served)
 		tell_served(flow, x);
 	if (failed)
 		account_add(ACCOUNT_TEXT_CUT, 1);

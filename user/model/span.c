@@ -69,6 +69,21 @@ bool span__set_links(struct span *span, struct arena *arena, const struct span_l
 	return true;
 }
 
+uint32_t span_batch__leave_out(struct span_batch *b)
+{
+	uint32_t kept_cnt = 0, left_out_cnt;
+
+	for (uint32_t i = 0; i < b->cnt; i++) {
+		if (b->spans[i].left_out)
+			resource__release(b->spans[i].resource);
+		else if (kept_cnt++ != i)
+			b->spans[kept_cnt - 1] = b->spans[i];
+	}
+	left_out_cnt = b->cnt - kept_cnt;
+	b->cnt = kept_cnt;
+	return left_out_cnt;
+}
+
 static void copy_value(struct span_batch *b, struct attr *attr, bool *failed)
 {
 	struct slice *items;

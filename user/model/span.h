@@ -59,6 +59,7 @@ struct span {
 	struct slice name;
 	struct slice trace_state;
 	struct slice scope; /* protocol that was parsed, e.g. "http"; static */
+	bool left_out;	    /* not to be exported: its program has exported one of its own */
 	struct attrs attrs; /* their keys are static */
 	struct span_link *links;
 	uint32_t links_cnt;
@@ -94,6 +95,8 @@ struct span *span_batch__add(struct span_batch *b, uint16_t attrs_cap, struct re
 /* Gives a span without links copies of these. False if there is no memory. */
 bool span__set_links(struct span *span, struct arena *arena, const struct span_link *links,
 		     uint32_t links_cnt);
+/* Takes those out that are left_out. How many. */
+uint32_t span_batch__leave_out(struct span_batch *b);
 /* Adds a copy of a span of any batch. NULL when the batch is full, or has no room for its texts. */
 struct span *span_batch__copy(struct span_batch *b, const struct span *span);
 

@@ -32,7 +32,7 @@ struct http1_state {
 
 /* What the header lines said, as far as it matters here. */
 struct headers {
-	struct slice host, user_agent, upgrade;
+	struct slice host, user_agent, upgrade, content_type;
 	uint64_t body_len;
 	bool has_length, bad_length;
 	bool coded, chunked; /* has Transfer-Encoding; and its last coding is chunked */
@@ -252,6 +252,8 @@ static void read_header(struct headers *h, struct slice line)
 	case 'c':
 		if (is_header(line, SLICE("content-length"), &value))
 			read_length(h, value);
+		else if (is_header(line, SLICE("content-type"), &value))
+			keep_first(&h->content_type, value);
 		break;
 	case 't':
 		if (is_header(line, SLICE("transfer-encoding"), &value))
@@ -388,6 +390,8 @@ static void fill_request(struct msg *msg, struct http_request *r, const struct h
 	r->user_agent = h->user_agent;
 	if (!r->authority.n) /* else the target's is the one that counts */
 		r->authority = h->host;
+	if (http_brings_spans(r, h->content_type))
+		msg->flags |= MESSAGE_BRINGS_SPANS;
 	http_add_request(&msg->attrs, r);
 	http_headers__add(&h->captured, &msg->attrs);
 }
@@ -701,6 +705,7 @@ static const struct protocol http1_protocol = {
 	.name = "http",
 	.ports = ports,
 	.state_size = sizeof(struct http1_state),
+	.served_by_sdks = true,
 	.detect = detect,
 	.parse = parse,
 	.resync = resync,

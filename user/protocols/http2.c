@@ -339,6 +339,8 @@ static void add_request(const struct block *block, struct msg *msg)
 		.version = SLICE("2"),
 	};
 
+	if (http_brings_spans(&request, v[FIELD_CONTENT_TYPE]))
+		msg->flags |= MESSAGE_BRINGS_SPANS;
 	http_add_request(&msg->attrs, &request);
 	grpc_add(&msg->attrs, v[FIELD_CONTENT_TYPE], SLICE(""));
 	http_headers__add(&block->captured, &msg->attrs);
@@ -789,6 +791,7 @@ static const struct protocol http2_protocol = {
 	.name = "http2",
 	.ports = ports,
 	.state_size = sizeof(struct http2_state),
+	.served_by_sdks = true,
 	.by_id = true,
 	.counts_missed = true,
 	.shape = &shape,

@@ -125,6 +125,26 @@ static void add_authority(struct attrs *attrs, struct slice s)
 		attrs_add_int(attrs, keys[KEY_PORT], (int64_t)port);
 }
 
+static bool ends_with(struct slice s, struct slice end)
+{
+	return s.n >= end.n && slice_eq(slice_after(s, s.n - end.n), end);
+}
+
+bool http_brings_spans(const struct http_request *r, struct slice content_type)
+{
+	const struct slice rpc =
+		SLICE("/opentelemetry.proto.collector.trace.v1.TraceService/Export");
+
+	if (!slice_eq(r->method, SLICE("POST")) ||
+	    slice_starts_with(r->user_agent, SLICE("sonde/")))
+		return false;
+	if (slice_starts_with(content_type, SLICE("application/grpc")))
+		return slice_eq(r->target, rpc);
+	return ends_with(r->target, SLICE("/v1/traces")) &&
+	       (slice_starts_with(content_type, SLICE("application/x-protobuf")) ||
+		slice_starts_with(content_type, SLICE("application/json")));
+}
+
 void http_add_request(struct attrs *attrs, const struct http_request *request)
 {
 	add_method(attrs, request->method);

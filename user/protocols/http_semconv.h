@@ -37,6 +37,11 @@ uint32_t http_tag(struct slice method);
  * out.
  */
 void http_add_request(struct attrs *attrs, const struct http_request *request);
+/*
+ * Does it bring spans, as OpenTelemetry's exporters send them by HTTP and gRPC? sonde's own, of which
+ * another one may be on this host, do not count.
+ */
+bool http_brings_spans(const struct http_request *request, struct slice content_type);
 void http_add_status(struct attrs *attrs, unsigned int status);
 /* A protocol's describe, for attributes made by the two functions above; it adds to out->attrs. */
 void http_describe(const struct exchange_view *exchange, struct description *out);

@@ -61,6 +61,7 @@ enum msg_kind {
 #define MESSAGE_ALL_BEFORE 0x20u  /* MSG_ABORT: so do all that were begun before it */
 #define MESSAGE_ALL_AFTER 0x40u	  /* MSG_ABORT: only those that were begun after it */
 #define MESSAGE_SKIPS_HEAD 0x80u  /* what skip tells is the rest of a head, and no body */
+#define MESSAGE_BRINGS_SPANS 0x100u /* a request with spans, as OpenTelemetry's exporters make it */
 
 /* A header that a message shall bring along as an attribute. */
 struct wanted_header {
@@ -96,7 +97,7 @@ struct msg {
 	 */
 	uint32_t tag;
 	uint32_t missed_cnt; /* requests before this one that were never seen, if that is certain */
-	const struct wanted_headers *wanted;  /* in: those of this sender; NULL: none */
+	const struct wanted_headers *wanted;	  /* in: those of this sender; NULL: none */
 	struct trace_parent parent;		  /* of the request, if it names one */
 	struct slice tracestate;		  /* as it stood beside that */
 	struct trace_parent links[MSG_LINKS_MAX]; /* senders of messages that were received */
@@ -216,7 +217,8 @@ struct protocol {
 	 * concern only the messages they were part of.
 	 */
 	bool by_id;
-	bool counts_missed; /* parse sets msg.missed_cnt: unseen requests are known from the ids */
+	bool served_by_sdks; /* OpenTelemetry's SDKs make spans of what is served by it */
+	bool counts_missed;  /* parse sets msg.missed_cnt: unseen requests are known from the ids */
 	const struct frame_shape *shape; /* NULL: its frames have none that the kernel could walk */
 	/* Would parse accept head as the first bytes of a message by sender? */
 	enum detect (*detect)(enum sender sender, struct slice head);
