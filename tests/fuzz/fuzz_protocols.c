@@ -243,8 +243,10 @@ static bool step(struct connection *c, enum sender sender, bool last)
 	struct stream *stream = &c->streams[sender];
 	struct attr *v = malloc(MSG_ATTRS_MAX * sizeof(*v));
 	char *room = malloc(MSG_ROOM_SZ);
+	struct fingerprint fingerprint = {.seed = 1};
 	struct msg msg = {
 		.wanted = c->flags & FLAG_HEADERS ? wanted(sender) : NULL,
+		.fingerprint = sender == FROM_CLIENT ? &fingerprint : NULL,
 		.tag = sender == FROM_SERVER && c->tags_cnt ? c->tags[0] : 0,
 		.attrs = {.v = v, .cap = MSG_ATTRS_MAX},
 		.room = room,

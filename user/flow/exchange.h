@@ -25,6 +25,7 @@ enum parent_method {
 	PARENT_HEADER,
 	PARENT_SOCKET,
 	PARENT_TASK,
+	PARENT_FORWARD,	  /* it is the same message, passed on */
 	PARENT_AMBIGUOUS, /* there are candidates, and nothing tells which: a root */
 };
 
@@ -47,6 +48,7 @@ struct exchange {
 	/* While both are alive: what this one is there for, and what is there for this one. */
 	struct exchange *parent, *children;
 	struct exchange *sibling_next, **sibling_link;
+	struct exchange *alike_next, **alike_link; /* where forward.c finds it: has a fingerprint */
 
 	uint64_t start_ns, end_ns; /* CLOCK_MONOTONIC */
 	uint64_t last_ns;	   /* last byte of either message so far */
@@ -72,6 +74,7 @@ struct exchange {
 	bool sampled;	      /* a CPU sample named it */
 	bool brings_spans;    /* the request does, see MESSAGE_BRINGS_SPANS */
 	bool left_out;	      /* its span is not to be exported: its program makes one itself */
+	bool forwarded;	      /* another request is this one, passed on */
 	bool text_cut;	      /* not all of the messages' text could be kept */
 	struct slice failure; /* error.type when there is no whole response; static */
 
@@ -85,13 +88,14 @@ struct exchange {
 	uint32_t links_cnt;
 
 	struct attrs request, response;
-	/* Where those lie, or else in memory of their own. */
+	/* From here on nothing is cleared. Where those lie, or else in memory of their own. */
 	struct attr request_attrs[EXCHANGE_REQUEST_ATTRS];
 	struct attr response_attrs[EXCHANGE_RESPONSE_ATTRS];
 	struct span_link links[MSG_LINKS_MAX]; /* of its messages, each once */
 	char *more_text;		       /* when text was too small */
 	uint32_t text_len, more_len;
 	char text[EXCHANGE_TEXT_SZ];
+	struct fingerprint fingerprint; /* where there is an alike_link */
 };
 
 struct exchange_pool {

@@ -41,6 +41,7 @@ struct flow *flow__new(const struct flow_options *options, struct span_batch *fi
 		return NULL;
 	}
 	flow->batch = first_batch;
+	forward_init(flow);
 	return flow;
 }
 
@@ -696,6 +697,7 @@ static void let_idle_connections_go(struct flow *flow, uint64_t now_ns)
 
 void flow__tick(struct flow *flow, uint64_t now_ns, uint64_t unix_offset_ns)
 {
+	flow->began_ns = flow->began_ns ?: now_ns;
 	flow->now_ns = now_ns;
 	flow->unix_offset_ns = unix_offset_ns;
 	flow_release_held(flow, now_ns);

@@ -18,6 +18,7 @@
 #include "user/base/address.h"
 #include "user/flow/conn.h"
 #include "user/flow/flow.h"
+#include "user/flow/forward.h"
 #include "user/flow/join.h"
 #include "user/flow/route.h"
 
@@ -40,13 +41,14 @@ struct flow {
 	struct exchange_pool exchanges;
 	struct exchange *ids[FLOW_IDS_BUCKETS]; /* those whose protocol pairs by id */
 	struct join join;
+	struct forward forward;
 	struct routes *routes;
 	struct wanted_headers wanted[2]; /* by enum sender */
 	struct memo *memo;
 	struct span_batch *batch;
 	struct sdk_mark sdks[FLOW_SDKS]; /* by process */
 	struct id_source ids_source;
-	uint64_t now_ns, unix_offset_ns;
+	uint64_t began_ns, now_ns, unix_offset_ns;
 	uint64_t sweep_ns;		      /* when time-outs were last looked for */
 	uint64_t ring_full_cnt, ring_full_ns; /* as it was, and when it was seen to grow */
 	uint32_t in_body_cnt;		      /* messages whose end has not passed yet */
@@ -189,6 +191,20 @@ void cause_apply(struct flow *flow, struct exchange *x, const struct cause *caus
 void sdk_note(struct flow *flow, const struct exchange *x, bool failed);
 /* Does x's process make a span of it, which ours would double? Its request has been read. */
 bool sdk_doubles(const struct flow *flow, const struct exchange *x);
+
+/* forward.c: requests that a proxy passes on. */
+void forward_init(struct flow *flow);
+/* Where the parser shall make the fingerprint of what comes next, or NULL if nobody needs it. */
+struct fingerprint *forward_wants(struct flow *flow, const struct conn *conn, enum sender sender);
+/*
+ * x has just begun, with that fingerprint or NULL. If it was received, it may be passed on from now on; if it
+ * is sent and has no parent, the request that it is the same as becomes that, if there is exactly one.
+ */
+void forward_begin(struct flow *flow, struct exchange *x, const struct fingerprint *f);
+/* x is over, or dropped. */
+void forward_end(struct exchange *x);
+/* Requests of that connection were missed: its process may pass them on all the same. */
+void forward_missed(struct flow *flow, const struct conn *conn);
 
 /* span_build.c: an exchange to a span. */
 void span_build(struct flow *flow, struct exchange *x);

@@ -128,6 +128,7 @@ static void unlink_exchange(struct exchange *x)
 		x->id_link = NULL;
 	}
 	conn->exchange_cnt--;
+	forward_end(x);
 	for (int sender = FROM_CLIENT; sender <= FROM_SERVER; sender++)
 		if (conn->streams[sender].current == x)
 			conn->streams[sender].current = NULL;
@@ -359,6 +360,7 @@ static void begin_request(struct flow *flow, struct conn *conn, enum sender send
 	stream->current = x;
 	x->left_out = sdk_doubles(flow, x);
 	cause_apply(flow, x, &stream->head_cause);
+	forward_begin(flow, x, msg->fingerprint);
 	identify(flow, x);
 }
 
@@ -550,6 +552,7 @@ void pair_dropped(struct flow *flow, struct conn *conn, enum account_entry cause
 {
 	uint32_t lost_cnt = 0;
 
+	forward_missed(flow, conn);
 	for (struct exchange *x = conn->first, *next; x; x = next) {
 		next = x->next;
 		if (!x->abandoned)
@@ -562,6 +565,7 @@ void pair_dropped(struct flow *flow, struct conn *conn, enum account_entry cause
 void pair_broken(struct flow *flow, struct conn *conn, enum account_entry cause)
 {
 	conn->gapped = true;
+	forward_missed(flow, conn);
 	if (conn->protocol && (conn->protocol->by_id || conn->protocol->conclude)) {
 		for (struct exchange *x = conn->first; x; x = x->next)
 			x->uncertain = !x->session;

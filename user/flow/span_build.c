@@ -14,6 +14,8 @@ static struct slice method_name(enum parent_method method)
 		return SLICE("socket");
 	case PARENT_TASK:
 		return SLICE("task");
+	case PARENT_FORWARD:
+		return SLICE("forward");
 	case PARENT_AMBIGUOUS:
 		return SLICE("ambiguous");
 	case PARENT_NONE:

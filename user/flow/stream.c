@@ -174,6 +174,7 @@ static ssize_t parse(struct flow *flow, struct conn *conn, enum sender sender, s
 	*msg = (struct msg){
 		.tag = oldest ? oldest->tag : 0,
 		.wanted = &flow->wanted[sender],
+		.fingerprint = forward_wants(flow, conn, sender),
 		.attrs = {.v = storage, .cap = MSG_ATTRS_MAX},
 		.room = flow->room,
 		.room_sz = sizeof(flow->room),

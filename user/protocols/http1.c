@@ -35,7 +35,8 @@ struct headers {
 	struct slice host, user_agent, upgrade, content_type;
 	uint64_t body_len;
 	bool has_length, bad_length;
-	bool coded, chunked; /* has Transfer-Encoding; and its last coding is chunked */
+	bool coded, chunked;		 /* has Transfer-Encoding; and its last coding is chunked */
+	struct fingerprint *fingerprint; /* NULL: none is wanted */
 	struct http_headers captured;
 	struct trace_headers trace;
 };
@@ -206,12 +207,15 @@ static bool split(struct slice line, struct slice *name, struct slice *value)
 	return true;
 }
 
-static void capture(struct http_headers *captured, struct slice line)
+static void take_any(struct headers *h, struct slice line)
 {
 	struct slice name, value;
 
-	if (split(line, &name, &value))
-		http_headers__take(captured, name, value);
+	if (!split(line, &name, &value))
+		return;
+	http_headers__take(&h->captured, name, value);
+	if (h->fingerprint)
+		fingerprint__add(h->fingerprint, name, value);
 }
 
 /* X-B3-, X-Amzn-, X-Datadog-, and few others: what else begins with x is not looked at any closer. */
@@ -234,8 +238,8 @@ static void read_header(struct headers *h, struct slice line)
 {
 	struct slice value;
 
-	if (h->captured.wanted)
-		capture(&h->captured, line);
+	if (h->captured.wanted || h->fingerprint)
+		take_any(h, line);
 	switch (line.p[0] | 0x20) {
 	case 'h':
 		if (is_header(line, SLICE("host"), &value))
@@ -396,6 +400,19 @@ static void fill_request(struct msg *msg, struct http_request *r, const struct h
 	http_headers__add(&h->captured, &msg->attrs);
 }
 
+/* cut: the end of the head is missing, and perhaps that of its first line. */
+static void end_fingerprint(struct fingerprint *f, const struct http_request *r, bool line_cut,
+			    bool cut)
+{
+	bool old = slice_eq(r->version, SLICE("1.0"));
+
+	fingerprint__end(f, r->method,
+			 line_cut      ? SLICE("")
+			 : r->target.n ? r->target
+				       : r->authority,
+			 old ? 10 : 11, !cut);
+}
+
 static ssize_t parse_request(struct http1_state *state, struct slice bytes, bool last,
 			     struct msg *msg)
 {
@@ -408,6 +425,7 @@ static ssize_t parse_request(struct http1_state *state, struct slice bytes, bool
 	if (blank_len) /* on their own: the request has not begun with them */
 		return (ssize_t)blank_len;
 	headers_begin(&h, msg->wanted);
+	h.fingerprint = msg->fingerprint;
 	last |= bytes.n >= HEAD_LEN_MAX;
 	line_len = take_line(head, HEAD_LEN_MAX, &line);
 	if (line_len) {
@@ -421,6 +439,8 @@ static ssize_t parse_request(struct http1_state *state, struct slice bytes, bool
 		return 0;
 	if (headers_len && (h.coded ? !h.chunked : h.bad_length))
 		return -EPROTO;
+	if (h.fingerprint)
+		end_fingerprint(h.fingerprint, &r, !line_len, !headers_len);
 	fill_request(msg, &r, &h);
 	if (!headers_len) {
 		msg->flags |= MESSAGE_TRUNCATED;
@@ -706,6 +726,7 @@ static const struct protocol http1_protocol = {
 	.ports = ports,
 	.state_size = sizeof(struct http1_state),
 	.served_by_sdks = true,
+	.fingerprints = true,
 	.detect = detect,
 	.parse = parse,
 	.resync = resync,

@@ -16,6 +16,7 @@
 /* As much of a frame of headers is waited for; it is what a frame may have unless agreed. */
 #define FRAME_MAX (HEADER_SZ + 16384)
 #define CARRY_MAX 512
+#define FINGERPRINT_VALUE_MAX 4096 /* longer values are not undone for it */
 #define STREAMS_CNT 256
 /* More requests than that were not missed at once. */
 #define MISSED_MAX (1u << 20)
@@ -182,6 +183,7 @@ enum opening {
 struct block {
 	enum opening opening;
 	struct slice v[FIELD_CNT]; /* empty: not there, or not known */
+	bool incomplete;	   /* of some field, not all is known */
 	struct http_headers captured;
 	struct trace_headers trace;
 };
@@ -247,6 +249,31 @@ static void take_field(struct block *block, const struct hpack_field *field, boo
 		http_headers__take(&block->captured, field->name, value);
 }
 
+/* False if something of the field is not known. */
+static bool add_to_fingerprint(struct fingerprint *f, const struct hpack_field *field)
+{
+	char text[FINGERPRINT_VALUE_MAX];
+	struct slice value = field->value;
+	ssize_t n;
+
+	if (field->none)
+		return true;
+	if (!field->name_known || !field->value_known)
+		return false;
+	if (field->name.n && field->name.p[0] == ':')
+		return true;
+	if (field->coded) {
+		if (hpack_decoded_max(value.n) > sizeof(text))
+			return false;
+		n = hpack_decode(value, text, sizeof(text));
+		if (n < 0)
+			return false;
+		value = slice_of(text, (size_t)n);
+	}
+	fingerprint__add(f, field->name, value);
+	return true;
+}
+
 /* The next field of the fragment, with what was carried before it. False if its end is not there. */
 static bool next_field(struct hpack *table, struct open_block *open, struct slice *fragment,
 		       struct hpack_field *field)
@@ -298,6 +325,8 @@ static void read_fragment(struct hpack *table, struct open_block *open, struct s
 
 		if (!next_field(table, open, &fragment, &field))
 			break;
+		if (msg->fingerprint)
+			block->incomplete |= !add_to_fingerprint(msg->fingerprint, &field);
 		unknown |= !field.none && !field.name_known;
 		if (!field.name_known)
 			continue;
@@ -305,6 +334,7 @@ static void read_fragment(struct hpack *table, struct open_block *open, struct s
 			block->opening = opening_of(field.name, unknown);
 		take_field(block, &field, moves, msg);
 	}
+	block->incomplete |= !ends || cut || open->broken || fragment.n;
 	open->broken |= cut || (ends ? fragment.n || open->carry_len : !carry(open, fragment));
 	if (open->broken)
 		hpack_forget(table);
@@ -345,6 +375,10 @@ static void add_request(const struct block *block, struct msg *msg)
 	grpc_add(&msg->attrs, v[FIELD_CONTENT_TYPE], SLICE(""));
 	http_headers__add(&block->captured, &msg->attrs);
 	msg->parent = trace_headers__read(&block->trace, &msg->tracestate);
+	if (msg->fingerprint)
+		fingerprint__end(msg->fingerprint, request.method,
+				 request.target.n ? request.target : request.authority, 20,
+				 !block->incomplete);
 }
 
 static void add_response(const struct block *block, struct msg *msg)
@@ -793,6 +827,7 @@ static const struct protocol http2_protocol = {
 	.state_size = sizeof(struct http2_state),
 	.served_by_sdks = true,
 	.by_id = true,
+	.fingerprints = true,
 	.counts_missed = true,
 	.shape = &shape,
 	.detect = detect,

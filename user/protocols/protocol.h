@@ -14,6 +14,7 @@
 #include "include/abi/shape.h"
 #include "user/base/attr.h"
 #include "user/base/memo.h"
+#include "user/protocols/fingerprint.h"
 #include "user/protocols/trace_headers.h"
 
 #define MSG_ATTRS_MAX 32
@@ -101,6 +102,7 @@ struct msg {
 	struct trace_parent parent;		  /* of the request, if it names one */
 	struct slice tracestate;		  /* as it stood beside that */
 	struct trace_parent links[MSG_LINKS_MAX]; /* senders of messages that were received */
+	struct fingerprint *fingerprint; /* in: cleared, for a request's; NULL: none is wanted */
 	unsigned int links_cnt;
 	struct slice failure; /* MSG_ABORT: error.type; static */
 	struct slice upgrade; /* the next protocol's name; empty: to be found out */
@@ -218,6 +220,7 @@ struct protocol {
 	 */
 	bool by_id;
 	bool served_by_sdks; /* OpenTelemetry's SDKs make spans of what is served by it */
+	bool fingerprints;   /* parse makes them of requests */
 	bool counts_missed;  /* parse sets msg.missed_cnt: unseen requests are known from the ids */
 	const struct frame_shape *shape; /* NULL: its frames have none that the kernel could walk */
 	/* Would parse accept head as the first bytes of a message by sender? */
