@@ -55,6 +55,21 @@ NGINX_SERVERS = """
     }
 """
 
+HAPROXY = """
+global
+    nbthread 4
+defaults
+    mode http
+    timeout connect 10s
+    timeout client 10s
+    timeout server 10s
+frontend front
+    bind 127.0.0.1:%(port)d
+    default_backend back
+backend back
+    server one 127.0.0.1:%(backend_port)d
+"""
+
 
 def cached(name, *source):
     """Where what is built of these sources is kept."""
@@ -243,6 +258,21 @@ class Nghttpd(PortServer):
         (directory / "small").write_text("x" * 612)
         return ["nghttpd", "--no-tls", "-a", "127.0.0.1", "-d", str(directory),
                 str(self.fixed_port)]
+
+
+class Haproxy(PortServer):
+    """A proxy for the server at a port, as it comes but for the time-outs. It speaks HTTP/2, too, to who
+    begins with that."""
+    service = "haproxy"
+
+    def __init__(self, tmp_path, backend_port):
+        self.backend_port = backend_port
+        super().__init__(tmp_path)
+
+    def make_command(self, tmp_path):
+        config = tmp_path / f"haproxy-{next(unique)}.cfg"
+        config.write_text(HAPROXY % {"port": self.fixed_port, "backend_port": self.backend_port})
+        return ["haproxy", "-db", "-f", str(config)]
 
 
 class Nghttpx(PortServer):
