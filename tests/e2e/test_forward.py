@@ -2,6 +2,7 @@
 """Proxies: what they send is the child of what they received. The server behind them answers each request
 with a number of its own, which the proxy hands on: so both ends of a pair tell the same one."""
 import http.client
+import itertools
 import subprocess
 import threading
 
@@ -9,6 +10,7 @@ import pytest
 
 import servers
 from checks import of_kind
+from net import free_port
 from traced import wait_for
 
 CAPTURE = {"SONDE_HTTP_CAPTURE_RESPONSE_HEADERS": "x-answered"}
@@ -28,6 +30,17 @@ FRONT = """
         listen 127.0.0.1:%(port)d %(listen)s;
         location / { proxy_pass http://back; %(location)s }
     }
+"""
+RETRIES = """
+    upstream back { server 127.0.0.1:%(failing)d max_fails=0; server 127.0.0.1:%(backend)d; }
+    server {
+        listen 127.0.0.1:%(port)d;
+        location / {
+            proxy_pass http://back;
+            proxy_next_upstream http_503;
+        }
+    }
+    server { listen 127.0.0.1:%(failing)d; location / { return 503; } }
 """
 KEEPALIVE = {"keepalive": "keepalive 64;",
              "location": 'proxy_http_version 1.1; proxy_set_header Connection "";'}
@@ -52,6 +65,16 @@ class NginxFront(servers.BareNginx):
 
 class NginxKept(NginxFront):
     options = KEEPALIVE
+
+
+class NginxRetries(NginxFront):
+    """Every other attempt fails, and is made again."""
+    workers = 1
+
+    def configure(self, directory):
+        self.more_ports = [free_port()]
+        return RETRIES % {"port": self.fixed_port, "backend": self.backend_port,
+                          "failing": self.more_ports[0]}
 
 
 class NginxHttp2Front(NginxFront):
@@ -119,7 +142,8 @@ def running(tmp_path, start, tracing):
     def run(front, *options):
         backend = start(Backend(tmp_path))
         front = start(front(tmp_path, backend.port))
-        trace = tracing("--port", front.port, "--port", backend.port, "-n", front.service,
+        ports = [front.port, backend.port, *getattr(front, "more_ports", [])]
+        trace = tracing("-n", front.service, *itertools.chain(*(("--port", p) for p in ports)),
                         env=CAPTURE)
         running = Running(trace, front, backend)
         running.settle(*options)
@@ -185,3 +209,20 @@ def test_all_the_same(running, front, connections):
     for span in sent:
         if span["attributes"]["sonde.parent.method"] == "ambiguous":
             assert span["attributes"]["sonde.parent.candidates"] > 1
+
+
+def test_retry(running):
+    """What another server has refused is the same request's child."""
+    it = running(NginxRetries, "--h1")
+    it.ask_each(1, 200)
+    it.trace.stop()
+    spans = [s for s in it.trace.spans if "/items" in str(s["attributes"])]
+    received = {s["spanId"]: s["attributes"]["url.path"] for s in of_kind(spans, "SERVER")
+                if s["attributes"]["server.port"] == it.front.port}
+    attempts = [s for s in of_kind(spans, "CLIENT")
+                if s["attributes"]["network.peer.port"] != it.front.port]
+    refused = [s for s in attempts if s["attributes"]["http.response.status_code"] == 503]
+    assert len(received) == 200 and len(refused) > 50 and len(attempts) == 200 + len(refused)
+    for span in attempts:
+        assert span["attributes"]["sonde.parent.method"] == "forward"
+        assert received[span["parentSpanId"]] in span["attributes"]["url.full"]
