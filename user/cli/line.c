@@ -17,6 +17,7 @@ static void reset(struct line *line)
 	line->columns = 0;
 	line->n = 0;
 	line->fit_n = 0;
+	line->fit_columns = 0;
 }
 
 static void append(struct line *line, struct slice s)
@@ -36,12 +37,15 @@ static void put(struct line *line, struct slice s, unsigned int columns)
 {
 	if (line->cut)
 		return;
-	if (!line->width || line->columns < line->width)
+	if (!line->width || line->columns < line->width) {
 		line->fit_n = line->n;
+		line->fit_columns = line->columns;
+	}
 	if ((line->width && line->columns + columns > line->width) ||
 	    line->n + s.n + TAIL_SZ > LINE_SZ) {
 		line->n = line->fit_n;
 		append(line, ellipsis(line));
+		line->columns = line->fit_columns + 1;
 		line->cut = true;
 		line->styled = line->colour; /* its end may be what was taken back */
 		return;
@@ -167,6 +171,18 @@ void line_pad(struct line *line, unsigned int columns)
 {
 	while (line->columns < columns && !line->cut)
 		put_ascii(line, " ");
+}
+
+void line_widen(struct line *line, unsigned int column, unsigned int width)
+{
+	bool full = line->n + 2 * TAIL_SZ > LINE_SZ; /* cut for its bytes, not its columns */
+
+	line->width = width;
+	if (full)
+		return;
+	line->cut = false;
+	line_style(line, STYLE_NONE);
+	line_pad(line, column);
 }
 
 void line_right(struct line *line, struct slice text, unsigned int columns)

@@ -24,6 +24,7 @@ enum view_format {
 #define STYLE_RED "31"
 #define STYLE_GREEN "32"
 #define STYLE_YELLOW "33"
+#define STYLE_CYAN "36"
 
 struct line {
 	unsigned int width; /* columns at most; 0: no limit */
@@ -35,6 +36,7 @@ struct line {
 	unsigned int columns; /* so far */
 	size_t n;
 	size_t fit_n; /* bytes that leave a column for the mark of a cut */
+	unsigned int fit_columns;
 	char text[LINE_SZ];
 };
 
@@ -49,6 +51,8 @@ void line_text(struct line *line, struct slice text, unsigned int max_columns);
 void line_styled(struct line *line, const char *style, struct slice text);
 /* Spaces until that many columns are written; none if they are. */
 void line_pad(struct line *line, unsigned int columns);
+/* Goes on at that column, which is beyond width so far, in lines of the new width. */
+void line_widen(struct line *line, unsigned int column, unsigned int width);
 /* A space, then untrusted text, its end at that column if it is short enough. */
 void line_right(struct line *line, struct slice text, unsigned int columns);
 

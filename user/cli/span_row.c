@@ -10,8 +10,7 @@
 #include "user/base/utf8.h"
 
 #define NS_PER_S 1000000000u
-#define NARROW 100u
-#define WIDE 140u
+#define NARROW 120u
 
 /* Columns at which each part begins or, for numbers, ends. */
 struct layout {
@@ -21,8 +20,9 @@ struct layout {
 
 static struct layout lay_out(unsigned int width)
 {
-	bool narrow = width && width < NARROW, wide = !width || width >= WIDE;
+	bool narrow = width && width < NARROW;
 	unsigned int service = narrow ? 33 : 51, exchange = service + (narrow ? 14 : 18);
+	unsigned int rest = width > exchange ? (width - exchange) * 3 / 5 : 0;
 
 	return (struct layout){
 		.sizes = !narrow,
@@ -32,7 +32,7 @@ static struct layout lay_out(unsigned int width)
 		.response_end = 49,
 		.service = service,
 		.exchange = exchange,
-		.peer = exchange + (wide ? 42 : (narrow ? 20 : 30)),
+		.peer = exchange + (!width || rest > 42 ? 42 : (rest < 20 ? 20 : rest)),
 	};
 }
 
@@ -106,6 +106,22 @@ static struct slice get_peer(const struct span *span, char *buf, size_t buf_sz)
 	return with_port(address, port, buf, buf_sz);
 }
 
+static enum row_parent parent_of(const struct span *span)
+{
+	struct slice method = get_str(span, SLICE("sonde.parent.method"));
+
+	if (slice_eq(method, SLICE("ambiguous")))
+		return ROW_PARENT_UNDECIDED;
+	if (span_is_root(span) || !method.n || slice_eq(method, SLICE("header")))
+		return ROW_PARENT_ELSEWHERE;
+	return slice_eq(method, SLICE("socket")) ? ROW_PARENT_SOCKET : ROW_PARENT_HERE;
+}
+
+static uint8_t small(int64_t n)
+{
+	return (uint8_t)(n < 0 ? 0 : n < UINT8_MAX ? n : UINT8_MAX);
+}
+
 void span_row__fill(struct span_row *row, const struct span *span)
 {
 	struct slice peer = get_str(span, SLICE("url.full"));
@@ -120,7 +136,9 @@ void span_row__fill(struct span_row *row, const struct span *span)
 	row->kind = (uint8_t)span->kind;
 	row->error = span->status == SPAN_STATUS_ERROR;
 	row->url = peer.n > 0;
-	row->links_cnt = (uint8_t)(span->links_cnt < UINT8_MAX ? span->links_cnt : UINT8_MAX);
+	row->links_cnt = small(span->links_cnt);
+	row->method = (uint8_t)parent_of(span);
+	row->candidates_cnt = small(get_int(span, SLICE("sonde.parent.candidates"), 0));
 	if (!peer.n)
 		peer = get_peer(span, buf, sizeof(buf));
 	row->service_len = keep(row, &used, span->resource->service_name, 48);
@@ -243,17 +261,46 @@ static struct slice arrow(const struct span_row *row, bool utf8)
 	return utf8 ? arrows[row->kind].utf8 : arrows[row->kind].ascii;
 }
 
-void span_row__show(const struct span_row *row, struct slice tree, struct line *line)
+const char *span_row__style(const struct span_row *row)
+{
+	if (row->error || row->http_status >= 500)
+		return STYLE_RED;
+	return row->kind == SPAN_SERVER || row->kind == SPAN_CONSUMER ? STYLE_GREEN : STYLE_CYAN;
+}
+
+/* What else is worth knowing, discreetly. */
+static void show_remarks(const struct span_row *row, bool late, struct line *line)
+{
+	char text[96];
+	int n = 0;
+
+	if (row->links_cnt)
+		n = snprintf(text, sizeof(text), "  %u link%s", row->links_cnt,
+			     row->links_cnt == 1 ? "" : "s");
+	if (late)
+		n += snprintf(text + n, sizeof(text) - (size_t)n, "  async");
+	if (row->method == ROW_PARENT_UNDECIDED && row->candidates_cnt)
+		n += snprintf(text + n, sizeof(text) - (size_t)n, "  parent undecided (1 of %u)",
+			      row->candidates_cnt);
+	else if (row->method == ROW_PARENT_UNDECIDED)
+		n += snprintf(text + n, sizeof(text) - (size_t)n, "  parent undecided");
+	line_styled(line, STYLE_DIM, slice_of(text, (size_t)n));
+}
+
+void span_row__show(const struct span_row *row, const struct span_row_place *place,
+		    struct line *line)
 {
 	struct slice service = slice_of(row->text, row->service_len);
 	struct slice name = slice_of(row->text + row->service_len, row->name_len);
 	struct slice peer = slice_of(code_of(row).p + row->code_len, row->peer_len);
-	struct layout at = lay_out(line->width);
+	struct layout at = lay_out(place->text_width);
 
 	show_time(row->start_ns, line);
 	line_pad(line, at.status);
 	show_status(row, line);
 	show_duration(row->duration_ns, at.duration_end, line);
+	if (place->marked)
+		line_styled(line, STYLE_BOLD, SLICE("*"));
 	if (at.sizes) {
 		line_style(line, STYLE_DIM);
 		show_size(row->request_sz, at.request_end, line);
@@ -264,7 +311,7 @@ void span_row__show(const struct span_row *row, struct slice tree, struct line *
 	line_text(line, service, at.exchange - at.service - 2);
 	line_style(line, STYLE_NONE);
 	line_pad(line, at.exchange);
-	line_styled(line, STYLE_DIM, tree);
+	line_styled(line, STYLE_DIM, place->tree);
 	line_styled(line, name_style(service), arrow(row, line->utf8));
 	line_text(line, name, 0);
 	if (peer.n) {
@@ -274,23 +321,16 @@ void span_row__show(const struct span_row *row, struct slice tree, struct line *
 		line_text(line, peer, row->url ? URL_COLUMNS : 0);
 		line_style(line, STYLE_NONE);
 	}
-	if (row->links_cnt) {
-		char text[32];
-
-		line_styled(line, STYLE_DIM,
-			    slice_of(text, (size_t)snprintf(text, sizeof(text), "  %u link%s",
-							    row->links_cnt,
-							    row->links_cnt == 1 ? "" : "s")));
-	}
+	show_remarks(row, place->late, line);
 	if (!row->http_status && row->code_len > CODE_COLUMNS) {
 		line_text(line, SLICE("  "), 0);
 		line_styled(line, status_style(row), code_of(row));
 	}
 }
 
-void span_row__show_header(struct line *line)
+void span_row__show_header(unsigned int text_width, struct line *line)
 {
-	struct layout at = lay_out(line->width);
+	struct layout at = lay_out(text_width);
 
 	line_style(line, STYLE_BOLD);
 	line_text(line, SLICE("TIME"), 0);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Text is held for a moment: a trace waits in a queue from its first span on, its spans in a list;
- * when its time has come they are joined to a tree and written. All tables have a fixed size, and
- * indices take the place of pointers.
+ * Text is held for a moment: a trace waits from its first span on, its spans in a list; when its
+ * time has come they are joined to trees and written. All tables have a fixed size, and indices take
+ * the place of pointers.
  */
 #include "user/cli/trace_view.h"
 
@@ -13,19 +13,16 @@
 #include "user/cli/columns.h"
 #include "user/cli/span_json.h"
 #include "user/cli/span_row.h"
+#include "user/cli/waterfall.h"
 
 #define NONE 0xffffu
 #define BUCKETS_CNT 4096u
-#define DEPTH_MAX 12 /* levels that are indented */
-#define BRANCH_COLUMNS 3
-#define BRANCH_SZ 8 /* bytes of a level's branch, at most */
 #define JSON_FLUSH_SZ (256u << 10)
 
 struct held {
 	struct span_id id, parent_id;
+	uint64_t end_ns;
 	uint16_t next; /* of its trace, or free */
-	uint16_t parent, child, sibling;
-	uint16_t mark;
 	struct span_row row;
 };
 
@@ -34,7 +31,10 @@ struct held_trace {
 	uint64_t since_ns; /* CLOCK_MONOTONIC */
 	uint16_t spans;	   /* its list */
 	uint16_t spans_cnt;
-	uint16_t next; /* in its bucket, or free */
+	bool examined;	       /* it waits for a parent, and has nothing new since that was found */
+	uint32_t more_cnt;     /* spans beyond what one trace may have */
+	uint16_t next;	       /* in its bucket, or free */
+	uint16_t older, newer; /* traces by age */
 };
 
 struct trace_view {
@@ -42,14 +42,16 @@ struct trace_view {
 	enum view_format format;
 	int err;
 	struct line line;
+	unsigned int width; /* of the terminal */
 	/* text */
 	struct held held[TRACE_VIEW_HELD_MAX];
 	struct held_trace traces[TRACE_VIEW_HELD_MAX];
-	uint16_t queue[TRACE_VIEW_HELD_MAX]; /* traces by age */
-	unsigned int queue_first, queue_cnt;
+	uint16_t oldest, newest; /* traces */
 	uint16_t buckets[BUCKETS_CNT];
 	uint16_t free_held, free_trace;
-	uint16_t by_start[TRACE_VIEW_HELD_MAX], by_id[TRACE_VIEW_HELD_MAX]; /* one trace's */
+	/* one trace's */
+	struct span_node nodes[TRACE_VIEW_SPANS_MAX];
+	uint32_t order[TRACE_VIEW_SPANS_MAX];
 	struct span_json json;
 };
 
@@ -63,147 +65,87 @@ static int flush(struct trace_view *view)
 
 /* --- one trace as a tree ---------------------------------------------------------------------- */
 
-static int compare(uint64_t a, uint64_t b)
+static const struct held *held_of(const struct trace_view *view, const struct span_node *node)
 {
-	return a < b ? -1 : a > b;
+	return &view->held[node->item];
 }
 
-/* By start; a client before the server that answers it. */
-static int compare_start(const void *a, const void *b, void *arg)
+static uint32_t join(struct trace_view *view, const struct held_trace *trace)
 {
-	const struct held *held = arg, *x = &held[*(const uint16_t *)a],
-			  *y = &held[*(const uint16_t *)b];
+	uint32_t cnt = 0;
 
-	return compare(x->row.start_ns, y->row.start_ns) ?: compare(y->row.kind, x->row.kind);
-}
+	for (uint16_t index = trace->spans; index != NONE; index = view->held[index].next) {
+		const struct held *held = &view->held[index];
 
-static int compare_id(const void *a, const void *b, void *arg)
-{
-	const struct held *held = arg;
-
-	return memcmp(&held[*(const uint16_t *)a].id, &held[*(const uint16_t *)b].id,
-		      sizeof(struct span_id));
-}
-
-static uint16_t find_span(const struct trace_view *view, size_t cnt, struct span_id id)
-{
-	size_t low = 0, high = cnt;
-
-	while (low < high) {
-		size_t middle = (low + high) / 2;
-		int order = memcmp(&view->held[view->by_id[middle]].id, &id, sizeof(id));
-
-		if (order == 0)
-			return view->by_id[middle];
-		if (order < 0)
-			low = middle + 1;
-		else
-			high = middle;
+		view->nodes[cnt++] = (struct span_node){
+			.id = held->id,
+			.parent_id = held->parent_id,
+			.start_ns = held->row.start_ns,
+			.end_ns = held->end_ns,
+			.kind = (enum span_kind)held->row.kind,
+			.socket = held->row.method == ROW_PARENT_SOCKET,
+			.item = index,
+		};
 	}
-	return NONE;
+	span_tree_join(view->nodes, cnt, view->order);
+	return cnt;
 }
 
-/* Ids come from the wire too: whoever is its own ancestor is made a root. */
-static void cut_cycles(struct trace_view *view, size_t cnt)
+static void show_bar(struct trace_view *view, const struct span_node *root,
+		     const struct span_node *node)
 {
-	struct held *held = view->held;
+	unsigned int columns = waterfall_columns(view->width);
+	const struct span_row *row = &held_of(view, node)->row;
 
-	for (size_t i = 0; i < cnt; i++) {
-		uint16_t start = view->by_start[i], at = start, last = NONE;
-
-		while (at != NONE && held[at].mark == NONE) {
-			held[at].mark = start;
-			last = at;
-			at = held[at].parent;
-		}
-		if (at != NONE && last != NONE && held[at].mark == start)
-			held[last].parent = NONE;
-	}
+	line_widen(&view->line, view->width - columns, view->width);
+	waterfall_bar(&view->line, columns, root, node, span_row__style(row));
 }
 
-/* Sets parent, child and sibling of the cnt spans in by_start. */
-static void join(struct trace_view *view, size_t cnt)
+/* One row; marked says whether those on the critical path are. */
+static void show_span(struct trace_view *view, uint32_t root, uint32_t index, bool marked)
 {
-	struct held *held = view->held;
+	const struct span_node *nodes = view->nodes, *node = &nodes[index];
+	unsigned int columns = waterfall_columns(view->width);
+	bool alone = nodes[root].child == SPAN_NODE_NONE;
+	char guides[TREE_GUIDES_SZ];
 
-	memcpy(view->by_id, view->by_start, cnt * sizeof(*view->by_id));
-	qsort_r(view->by_start, cnt, sizeof(*view->by_start), compare_start, held);
-	qsort_r(view->by_id, cnt, sizeof(*view->by_id), compare_id, held);
-	for (size_t i = 0; i < cnt; i++) {
-		struct held *span = &held[view->by_start[i]];
-
-		span->parent = find_span(view, cnt, span->parent_id);
-		span->child = span->sibling = span->mark = NONE;
-	}
-	cut_cycles(view, cnt);
-	for (size_t i = cnt; i-- > 0;) {
-		uint16_t index = view->by_start[i], parent = held[index].parent;
-
-		if (parent == NONE)
-			continue;
-		held[index].sibling = held[parent].child;
-		held[parent].child = index;
-	}
-}
-
-static struct slice branches(const struct trace_view *view, uint16_t index, char *buf)
-{
-	static const struct {
-		struct slice own, own_last, above, above_last;
-	} styles[] = {
-		{.own = SLICE("|- "),
-		 .own_last = SLICE("`- "),
-		 .above = SLICE("|  "),
-		 .above_last = SLICE("   ")},
-		{.own = SLICE("├─ "),
-		 .own_last = SLICE("└─ "),
-		 .above = SLICE("│  "),
-		 .above_last = SLICE("   ")},
-	};
-	const struct held *held = view->held;
-	char *at = buf + DEPTH_MAX * BRANCH_SZ;
-	size_t depth = 0;
-
-	for (; held[index].parent != NONE && depth < DEPTH_MAX; index = held[index].parent) {
-		bool last = held[index].sibling == NONE;
-		struct slice s =
-			last ? styles[view->line.utf8].own_last : styles[view->line.utf8].own;
-
-		if (depth++)
-			s = last ? styles[view->line.utf8].above_last
-				 : styles[view->line.utf8].above;
-		at -= s.n;
-		memcpy(at, s.p, s.n);
-	}
-	return slice_of(at, (size_t)(buf + DEPTH_MAX * BRANCH_SZ - at));
-}
-
-static void show_span(struct trace_view *view, uint16_t index)
-{
-	char buf[DEPTH_MAX * BRANCH_SZ];
-
-	span_row__show(&view->held[index].row, branches(view, index, buf), &view->line);
+	view->line.width = columns ? view->width - columns - 2 : view->width;
+	span_row__show(&held_of(view, node)->row,
+		       &(struct span_row_place){
+			       .tree = tree_guides(nodes, index, view->line.utf8, guides),
+			       .text_width = view->line.width,
+			       .marked = marked && node->critical,
+			       .late = node->parent != SPAN_NODE_NONE && !node->socket &&
+				       node->end_ns > nodes[node->parent].end_ns,
+		       },
+		       &view->line);
+	if (columns && !alone)
+		show_bar(view, &nodes[root], node);
 	view->err = view->err ?: line__write(&view->line, view->out);
 }
 
 /* A root and all below it, parents before children. */
-static void show_tree(struct trace_view *view, uint16_t root)
+static void show_tree(struct trace_view *view, uint32_t root)
 {
-	const struct held *held = view->held;
-	uint16_t at = root;
+	bool marked = false;
 
-	for (;;) {
-		show_span(view, at);
-		if (held[at].child != NONE) {
-			at = held[at].child;
-			continue;
-		}
-		while (at != root && held[at].sibling == NONE)
-			at = held[at].parent;
-		if (at == root)
-			return;
-		at = held[at].sibling;
-	}
+	span_tree_critical(view->nodes, root);
+	for (uint32_t at = root; at != SPAN_NODE_NONE; at = span_tree_next(view->nodes, root, at))
+		marked |= !view->nodes[at].critical;
+	for (uint32_t at = root; at != SPAN_NODE_NONE && !view->err;
+	     at = span_tree_next(view->nodes, root, at))
+		show_span(view, root, at, marked);
+}
+
+static void show_more(struct trace_view *view, uint32_t cnt)
+{
+	char text[64];
+	int n = snprintf(text, sizeof(text), "%s %u more span%s of this trace",
+			 view->line.utf8 ? "…" : "...", cnt, cnt == 1 ? "" : "s");
+
+	view->line.width = view->width;
+	line_styled(&view->line, STYLE_DIM, slice_of(text, (size_t)n));
+	view->err = view->err ?: line__write(&view->line, view->out);
 }
 
 /* --- what is held ----------------------------------------------------------------------------- */
@@ -216,6 +158,18 @@ static uint16_t *bucket_of(struct trace_view *view, const struct trace_id *id)
 	return &view->buckets[((words[0] ^ words[1]) * 0x9e3779b97f4a7c15u >> 32) % BUCKETS_CNT];
 }
 
+static void unlink_trace(struct trace_view *view, const struct held_trace *trace)
+{
+	if (trace->older == NONE)
+		view->oldest = trace->newer;
+	else
+		view->traces[trace->older].newer = trace->newer;
+	if (trace->newer == NONE)
+		view->newest = trace->older;
+	else
+		view->traces[trace->newer].older = trace->older;
+}
+
 static void free_trace(struct trace_view *view, uint16_t index)
 {
 	struct held_trace *trace = &view->traces[index];
@@ -224,6 +178,7 @@ static void free_trace(struct trace_view *view, uint16_t index)
 	while (*at != index)
 		at = &view->traces[*at].next;
 	*at = trace->next;
+	unlink_trace(view, trace);
 	trace->next = view->free_trace;
 	view->free_trace = index;
 	for (uint16_t span = trace->spans, next; span != NONE; span = next) {
@@ -233,20 +188,36 @@ static void free_trace(struct trace_view *view, uint16_t index)
 	}
 }
 
-static void show_oldest(struct trace_view *view)
+static void show_trace(struct trace_view *view, uint16_t index)
 {
-	uint16_t index = view->queue[view->queue_first];
-	size_t cnt = 0;
+	const struct held_trace *trace = &view->traces[index];
+	uint32_t cnt = join(view, trace);
 
-	view->queue_first = (view->queue_first + 1) % TRACE_VIEW_HELD_MAX;
-	view->queue_cnt--;
-	for (uint16_t span = view->traces[index].spans; span != NONE; span = view->held[span].next)
-		view->by_start[cnt++] = span;
-	join(view, cnt);
-	for (size_t i = 0; i < cnt; i++)
-		if (view->held[view->by_start[i]].parent == NONE)
-			show_tree(view, view->by_start[i]);
+	for (uint32_t i = 0; i < cnt && !view->err; i++)
+		if (view->nodes[i].parent == SPAN_NODE_NONE)
+			show_tree(view, i);
+	if (trace->more_cnt)
+		show_more(view, trace->more_cnt);
 	free_trace(view, index);
+}
+
+/* Is there a parent on this host that has not ended yet? Or it was lost: that cannot be told. */
+static bool waits(struct trace_view *view, struct held_trace *trace)
+{
+	static const struct span_id none;
+	uint32_t cnt;
+
+	if (trace->examined)
+		return true;
+	cnt = join(view, trace);
+	for (uint32_t i = 0; i < cnt && !trace->examined; i++) {
+		const struct span_node *node = &view->nodes[i];
+
+		trace->examined = node->parent == SPAN_NODE_NONE &&
+				  memcmp(&node->parent_id, &none, sizeof(none)) != 0 &&
+				  held_of(view, node)->row.method != ROW_PARENT_ELSEWHERE;
+	}
+	return trace->examined;
 }
 
 /* There is always one free: no trace without a span, and no more spans than traces. */
@@ -263,9 +234,20 @@ static struct held_trace *get_trace(struct trace_view *view, const struct trace_
 	index = view->free_trace;
 	trace = &view->traces[index];
 	view->free_trace = trace->next;
-	*trace = (struct held_trace){.id = *id, .since_ns = now_ns, .spans = NONE, .next = *bucket};
+	*trace = (struct held_trace){
+		.id = *id,
+		.since_ns = now_ns,
+		.spans = NONE,
+		.next = *bucket,
+		.older = view->newest,
+		.newer = NONE,
+	};
 	*bucket = index;
-	view->queue[(view->queue_first + view->queue_cnt++) % TRACE_VIEW_HELD_MAX] = index;
+	if (view->newest == NONE)
+		view->oldest = index;
+	else
+		view->traces[view->newest].newer = index;
+	view->newest = index;
 	return trace;
 }
 
@@ -276,21 +258,29 @@ static void hold(struct trace_view *view, const struct span *span, uint64_t now_
 	uint16_t index;
 
 	if (view->free_held == NONE)
-		show_oldest(view);
+		show_trace(view, view->oldest);
+	trace = get_trace(view, &span->trace_id, now_ns);
+	if (trace->spans_cnt == TRACE_VIEW_SPANS_MAX) {
+		trace->more_cnt++;
+		return;
+	}
 	index = view->free_held;
 	held = &view->held[index];
 	view->free_held = held->next;
-	trace = get_trace(view, &span->trace_id, now_ns);
 	held->id = span->span_id;
 	held->parent_id = span->parent_id;
+	held->end_ns = span->end_ns;
 	held->next = trace->spans;
 	trace->spans = index;
+	trace->spans_cnt++;
+	trace->examined = false;
 	span_row__fill(&held->row, span);
 }
 
 static void free_all(struct trace_view *view)
 {
 	memset(view->buckets, 0xff, sizeof(view->buckets));
+	view->oldest = view->newest = NONE;
 	for (unsigned int i = 0; i < TRACE_VIEW_HELD_MAX; i++) {
 		uint16_t next = i + 1 < TRACE_VIEW_HELD_MAX ? (uint16_t)(i + 1) : NONE;
 
@@ -325,6 +315,20 @@ static void add_json(struct trace_view *view, const struct span_batch *batch)
 
 /* --- all together ----------------------------------------------------------------------------- */
 
+static void show_header(struct trace_view *view)
+{
+	unsigned int columns = waterfall_columns(view->width);
+
+	view->line.width = columns ? view->width - columns - 2 : view->width;
+	span_row__show_header(view->line.width, &view->line);
+	if (columns) {
+		line_widen(&view->line, view->width - columns, view->width);
+		line_styled(&view->line, STYLE_BOLD, SLICE("WATERFALL"));
+	}
+	view->err = line__write(&view->line, view->out);
+	flush(view);
+}
+
 struct trace_view *trace_view__new(FILE *out, enum view_format format, bool colour,
 				   unsigned int width)
 {
@@ -336,15 +340,14 @@ struct trace_view *trace_view__new(FILE *out, enum view_format format, bool colo
 	}
 	view->out = out;
 	view->format = format;
+	view->width = width;
 	view->line.width = width;
 	view->line.colour = colour;
 	view->line.utf8 = locale_is_utf8();
 	span_json__init(&view->json);
 	if (format == VIEW_TEXT) {
 		free_all(view);
-		span_row__show_header(&view->line);
-		view->err = line__write(&view->line, out);
-		flush(view);
+		show_header(view);
 	}
 	return view;
 }
@@ -359,7 +362,7 @@ void trace_view__free(struct trace_view *view)
 
 void trace_view__set_width(struct trace_view *view, unsigned int width)
 {
-	view->line.width = width;
+	view->width = width;
 }
 
 int trace_view__add(struct trace_view *view, const struct span_batch *batch)
@@ -379,21 +382,26 @@ int trace_view__add(struct trace_view *view, const struct span_batch *batch)
 
 int trace_view__tick(struct trace_view *view, uint64_t now_ns)
 {
-	if (view->err || !view->queue_cnt)
-		return view->err;
-	while (view->queue_cnt && !view->err) {
-		uint64_t since_ns = view->traces[view->queue[view->queue_first]].since_ns;
+	uint16_t newer;
 
-		if (since_ns > now_ns || now_ns - since_ns < TRACE_VIEW_HOLD_NS)
+	if (view->err || view->format == VIEW_JSON)
+		return view->err;
+	for (uint16_t index = view->oldest; index != NONE && !view->err; index = newer) {
+		struct held_trace *trace = &view->traces[index];
+		uint64_t age_ns = now_ns > trace->since_ns ? now_ns - trace->since_ns : 0;
+
+		newer = trace->newer;
+		if (age_ns < TRACE_VIEW_HOLD_NS)
 			break;
-		show_oldest(view);
+		if (age_ns >= TRACE_VIEW_WAIT_NS || !waits(view, trace))
+			show_trace(view, index);
 	}
 	return flush(view);
 }
 
 int trace_view__finish(struct trace_view *view)
 {
-	while (view->queue_cnt && !view->err)
-		show_oldest(view);
+	while (view->format == VIEW_TEXT && view->oldest != NONE && !view->err)
+		show_trace(view, view->oldest);
 	return flush(view);
 }

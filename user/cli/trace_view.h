@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Spans as `sonde trace` shows them, while they arrive. Text: an aligned line per span, children
- * under their parents. JSON: a flat object per span per line.
+ * Spans as `sonde trace` shows them, while they arrive. Text: an aligned line per span, whole traces
+ * as trees, on a wide terminal with a bar for the time of each span in its trace; `*` marks the
+ * critical path where there is another. JSON: a flat object per span per line.
  *
  * One thread. The functions that write return 0 or a negative errno; after the first error (-EPIPE:
  * the reader has gone) they write nothing more and return that error again. The caller must ignore
@@ -15,6 +16,10 @@
 
 /* How long a trace is held so that its spans can stand together. */
 #define TRACE_VIEW_HOLD_NS 120000000u
+/* And at most if it has a parent on this host that has not ended yet. What then comes stands apart. */
+#define TRACE_VIEW_WAIT_NS 5000000000u
+/* Spans shown of a trace at once; the rest is counted. */
+#define TRACE_VIEW_SPANS_MAX 1000u
 /* Spans held at most; then the oldest trace is shown early. */
 #define TRACE_VIEW_HELD_MAX 4096u
 
