@@ -40,6 +40,8 @@ static int run(struct options *options)
 	switch (options->command) {
 	case COMMAND_TRACE:
 		return run_trace(options);
+	case COMMAND_MAP:
+		return end_output(run_map(options));
 	case COMMAND_PROFILE:
 		return run_profile(options);
 	case COMMAND_AGENT:

@@ -9,6 +9,8 @@
 
 /* `sonde trace`: live spans until interrupted, for a time, or while a command runs. */
 int run_trace(const struct options *options);
+/* `sonde map`: who calls whom, live or from a file of spans. */
+int run_map(const struct options *options);
 /* `sonde profile`: where CPU time goes, for as long. */
 int run_profile(const struct options *options);
 /* `sonde replay`: the spans of a recording. */

@@ -11,7 +11,6 @@
 
 #include "user/base/clock.h"
 #include "user/base/log.h"
-#include "user/cli/account_line.h"
 #include "user/cli/trace_view.h"
 #include "user/session.h"
 
@@ -54,14 +53,6 @@ static bool reader_gone(void)
 	return poll(&out, 1, 0) == 1 && out.revents & (POLLERR | POLLHUP);
 }
 
-static void show_account(struct pipeline *pipeline, bool json)
-{
-	struct unknown_row *rows = calloc(UNKNOWN_ROWS_MAX, sizeof(*rows));
-
-	account_line(stderr, json, rows, rows ? pipeline__unknown(pipeline, rows) : 0);
-	free(rows);
-}
-
 /* Shows what is left and says how it went. code, or a failure. */
 static int finish(struct tracing *t, struct pipeline *pipeline, unsigned int deliver_ms, int code)
 {
@@ -73,7 +64,7 @@ static int finish(struct tracing *t, struct pipeline *pipeline, unsigned int del
 		log_error("cannot write to standard output: %s", strerror(-t->view_err));
 		code = code ?: EXIT_FAILURE;
 	}
-	show_account(pipeline, t->options->json);
+	session_account(pipeline, t->options->json);
 	return code;
 }
 

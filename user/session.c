@@ -3,12 +3,14 @@
 #include "user/session.h"
 
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "user/base/clock.h"
 #include "user/base/log.h"
+#include "user/cli/account_line.h"
 #include "user/run.h"
 
 #define POLL_MS 20
@@ -126,6 +128,14 @@ void session__free(struct session *s)
 	child__finish(&s->child);
 	pipeline__free(s->pipeline);
 	s->pipeline = NULL;
+}
+
+void session_account(struct pipeline *pipeline, bool json)
+{
+	struct unknown_row *rows = calloc(UNKNOWN_ROWS_MAX, sizeof(*rows));
+
+	account_line(stderr, json, rows, rows ? pipeline__unknown(pipeline, rows) : 0);
+	free(rows);
 }
 
 unsigned int terminal_width(void)

@@ -30,6 +30,9 @@ int session__start(struct session *s, struct pipeline_options *po);
 int session__run(struct session *s);
 void session__free(struct session *s);
 
+/* Prints the account on standard error, with what was of no known protocol. */
+void session_account(struct pipeline *pipeline, bool json);
+
 /* Columns of the terminal that standard output is; 0 if it is none. */
 unsigned int terminal_width(void);
 

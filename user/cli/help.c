@@ -34,6 +34,31 @@ static const struct command_row commands[] = {
 				"lines\n"
 				"  sonde trace -n api --duration 30 --export http://localhost:4318\n",
 		},
+	[COMMAND_MAP] =
+		{
+			.name = "map",
+			.usage = "[OPTIONS] [-- COMMAND ARGS...]",
+			.summary = "Show which services call which, how often and how fast",
+			.text = "Watches as `sonde trace` does and prints the graph of services at "
+				"the end: each call\n"
+				"with its protocol, rate, share of errors and latencies as its "
+				"caller saw them. \"outside\"\n"
+				"are clients that were not seen; a server that was not seen stands "
+				"by address and port.\n"
+				"--slowest says where the time of a trace went; --impact SERVICE "
+				"whose requests fail\n"
+				"with it, by traces. Stops at Ctrl-C, at the end of COMMAND, or "
+				"after --duration.\n",
+			.examples =
+				"  sonde map --duration 30                  # everything on this "
+				"machine\n"
+				"  sonde map -n nginx -n app --duration 10 --svg map.svg\n"
+				"  sonde map --slowest -- ./load-test       # the critical path of "
+				"the slowest trace\n"
+				"  sonde trace --otlp-file spans.jsonl; sonde map --from spans.jsonl "
+				"--impact postgres\n"
+				"  sonde map --from spans.jsonl --dot | dot -Tpng > map.png\n",
+		},
 	[COMMAND_PROFILE] =
 		{
 			.name = "profile",
@@ -154,6 +179,7 @@ static const char overview_examples[] =
 	"  sudo sonde trace -n nginx                # requests of a running program\n"
 	"  sudo sonde trace -- ./server             # run a program and watch it\n"
 	"  sudo sonde trace --port 5432 --json      # whatever speaks on a port\n"
+	"  sudo sonde map --duration 30             # who calls whom, how fast\n"
 	"  sudo sonde profile -n nginx -o out.svg   # where its CPU time goes\n"
 	"  sudo sonde agent -c /etc/sonde/sonde.yaml\n";
 

@@ -16,9 +16,9 @@
 #define FREQUENCY_MAX 10000
 
 #define ON(command) (1u << COMMAND_##command)
-#define CONFIGURED                                                                          \
-	(ON(TRACE) | ON(PROFILE) | ON(AGENT) | ON(CONFIG_PRINT) | ON(DOCTOR) | ON(REPLAY) | \
-	 ON(REDACT))
+#define CONFIGURED                                                                       \
+	(ON(TRACE) | ON(MAP) | ON(PROFILE) | ON(AGENT) | ON(CONFIG_PRINT) | ON(DOCTOR) | \
+	 ON(REPLAY) | ON(REDACT))
 
 enum plain {
 	PLAIN_CONFIG,
@@ -29,6 +29,12 @@ enum plain {
 	PLAIN_JSON,
 	PLAIN_RECORD,
 	PLAIN_NO_COLOR,
+	PLAIN_DOT,
+	PLAIN_SVG,
+	PLAIN_FROM,
+	PLAIN_SLOWEST,
+	PLAIN_TRACE,
+	PLAIN_IMPACT,
 	PLAIN_ATTRIBUTE,
 	PLAIN_EXPLAIN,
 	PLAIN_ALL,
@@ -49,7 +55,7 @@ const struct plain_option plain_options[] = {
 			.flag = "duration",
 			.argument = "S",
 			.help = "Stop after this many seconds, or 500ms, 10s, 5m",
-			.commands = ON(TRACE) | ON(PROFILE),
+			.commands = ON(TRACE) | ON(MAP) | ON(PROFILE),
 		},
 	[PLAIN_FREQUENCY] =
 		{
@@ -76,20 +82,62 @@ const struct plain_option plain_options[] = {
 		{
 			.flag = "json",
 			.help = "Print JSON instead of text for people",
-			.commands = ON(TRACE) | ON(PROFILE) | ON(DOCTOR) | ON(REPLAY) | ON(SITES),
+			.commands = ON(TRACE) | ON(MAP) | ON(PROFILE) | ON(DOCTOR) | ON(REPLAY) |
+				    ON(SITES),
 		},
 	[PLAIN_RECORD] =
 		{
 			.flag = "record",
 			.argument = "FILE",
 			.help = "Write what the kernel sends to this file, for sonde replay",
-			.commands = ON(TRACE),
+			.commands = ON(TRACE) | ON(MAP),
 		},
 	[PLAIN_NO_COLOR] =
 		{
 			.flag = "no-color",
 			.help = "Print without colours",
-			.commands = ON(TRACE) | ON(PROFILE) | ON(DOCTOR) | ON(REPLAY),
+			.commands = ON(TRACE) | ON(MAP) | ON(PROFILE) | ON(DOCTOR) | ON(REPLAY),
+		},
+	[PLAIN_DOT] =
+		{
+			.flag = "dot",
+			.help = "Print the graph for Graphviz",
+			.commands = ON(MAP),
+		},
+	[PLAIN_SVG] =
+		{
+			.flag = "svg",
+			.argument = "FILE",
+			.help = "Draw the graph to this file, too",
+			.commands = ON(MAP),
+		},
+	[PLAIN_FROM] =
+		{
+			.flag = "from",
+			.argument = "FILE",
+			.help = "Read spans from what --otlp-file or trace --json wrote (-: standard "
+				"input)",
+			.commands = ON(MAP),
+		},
+	[PLAIN_SLOWEST] =
+		{
+			.flag = "slowest",
+			.help = "Print the critical path of the slowest trace instead",
+			.commands = ON(MAP),
+		},
+	[PLAIN_TRACE] =
+		{
+			.flag = "trace",
+			.argument = "ID",
+			.help = "Print the critical path of the trace whose ID begins so instead",
+			.commands = ON(MAP),
+		},
+	[PLAIN_IMPACT] =
+		{
+			.flag = "impact",
+			.argument = "SERVICE",
+			.help = "Print whose requests led to this service instead",
+			.commands = ON(MAP),
 		},
 	[PLAIN_ATTRIBUTE] =
 		{
@@ -252,6 +300,27 @@ static int set_plain(struct parser *p, const struct plain_option *plain, const c
 	case PLAIN_NO_COLOR:
 		o->no_color = true;
 		break;
+	case PLAIN_DOT:
+		o->dot = true;
+		break;
+	case PLAIN_SVG:
+		o->svg_file = value;
+		break;
+	case PLAIN_FROM:
+		o->from_file = value;
+		break;
+	case PLAIN_SLOWEST:
+		o->slowest = true;
+		break;
+	case PLAIN_TRACE:
+		if (value[strspn(value, "0123456789abcdef")] || strlen(value) > 32)
+			return wrong(p, "--trace: '%.64s' does not begin a trace ID in hex digits",
+				     value);
+		o->trace_id = value;
+		break;
+	case PLAIN_IMPACT:
+		o->impact = value;
+		break;
 	case PLAIN_ATTRIBUTE:
 		o->attribute = value;
 		break;
@@ -319,7 +388,7 @@ static int parse_short(struct parser *p, const char *word)
 
 static bool takes_command(enum command command)
 {
-	return command == COMMAND_TRACE || command == COMMAND_PROFILE;
+	return command == COMMAND_TRACE || command == COMMAND_MAP || command == COMMAND_PROFILE;
 }
 
 static bool wants_file(enum command command)
@@ -447,6 +516,13 @@ static int check_complete(struct parser *p)
 		return wrong(p, "'sonde %s' needs a FILE", help_command_name(o->command));
 	if (o->all && o->functions_cnt)
 		return wrong(p, "--all and names of functions exclude each other");
+	if (o->slowest + !!o->trace_id + !!o->impact > 1)
+		return wrong(p, "--slowest, --trace and --impact exclude each other");
+	if (o->dot && (o->json || o->slowest || o->trace_id || o->impact))
+		return wrong(p, "--dot is another form of the graph: without --json, --slowest, "
+				"--trace and --impact");
+	if (o->from_file && (o->child_argv || o->record_file || o->duration_ns))
+		return wrong(p, "--from reads spans: without a command, --record and --duration");
 	return 0;
 }
 

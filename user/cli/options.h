@@ -32,6 +32,9 @@ struct options {
 	uint64_t duration_ns;  /* 0: until interrupted */
 	uint32_t frequency_hz; /* of `profile` */
 	bool json, no_color, explain;
+	/* `map`; NULL: not wanted */
+	const char *from_file, *svg_file, *trace_id, *impact;
+	bool dot, slowest;
 	bool all;	   /* `sites`: of every function */
 	bool spans;	   /* `profile` traces too */
 	char **child_argv; /* after "--", ends in NULL; NULL if there was none */

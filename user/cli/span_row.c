@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "user/base/utf8.h"
+#include "user/cli/amount.h"
 
 #define NS_PER_S 1000000000u
 #define NARROW 120u
@@ -163,44 +164,20 @@ static void show_time(uint64_t unix_ns, struct line *line)
 	line_styled(line, STYLE_DIM, slice_of(text, (size_t)n));
 }
 
-/* Three digits and a unit: 1.24 ms, 12.4 ms, 124 ms. */
-static struct slice scale(double value, const char *const *units, size_t units_cnt, char *buf,
-			  size_t buf_sz)
-{
-	size_t i = 0;
-	int n;
-
-	while (value >= 999.5 && i + 1 < units_cnt) {
-		value /= 1000;
-		i++;
-	}
-	n = snprintf(buf, buf_sz, "%.*f %s", value < 9.995 ? 2 : (value < 99.95 ? 1 : 0), value,
-		     units[i]);
-	return slice_of(buf, (size_t)n);
-}
-
 static void show_duration(uint64_t ns, unsigned int end, struct line *line)
 {
-	static const char *const units[] = {"us", "ms", "s "}; /* the numbers end in one column */
-	char buf[48];
-	struct slice text = scale((double)ns / 1000, units, 3, buf, sizeof(buf));
+	char buf[AMOUNT_SZ];
 
 	line_style(line, ns >= NS_PER_S ? STYLE_BOLD : STYLE_NONE);
-	line_right(line, text, end);
+	line_right(line, amount_duration(ns, buf), end);
 	line_style(line, STYLE_NONE);
 }
 
 static void show_size(int64_t sz, unsigned int end, struct line *line)
 {
-	static const char *const units[] = {"B ", "kB", "MB", "GB", "TB"};
-	struct slice text = SLICE("-  ");
-	char buf[48];
+	char buf[AMOUNT_SZ];
 
-	if (sz >= 0 && sz < 1000)
-		text = slice_of(buf, (size_t)snprintf(buf, sizeof(buf), "%d B ", (int)sz));
-	else if (sz >= 0)
-		text = scale((double)sz, units, 5, buf, sizeof(buf));
-	line_right(line, text, end);
+	line_right(line, sz < 0 ? SLICE("-  ") : amount_bytes((uint64_t)sz, buf), end);
 }
 
 static struct slice code_of(const struct span_row *row)
