@@ -23,6 +23,8 @@
 #define ROW 84
 #define NAME_COLUMNS 19u
 #define WIDEST 9.0
+#define LETTER 6.4 /* of a label, about */
+#define PROTOCOL_SZ 20
 #define ARROW 9.0
 
 struct picture {
@@ -113,6 +115,12 @@ static struct sum sum_of(const struct picture *pic, const struct layout_link *li
 	return sum;
 }
 
+/* How far down a link goes that leads back. */
+static double low_of(const struct layout_point *from, const struct layout_point *to)
+{
+	return fmax(y_of(from), y_of(to)) + NODE_H + 24;
+}
+
 /* From the right of one node to the arrow at the left of the other, by way of its points. */
 static void put_path(const struct picture *pic, const struct layout_link *link)
 {
@@ -122,10 +130,10 @@ static void put_path(const struct picture *pic, const struct layout_link *link)
 	double x = x_of(from) + NODE_W, y = y_of(from);
 
 	if (link->back) { /* below both */
-		double low = fmax(y, y_of(to)) + NODE_H;
+		double low = low_of(from, to);
 
 		fprintf(pic->out, "M%.1f %.1fC%.1f %.1f %.1f %.1f %.1f %.1f", x, y + 12, x + 90,
-			low + 24, x_of(to) - 90, low + 24, x_of(to) - ARROW, y_of(to) + 12);
+			low, x_of(to) - 90, low, x_of(to) - ARROW, y_of(to) + 12);
 		return;
 	}
 	fprintf(pic->out, "M%.1f %.1f", x, y);
@@ -197,31 +205,46 @@ static void put_link(const struct picture *pic, const struct layout_link *link)
 		share >= 0.5 ? " f" : "", x, y, ARROW, ARROW * 0.6, ARROW * 1.2);
 }
 
+/* One line of a label, its middle at x. */
+static void put_line(const struct picture *pic, double x, double y, const char *class,
+		     const char *text)
+{
+	fprintf(pic->out, "<text class=\"%s\" x=\"%.1f\" y=\"%.1f\">", class, x, y);
+	put_text(pic->out, slice_str(text), 0);
+	fputs("</text>\n", pic->out);
+}
+
 static void put_label(const struct picture *pic, const struct layout_link *link)
 {
 	const struct map_layout *l = pic->layout;
 	const struct layout_point
 		*from = &l->points[l->point_of[link->from]],
 		*to = &l->points[link->passes_cnt ? link->first : l->point_of[link->to]];
-	double x = x_of(from) + NODE_W + GAP / 2.0, y = (y_of(from) + y_of(to)) / 2;
+	double x = x_of(from) + NODE_W + GAP / 2.0, y = (y_of(from) + y_of(to)) / 2, width;
 	struct sum sum = sum_of(pic, link);
-	char buf[AMOUNT_SZ];
+	struct slice name = utf8_first(sum.protocol, PROTOCOL_SZ), rate, p95, share;
+	char bufs[3][AMOUNT_SZ], more[16] = "", first[128], second[128];
 
 	if (link->back) {
 		x = (x_of(from) + x_of(to) + NODE_W) / 2;
-		y = fmax(y_of(from), y_of(to)) + NODE_H + 8;
+		y = (y_of(from) + y_of(to) + 24 + 6 * low_of(from, to)) / 8;
 	}
-	fprintf(pic->out, "<text class=\"t\" x=\"%.1f\" y=\"%.1f\">", x, y - 3);
-	put_text(pic->out, sum.protocol, 14);
+	rate = amount_rate(graph_rate(pic->graph, sum.cnt), bufs[0]);
+	p95 = slice_trim(amount_duration(sum.p95_ns, bufs[1]));
+	share = amount_share(sum.errors_cnt, sum.cnt, bufs[2]);
 	if (sum.protocols_cnt > 1)
-		fprintf(pic->out, " +%u", sum.protocols_cnt - 1);
-	put_amount(pic->out, " ", amount_rate(graph_rate(pic->graph, sum.cnt), buf), "/s</text>");
-	fprintf(pic->out, "<text class=\"t\" x=\"%.1f\" y=\"%.1f\">", x, y + 10);
-	put_amount(pic->out, "p95 ", amount_duration(sum.p95_ns, buf), "");
-	if (sum.errors_cnt)
-		put_amount(pic->out, "<tspan class=\"r\">, ",
-			   amount_share(sum.errors_cnt, sum.cnt, buf), " failed</tspan>");
-	fputs("</text>\n", pic->out);
+		snprintf(more, sizeof(more), " +%u", sum.protocols_cnt - 1);
+	snprintf(first, sizeof(first), "%.*s%s %.*s/s", (int)name.n, name.p, more, (int)rate.n,
+		 rate.p);
+	snprintf(second, sizeof(second), "p95 %.*s%s%.*s%s", (int)p95.n, p95.p,
+		 sum.errors_cnt ? ", " : "", sum.errors_cnt ? (int)share.n : 0, share.p,
+		 sum.errors_cnt ? " failed" : "");
+	width = LETTER * (double)(strlen(first) > strlen(second) ? strlen(first) : strlen(second));
+	fprintf(pic->out,
+		"<rect class=\"w\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"29\" rx=\"4\"/>",
+		x - width / 2, y - 15, width);
+	put_line(pic, x, y - 3, "t", first);
+	put_line(pic, x, y + 10, sum.errors_cnt ? "t r" : "t", second);
 }
 
 /* --- nodes ------------------------------------------------------------------------------------ */
@@ -265,8 +288,8 @@ static const char style[] =
 	"<style>text{font-family:system-ui,sans-serif;font-size:12px;fill:#1f2933}"
 	".h{font-size:16px;font-weight:600}.b{font-size:14px;font-weight:600;text-anchor:middle}"
 	".s{font-size:11px;fill:#52606d;text-anchor:middle}"
-	".t{font-size:11px;fill:#323f4b;text-anchor:middle;paint-order:stroke;stroke:#fff;"
-	"stroke-width:4px;stroke-linejoin:round}.r{fill:#c81e1e}"
+	".t{font-size:11px;fill:#323f4b;text-anchor:middle}.r{fill:#b91c1c}"
+	".w{fill:#fff;fill-opacity:.85}"
 	".n{fill:#e6f0fa;stroke:#2f6fb0;stroke-width:1.5}"
 	".o{fill:#f5f7fa;stroke:#7b8794;stroke-dasharray:5 4}"
 	".l{fill:none;stroke:#9fb3c8}.e{stroke:#d64545}.a{fill:#627d98}.f{fill:#d64545}</style>\n";

@@ -115,8 +115,7 @@ const struct plain_option plain_options[] = {
 		{
 			.flag = "from",
 			.argument = "FILE",
-			.help = "Read spans from what --otlp-file or trace --json wrote (-: standard "
-				"input)",
+			.help = "Read what --otlp-file or trace --json wrote; - is standard input",
 			.commands = ON(MAP),
 		},
 	[PLAIN_SLOWEST] =
