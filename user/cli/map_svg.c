@@ -229,6 +229,8 @@ static void put_label(const struct picture *pic, const struct layout_link *link)
 		x = (x_of(from) + x_of(to) + NODE_W) / 2;
 		y = (y_of(from) + y_of(to) + 24 + 6 * low_of(from, to)) / 8;
 	}
+	if (!link->back && fabs(y_of(from) - y_of(to)) < 12) /* it would hide the line */
+		y -= 20;
 	rate = amount_rate(graph_rate(pic->graph, sum.cnt), bufs[0]);
 	p95 = slice_trim(amount_duration(sum.p95_ns, bufs[1]));
 	share = amount_share(sum.errors_cnt, sum.cnt, bufs[2]);

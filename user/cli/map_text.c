@@ -12,17 +12,32 @@
 
 #define DEPTH_MAX 16 /* levels that are indented */
 #define NONE UINT32_MAX
-#define SIZES_WIDTH RESPONSE_END
+#define PROTOCOL_COLUMNS 13u
+#define NAME_COLUMNS 34u
+#define NAME_COLUMNS_NARROW 26u
 
-/* Columns at which the parts begin or, for numbers, end. */
-#define PROTOCOL_COLUMN 34u
-#define RATE_END 56u
-#define ERRORS_END 65u
-#define P50_END 75u
-#define P95_END 85u
-#define P99_END 95u
-#define REQUEST_END 104u
-#define RESPONSE_END 113u
+enum number {
+	NUMBER_COUNT,
+	NUMBER_RATE,
+	NUMBER_ERRORS,
+	NUMBER_P50,
+	NUMBER_P95,
+	NUMBER_P99,
+	NUMBER_SENT,
+	NUMBER_RECEIVED,
+	NUMBERS_CNT,
+};
+
+/* Where a terminal is narrow, those with the lowest worth are left out. */
+static const struct {
+	const char *name;
+	unsigned int columns, worth;
+} numbers[] = {
+	[NUMBER_COUNT] = {"REQUESTS", 8, 3}, [NUMBER_RATE] = {"REQ/S", 8, 8},
+	[NUMBER_ERRORS] = {"ERRORS", 9, 7},  [NUMBER_P50] = {"P50", 10, 5},
+	[NUMBER_P95] = {"P95", 10, 6},	     [NUMBER_P99] = {"P99", 10, 4},
+	[NUMBER_SENT] = {"SENT", 9, 2},	     [NUMBER_RECEIVED] = {"RECEIVED", 10, 1},
+};
 
 struct frame {
 	uint32_t node, next; /* index in order */
@@ -33,6 +48,8 @@ struct walk {
 	const struct service_graph *graph;
 	struct line line;
 	int err;
+	unsigned int protocol_column;
+	unsigned int ends[NUMBERS_CNT];	 /* columns; 0: left out */
 	uint32_t order[GRAPH_EDGES_MAX]; /* edges by caller, then by rate */
 	uint32_t first[GRAPH_NODES_MAX + 1];
 	uint64_t begun[GRAPH_NODES_MAX]; /* calls */
@@ -95,30 +112,50 @@ static void put_guides(struct walk *w)
 	}
 }
 
+static struct slice number_of(const struct walk *w, const struct graph_edge *edge,
+			      enum number number, char buf[AMOUNT_SZ])
+{
+	switch (number) {
+	case NUMBER_COUNT:
+		return slice_of(buf, (size_t)snprintf(buf, AMOUNT_SZ, "%llu",
+						      (unsigned long long)edge->cnt));
+	case NUMBER_RATE:
+		return amount_rate(graph_rate(w->graph, edge->cnt), buf);
+	case NUMBER_ERRORS:
+		return amount_share(edge->errors_cnt, edge->cnt, buf);
+	case NUMBER_P50:
+		return amount_duration(latency_quantile(edge->latency, 0.5), buf);
+	case NUMBER_P95:
+		return amount_duration(latency_quantile(edge->latency, 0.95), buf);
+	case NUMBER_P99:
+		return amount_duration(latency_quantile(edge->latency, 0.99), buf);
+	case NUMBER_SENT:
+		return edge->sizes ? amount_bytes(edge->request_sz, buf) : SLICE("");
+	case NUMBER_RECEIVED:
+		return edge->sizes ? amount_bytes(edge->response_sz, buf) : SLICE("");
+	case NUMBERS_CNT:
+		break;
+	}
+	return SLICE("");
+}
+
 static void put_numbers(struct walk *w, const struct graph_edge *edge)
 {
-	static const struct {
-		double share;
-		unsigned int end;
-	} quantiles[] = {{0.5, P50_END}, {0.95, P95_END}, {0.99, P99_END}};
 	struct line *line = &w->line;
 	char buf[AMOUNT_SZ];
 
-	line_pad(line, PROTOCOL_COLUMN);
-	line_text(line, edge->protocol, RATE_END - PROTOCOL_COLUMN - 8);
-	line_right(line, amount_rate(graph_rate(w->graph, edge->cnt), buf), RATE_END);
-	line_style(line, edge->errors_cnt ? STYLE_RED : STYLE_NONE);
-	line_right(line, amount_share(edge->errors_cnt, edge->cnt, buf), ERRORS_END);
-	line_style(line, STYLE_NONE);
-	for (size_t i = 0; i < 3; i++)
-		line_right(line,
-			   amount_duration(latency_quantile(edge->latency, quantiles[i].share),
-					   buf),
-			   quantiles[i].end);
-	if (!edge->sizes || (line->width && line->width < SIZES_WIDTH))
-		return;
-	line_right(line, amount_bytes(edge->request_sz, buf), REQUEST_END);
-	line_right(line, amount_bytes(edge->response_sz, buf), RESPONSE_END);
+	line_pad(line, w->protocol_column);
+	line_text(line, edge->protocol, PROTOCOL_COLUMNS - 1);
+	for (enum number i = 0; i < NUMBERS_CNT; i++) {
+		struct slice text = number_of(w, edge, i, buf);
+		bool failed = i == NUMBER_ERRORS && edge->errors_cnt;
+
+		if (!w->ends[i] || !text.n)
+			continue;
+		line_style(line, failed ? STYLE_RED : STYLE_NONE);
+		line_right(line, text, w->ends[i]);
+		line_style(line, STYLE_NONE);
+	}
 }
 
 static void put_edge(struct walk *w, const struct graph_edge *edge)
@@ -128,7 +165,7 @@ static void put_edge(struct walk *w, const struct graph_edge *edge)
 	unsigned int room;
 
 	put_guides(w);
-	room = PROTOCOL_COLUMN - (again ? 10 : 2);
+	room = w->protocol_column - (again ? 10 : 2);
 	line_style(&w->line, node_style(to));
 	line_text(&w->line, to->name, w->line.columns + 4 < room ? room - w->line.columns : 4);
 	line_style(&w->line, STYLE_NONE);
@@ -182,23 +219,40 @@ static uint32_t next_entry(const struct walk *w)
 	return NONE;
 }
 
+/* Which numbers have room. */
+static void lay_out(struct walk *w)
+{
+	unsigned int width = w->line.width, name = NAME_COLUMNS, all = name + PROTOCOL_COLUMNS;
+	unsigned int least = 0, at;
+
+	for (int i = 0; i < NUMBERS_CNT; i++)
+		all += numbers[i].columns;
+	for (; width && all > width && least < NUMBERS_CNT; least++) {
+		for (int i = 0; i < NUMBERS_CNT; i++)
+			all -= numbers[i].worth == least + 1 ? numbers[i].columns : 0;
+		if (least == 2) { /* sizes are gone already */
+			name = NAME_COLUMNS_NARROW;
+			all -= NAME_COLUMNS - NAME_COLUMNS_NARROW;
+		}
+	}
+	w->protocol_column = name;
+	at = name + PROTOCOL_COLUMNS;
+	for (int i = 0; i < NUMBERS_CNT; i++)
+		if (numbers[i].worth > least)
+			w->ends[i] = at += numbers[i].columns;
+}
+
 static void show_header(struct walk *w)
 {
-	static const struct {
-		const char *name;
-		unsigned int end;
-	} numbers[] = {{"REQ/S", RATE_END},	  {"ERRORS", ERRORS_END}, {"P50", P50_END},
-		       {"P95", P95_END},	  {"P99", P99_END},	  {"REQUEST", REQUEST_END},
-		       {"RESPONSE", RESPONSE_END}};
 	struct line *line = &w->line;
 
 	line_style(line, STYLE_BOLD);
 	line_text(line, SLICE("SERVICE"), 0);
-	line_pad(line, PROTOCOL_COLUMN);
+	line_pad(line, w->protocol_column);
 	line_text(line, SLICE("PROTOCOL"), 0);
-	for (size_t i = 0; i < sizeof(numbers) / sizeof(*numbers); i++)
-		if (!line->width || line->width >= SIZES_WIDTH || numbers[i].end <= P99_END)
-			line_right(line, slice_str(numbers[i].name), numbers[i].end);
+	for (int i = 0; i < NUMBERS_CNT; i++)
+		if (w->ends[i])
+			line_right(line, slice_str(numbers[i].name), w->ends[i]);
 	w->err = line__write(line, w->out);
 }
 
@@ -246,6 +300,7 @@ int map_text(FILE *out, const struct map_style *style, const struct service_grap
 	w->line = (struct line){
 		.width = style->width, .colour = style->colour, .utf8 = locale_is_utf8()};
 	prepare(w);
+	lay_out(w);
 	show_header(w);
 	while (!w->err && (entry = next_entry(w)) != NONE)
 		show_from(w, entry);
