@@ -40,6 +40,10 @@ __u32 tls_used = 0; /* there are probes in TLS libraries */
 /* There are names of commands whose TLS is not to be seen. */
 __u32 tls_denies = 0;
 __u32 go_generation = 0; /* changes with go_exes; 0: it is empty */
+__u32 propagation = 0;	 /* enum propagation */
+/* TCP options with ids that left, and that came. */
+__u64 hops_written = 0, hops_read = 0;
+__u32 hop_denies = 0; /* there are processes whose requests are never to carry ids */
 
 /* Where the walk of one direction's frames is. */
 struct frame_walk {
@@ -173,8 +177,10 @@ struct task_state {
 	__u8 op_send;
 	__u8 checked; /* traced was decided at all */
 	__u8 traced;
-	__u8 announced; /* leader only: its process record was written */
-	__u8 sealed;	/* what it says over TLS is not to be seen */
+	__u8 announced;	 /* leader only: its process record was written */
+	__u8 sealed;	 /* what it says over TLS is not to be seen */
+	__u8 hop_denied; /* its requests are never to carry ids */
+	__u8 serves;	 /* leader only: it has received a request, and propagation was on */
 	/* Kept by request.bpf.h, while profiling only: */
 	__u8 answered;	     /* this thread has sent something back to that request */
 	__u8 distrust;	     /* requests still to be served in order before keys are given again */
@@ -321,6 +327,13 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, FILTER_NAMES_MAX);
+	__type(key, struct name_key);
+	__type(value, __u8);
+} hop_denied_names SEC(".maps") __weak;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 1024);
 	__type(key, struct exe_key);
 	__type(value, __u8);
@@ -329,9 +342,23 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 1024);
+	__type(key, struct exe_key);
+	__type(value, __u8);
+} hop_denied_exes SEC(".maps") __weak;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
 	__type(key, __u64);
 	__type(value, __u8);
 } filter_cgroups SEC(".maps") __weak;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__type(key, __u64);
+	__type(value, __u8);
+} hop_denied_cgroups SEC(".maps") __weak;
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

@@ -30,24 +30,24 @@ static __always_inline bool name_is_in(void *names, struct task_struct *leader)
 	return bpf_map_lookup_elem(names, &key);
 }
 
-static __always_inline bool exe_matches(struct task_struct *task)
+static __always_inline bool exe_is_in(void *exes, struct task_struct *task)
 {
 	struct exe_key key = {};
 
 	key.inode = BPF_CORE_READ(task, mm, exe_file, f_inode, i_ino);
 	key.dev = BPF_CORE_READ(task, mm, exe_file, f_inode, i_sb, s_dev);
-	return bpf_map_lookup_elem(&filter_exes, &key);
+	return bpf_map_lookup_elem(exes, &key);
 }
 
 /* The process's own cgroup (v2) or any above it. */
-static __always_inline bool cgroup_matches(void)
+static __always_inline bool cgroup_is_in(void *cgroups)
 {
 	for (int level = 0; level < CGROUP_LEVELS_MAX; level++) {
 		__u64 id = bpf_get_current_ancestor_cgroup_id(level);
 
 		if (id == 0)
 			break;
-		if (bpf_map_lookup_elem(&filter_cgroups, &id))
+		if (bpf_map_lookup_elem(cgroups, &id))
 			return true;
 	}
 	return false;
@@ -68,11 +68,20 @@ __noinline int process_matches(__u32 pid)
 		return false;
 	if ((filter & FILTER_NAMES) && !name_is_in(&filter_names, task->group_leader))
 		return false;
-	if ((filter & FILTER_EXES) && !exe_matches(task))
+	if ((filter & FILTER_EXES) && !exe_is_in(&filter_exes, task))
 		return false;
-	if ((filter & FILTER_CGROUPS) && !cgroup_matches())
+	if ((filter & FILTER_CGROUPS) && !cgroup_is_in(&filter_cgroups))
 		return false;
 	return true;
+}
+
+/* Are the current process's requests never to carry ids? A function of its own for the verifier's sake. */
+__noinline int hop_is_denied(void)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+
+	return name_is_in(&hop_denied_names, task->group_leader) ||
+	       exe_is_in(&hop_denied_exes, task) || cgroup_is_in(&hop_denied_cgroups);
 }
 
 /*
@@ -221,6 +230,7 @@ __noinline int refresh_task(__u32 jiffies, __u32 slot)
 	}
 	state->checked = false;
 	state->sealed = tls_denies && name_is_in(&tls_denied_names, task->group_leader);
+	state->hop_denied = hop_denies && hop_is_denied();
 	leader_state = task_state(task->group_leader);
 	if (!leader_state)
 		return 0;

@@ -626,6 +626,7 @@ traced_connection(struct scratch *s, struct sock *sk, struct connection_state *c
 
 #include "bpf/datagram.bpf.h"
 #include "bpf/carrier.bpf.h"
+#include "bpf/hop.bpf.h"
 
 static __always_inline int socket_op(struct sock *sk, int ret, int flags, bool send, bool typed)
 {
@@ -670,6 +671,8 @@ static __always_inline int socket_op(struct sock *sk, int ret, int flags, bool s
 		return 0;
 	turn = conn->turn;
 	if (ret > 0) {
+		if (propagation)
+			hop_op(s, sk, conn, ret, send, typed);
 		if (send)
 			tell_cause(s, conn, ret);
 		finish_op(s, conn, emit_op(s, sk, conn, ret, of));

@@ -84,12 +84,21 @@ int BPF_PROG(inet_sock_set_state, struct sock *sk, int oldstate, int newstate)
 	/* What begins here or, at a server, is born established, has nothing of its address's past. */
 	if (settings.by_address && (newstate == BPF_TCP_SYN_SENT || oldstate == BPF_TCP_SYN_RECV))
 		forget_address(sk);
+	if (propagation && !settings.by_address && newstate == BPF_TCP_SYN_SENT)
+		note_connecting(sk);
 	if (newstate == BPF_TCP_ESTABLISHED)
 		note_established(sk, oldstate);
 	else if (newstate == BPF_TCP_CLOSE || newstate == BPF_TCP_FIN_WAIT1 ||
 		 newstate == BPF_TCP_LAST_ACK)
 		note_closing(sk, oldstate, newstate);
 	return 0;
+}
+
+/* Attached only while ids go with requests. */
+SEC("sockops")
+int carry_ids(struct bpf_sock_ops *ctx)
+{
+	return hop_event(ctx);
 }
 
 /* Runs on each CPU by its software clock; see user/capture/sampler.c. */

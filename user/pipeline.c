@@ -444,6 +444,20 @@ void pipeline__reprobe(struct pipeline *p)
 		prober__wait(p->prober, PROBES_WAIT_NS);
 }
 
+void pipeline__propagate(struct pipeline *p)
+{
+	const struct config *c = p->options.config;
+	struct targets denied = denied_ids_of(c);
+	char why[PIPELINE_WHY_SZ];
+
+	if (c->propagation.mode == CONFIG_PROPAGATION_OFF)
+		capture__keep_ids(p->capture);
+	else if (capture__send_ids(p->capture, &denied, why))
+		log_error("propagation is off, requests to other hosts carry no ids: %s", why);
+	else
+		log_info("requests to other hosts carry ids in a TCP option; its test has passed");
+}
+
 struct pipeline *pipeline__new(const struct pipeline_options *options, char why[PIPELINE_WHY_SZ])
 {
 	struct pipeline *p = calloc(1, sizeof(*p));
@@ -577,6 +591,8 @@ int pipeline__start(struct pipeline *p, char why[PIPELINE_WHY_SZ])
 		.ctx = p,
 		.tracing = !p->options.profile_only,
 		.tls = true, /* even if it is off: a reload may switch it on */
+		/* A reload of the agent may switch it on. */
+		.propagation = p->options.with_policy || c->propagation.mode,
 		.sample_hz = p->options.sample_hz,
 		.sample_or_fail = p->options.sample_or_fail,
 	};
@@ -608,6 +624,7 @@ int pipeline__start(struct pipeline *p, char why[PIPELINE_WHY_SZ])
 		snprintf(why, PIPELINE_WHY_SZ, "cannot start a thread: %s", strerror(-err));
 		return -1;
 	}
+	pipeline__propagate(p);
 	pipeline__reprobe(p);
 	return 0;
 }

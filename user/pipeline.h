@@ -61,6 +61,11 @@ void pipeline__reconfigure(struct pipeline *p, const struct config *config);
 int pipeline__retarget(struct pipeline *p, char why[PIPELINE_WHY_SZ]);
 /* Takes over what the configuration says of TLS, and whom to probe for: detaches all, then begins anew. */
 void pipeline__reprobe(struct pipeline *p);
+/*
+ * Takes over what the configuration says of ids for other hosts. Where they cannot be sent, that is logged,
+ * and they are not.
+ */
+void pipeline__propagate(struct pipeline *p);
 /* Runs a recording through instead of capturing. 0, or -1 with why. */
 int pipeline__replay(struct pipeline *p, const char *file, char why[PIPELINE_WHY_SZ]);
 /*

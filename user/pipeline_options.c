@@ -32,6 +32,18 @@ struct targets targets_of(const struct config *c, const uint64_t *only_pid)
 	};
 }
 
+struct targets denied_ids_of(const struct config *c)
+{
+	return (struct targets){
+		.names = (const char *const *)c->propagation.deny_names.v,
+		.names_cnt = c->propagation.deny_names.cnt,
+		.exes = (const char *const *)c->propagation.deny.v,
+		.exes_cnt = c->propagation.deny.cnt,
+		.cgroups = (const char *const *)c->propagation.deny_cgroups.v,
+		.cgroups_cnt = c->propagation.deny_cgroups.cnt,
+	};
+}
+
 struct flow_options flow_options_of(const struct config *c)
 {
 	static const enum flow_leave_out leave_outs[] = {

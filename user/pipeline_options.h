@@ -13,6 +13,8 @@
 
 /* What to trace: what the configuration says, or *only_pid and its descendants if it is not 0. */
 struct targets targets_of(const struct config *c, const uint64_t *only_pid);
+/* Whose requests never carry ids to other hosts. */
+struct targets denied_ids_of(const struct config *c);
 struct flow_options flow_options_of(const struct config *c);
 /* The attributes that every resource gets. -ENOMEM. */
 int resource_attrs_of(const struct config *c, struct arena *arena, struct attrs *out);

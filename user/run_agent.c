@@ -100,6 +100,8 @@ static void reload_targets(struct agent *agent, const struct config_changes *cha
 		log_error("the targets could not be reloaded: %s", why);
 	if (targets || have_changed(changes, "tls."))
 		pipeline__reprobe(agent->pipeline);
+	if (have_changed(changes, "propagation."))
+		pipeline__propagate(agent->pipeline);
 }
 
 static void reload(struct agent *agent)

@@ -27,6 +27,7 @@ enum record_kind {
 	RECORD_FRAMES = 8,   /* bytes were sent or received, and frames walked */
 	RECORD_DATAGRAM = 9, /* a datagram was sent or received */
 	RECORD_CAUSE = 10,   /* before a RECORD_OP or RECORD_FRAMES: why it was sent */
+	RECORD_CONTEXT = 11, /* the ids that a request has on its way between hosts */
 };
 
 /* Every record begins with this. */
@@ -242,6 +243,24 @@ struct record_exit {
 	__u32 process_id;
 	__u32 pid;
 	__u64 time_ns;
+};
+
+/* record_context.head.flags: one of these. */
+#define CONTEXT_SENT 0x0001	/* by this end, with the request: its span has both ids */
+#define CONTEXT_RECEIVED 0x0002 /* with the request: its span is the child of that one */
+#define CONTEXT_GIVEN 0x0003	/* here, to a request that came with none: span_id is zero */
+
+/*
+ * The ids of the request whose first byte has that sequence number. Comes before the record of the
+ * operation which that byte is in.
+ */
+struct record_context {
+	struct record_head head;
+	__u64 cookie; /* the socket's */
+	__u32 seq;
+	__u32 reserved;
+	__u8 trace_id[16];
+	__u8 span_id[8];
 };
 
 #define SAMPLE_STACK_MAX 127 /* addresses of one kind; the kernel's own default limit */

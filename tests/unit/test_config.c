@@ -215,6 +215,11 @@ static const char everything[] = "%YAML 1.1\n"
 				 "  enabled: no\n"
 				 "  deny: [/opt/*]\n"
 				 "  deny_names: [vault]\n"
+				 "propagation:\n"
+				 "  mode: tcp-option\n"
+				 "  deny: [/opt/vault]\n"
+				 "  deny_names: [vault]\n"
+				 "  deny_cgroups: [vault.slice]\n"
 				 "capture:\n"
 				 "  ring_size: 65536\n"
 				 "  drain_interval: 1.5ms\n"
@@ -763,12 +768,28 @@ static void test_print(void **state)
 static void test_reloadable(void **state)
 {
 	static const char *const paths[] = {
-		"targets.pids",		"targets.names",      "targets.executables",
-		"targets.ports",	"targets.cgroups",    "targets.containers",
-		"targets.descendants",	"http.query_values",  "http.query_keep",
-		"redaction.enabled",	"redaction.patterns", "redaction.rules",
-		"sampling.probability", "sampling.slow",      "log.level",
-		"tls.enabled",		"tls.deny",	      "tls.deny_names",
+		"targets.pids",
+		"targets.names",
+		"targets.executables",
+		"targets.ports",
+		"targets.cgroups",
+		"targets.containers",
+		"targets.descendants",
+		"http.query_values",
+		"http.query_keep",
+		"redaction.enabled",
+		"redaction.patterns",
+		"redaction.rules",
+		"sampling.probability",
+		"sampling.slow",
+		"log.level",
+		"tls.enabled",
+		"tls.deny",
+		"tls.deny_names",
+		"propagation.mode",
+		"propagation.deny",
+		"propagation.deny_names",
+		"propagation.deny_cgroups",
 	};
 	size_t cnt = 0;
 

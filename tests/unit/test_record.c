@@ -122,9 +122,35 @@ static void test_datagrams(void **state)
 	assert_false(valid_of(&r, sz + 9));
 }
 
+/* Ids are never all zero, and of one of three kinds. */
+static void test_contexts(void **state)
+{
+	const uint32_t sz = sizeof(struct record_context);
+
+	(void)state;
+	for (uint16_t what = 0; what < 8; what++) {
+		union any_record r = {.head = {.kind = RECORD_CONTEXT, .size = sz, .flags = what}};
+		struct record_context *c = (struct record_context *)&r;
+		bool known =
+			what == CONTEXT_SENT || what == CONTEXT_RECEIVED || what == CONTEXT_GIVEN;
+
+		assert_false(valid_of(&r, sz));
+		c->trace_id[15] = 1;
+		assert_int_equal(valid_of(&r, sz), what == CONTEXT_GIVEN);
+		c->span_id[0] = 1;
+		assert_int_equal(valid_of(&r, sz), known);
+		assert_false(valid_of(&r, sz - 1));
+		r.head.size = sz + 8;
+		assert_false(valid_of(&r, sz + 8));
+		r.head.size = sz;
+		c->trace_id[15] = 0;
+		assert_false(valid_of(&r, sz));
+	}
+}
+
 static void test_kinds(void **state)
 {
-	static const uint16_t unknown[] = {0, 9, 255, UINT16_MAX};
+	static const uint16_t unknown[] = {0, 11, 255, UINT16_MAX};
 	union any_record r;
 
 	(void)state;
@@ -484,6 +510,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_sizes),
 		cmocka_unit_test(test_datagrams),
+		cmocka_unit_test(test_contexts),
 		cmocka_unit_test(test_kinds),
 		cmocka_unit_test(test_contents),
 		cmocka_unit_test_setup_teardown(test_write_and_read, new_path, remove_path),

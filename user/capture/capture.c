@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "bpf/tracer.skel.h"
+#include "include/abi/hop.h"
 #include "include/abi/tls.h"
 #include "user/base/account.h"
 #include "user/base/address.h"
@@ -20,6 +21,7 @@
 #include "user/capture/filter.h"
 #include "user/capture/kprobes.h"
 #include "user/capture/probes.h"
+#include "user/capture/propagation.h"
 #include "user/capture/record.h"
 #include "user/capture/sampler.h"
 #include "user/capture/uprobes.h"
@@ -39,6 +41,7 @@ struct capture {
 	uint32_t files_cnt;	 /* with probes, so far */
 	struct sampler *sampler; /* NULL: no samples */
 	struct bpf_link *tails;	 /* the iterator; NULL where there is none */
+	struct bpf_link *hops;	 /* NULL while no ids are sent to other hosts */
 	uint8_t *scratches;	 /* mapped; the counts stand first in each */
 	size_t scratches_sz;
 	int cpus;
@@ -125,15 +128,6 @@ static int load(struct capture *capture, const struct probe_result *results)
 	return err;
 }
 
-static void identify_self(struct capture *capture)
-{
-	struct bpf_program *prog = capture->bpf->progs.identify_self;
-	LIBBPF_OPTS(bpf_test_run_opts, opts);
-
-	if (!bpf_program__autoload(prog) || bpf_prog_test_run_opts(bpf_program__fd(prog), &opts))
-		capture->bpf->bss->self_pid = (uint32_t)getpid();
-}
-
 static int start_sampler(struct capture *capture)
 {
 	struct bpf_program *prog = capture->bpf->progs.sample_cpu;
@@ -148,7 +142,7 @@ static int attach(struct capture *capture)
 {
 	int err;
 
-	identify_self(capture);
+	identify_self(capture->bpf);
 	err = probes_attach(capture->bpf, capture->links, LINKS_MAX, &capture->links_cnt);
 	err = err ?: start_sampler(capture);
 	if (err)
@@ -218,6 +212,7 @@ bool capture__wants_pid(const struct capture *capture, uint32_t pid)
 
 static void take_down(struct capture *capture)
 {
+	capture__keep_ids(capture);
 	sampler__free(capture->sampler);
 	capture->sampler = NULL;
 	for (size_t i = 0; i < capture->links_cnt; i++)
@@ -320,6 +315,7 @@ struct capture *capture__new(const struct capture_options *options, char why[CAP
 	capture->options = *options;
 	capture->uses = (options->tracing ? USE_TRACING : 0) |
 			(options->tracing && options->tls ? USE_TLS : 0) |
+			(options->tracing && options->propagation ? USE_PROPAGATION : 0) |
 			(options->sample_hz ? USE_PROFILING : 0);
 	capture->cpus = libbpf_num_possible_cpus();
 	if (capture->cpus < 1) {
@@ -426,6 +422,56 @@ int capture__deny_tls(struct capture *capture, const char *const *names, size_t 
 	/* Whoever is sealed or not is to be told anew. */
 	__atomic_fetch_add(&capture->bpf->bss->filter_generation, 1, __ATOMIC_RELEASE);
 	return 0;
+}
+
+static int deny_ids(struct capture *capture, const struct targets *denied, char *why)
+{
+	const struct tracer_bpf *bpf = capture->bpf;
+	const struct filter_maps none = {-1, -1, -1, -1, -1};
+	const struct filter_maps maps = {
+		.pids = -1,
+		.names = bpf_map__fd(bpf->maps.hop_denied_names),
+		.exes = bpf_map__fd(bpf->maps.hop_denied_exes),
+		.cgroups = bpf_map__fd(bpf->maps.hop_denied_cgroups),
+		.ports = -1,
+	};
+
+	if (filter_fill(denied, &none, why, CAPTURE_WHY_SZ))
+		return -1;
+	filter_clear_map(maps.names);
+	filter_clear_map(maps.exes);
+	filter_clear_map(maps.cgroups);
+	if (filter_fill(denied, &maps, why, CAPTURE_WHY_SZ))
+		return -1;
+	capture->bpf->bss->hop_denies = filter_bits(denied) != 0;
+	/* Whoever is denied or not is to be told anew. */
+	__atomic_fetch_add(&capture->bpf->bss->filter_generation, 1, __ATOMIC_RELEASE);
+	return 0;
+}
+
+int capture__send_ids(struct capture *capture, const struct targets *denied,
+		      char why[CAPTURE_WHY_SZ])
+{
+	if (!bpf_program__autoload(capture->bpf->progs.carry_ids)) {
+		snprintf(why, CAPTURE_WHY_SZ, "this kernel cannot, as `sonde doctor` says");
+		return -1;
+	}
+	if (deny_ids(capture, denied, why)) {
+		capture__keep_ids(capture);
+		return -1;
+	}
+	if (!capture->hops)
+		capture->hops = propagation_attach(capture->bpf, why, CAPTURE_WHY_SZ);
+	if (!capture->hops)
+		return -1;
+	capture->bpf->bss->propagation = PROPAGATION_ON;
+	return 0;
+}
+
+void capture__keep_ids(struct capture *capture)
+{
+	propagation_detach(capture->bpf, capture->hops);
+	capture->hops = NULL;
 }
 
 bool capture__has_uprobes(const struct capture *capture)

@@ -19,6 +19,7 @@ struct capture_options {
 	bool short_walk;	  /* of frames: without bpf_loop even where there is one */
 	bool tracing;		  /* watch sockets */
 	bool tls;		  /* and be ready for probes in TLS libraries, if the kernel is */
+	bool propagation;	  /* be ready to send ids to other hosts, if the kernel is */
 	uint32_t sample_hz;	  /* take samples of each CPU, so many a second; 0: none */
 	bool sample_or_fail;	  /* else go on without samples where the kernel gives none */
 	/* Called for each valid record, which is gone when it returns. */
@@ -79,7 +80,15 @@ void uprobes__free(struct uprobes *uprobes);
 /* The commands whose TLS is not to be seen, from now on. 0, or -1 with a sentence in why. Any thread. */
 int capture__deny_tls(struct capture *capture, const char *const *names, size_t cnt,
 		      char why[CAPTURE_WHY_SZ]);
-/* Can it? */
+/*
+ * From now on ids go with requests to other hosts, in a TCP option, except those of processes that are
+ * denied (names, exes, cgroups). 0, or -1 with a sentence in why: then none do. One thread at a time.
+ */
+int capture__send_ids(struct capture *capture, const struct targets *denied,
+		      char why[CAPTURE_WHY_SZ]);
+/* And from now on they do not. */
+void capture__keep_ids(struct capture *capture);
+/* Can it probe? */
 bool capture__has_uprobes(const struct capture *capture);
 /* Sums over CPUs. */
 void capture__counts(const struct capture *capture, struct tracer_counts *out);

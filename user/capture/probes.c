@@ -2,6 +2,7 @@
 /* The table of probes, and how they are tried. */
 #include "user/capture/probes.h"
 
+#include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <stdio.h>
@@ -13,6 +14,7 @@
 #include "user/base/log.h"
 #include "user/capture/kernel.h"
 #include "user/capture/kprobes.h"
+#include "user/capture/propagation.h"
 #include "user/capture/sampler.h"
 #include "user/capture/uprobes.h"
 
@@ -136,6 +138,22 @@ const struct probe probes[] = {
 			},
 	},
 	{
+		.capability = "ids sent to other hosts",
+		.without = "propagation: tcp-option does not work",
+		.todo = "use a kernel whose sockops programs may read task storage, and cgroup v2; have the "
+			"loopback device up",
+		.uses = USE_PROPAGATION,
+		.variants =
+			{
+				{
+					.name = "sockops",
+					.programs = {"carry_ids", "inet_sock_set_state",
+						     "identify_self"},
+					.kinds = KIND_TP_BTF | KIND_FEXIT,
+				},
+			},
+	},
+	{
 		.capability = "CPU profiles",
 		.without = "sonde profile and profiles.enabled do not work",
 		.todo = "enable CONFIG_PERF_EVENTS and let this process use perf_event_open",
@@ -252,6 +270,15 @@ struct bpf_link *attach_tails(struct tracer_bpf *bpf)
 		by_address ? bpf->progs.flush_tails_by_address : bpf->progs.flush_tails, &opts);
 }
 
+void identify_self(struct tracer_bpf *bpf)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, opts);
+
+	if (!bpf_program__autoload(bpf->progs.identify_self) ||
+	    bpf_prog_test_run_opts(bpf_program__fd(bpf->progs.identify_self), &opts))
+		bpf->bss->self_pid = (uint32_t)getpid();
+}
+
 /* Does the program's section say where it goes? Others are run, or attached, in their own ways. */
 static bool attaches_itself(const struct bpf_program *prog)
 {
@@ -291,6 +318,19 @@ static int try_sampler(const struct bpf_program *prog)
 	return 0;
 }
 
+static int try_propagation(struct tracer_bpf *bpf)
+{
+	char why[PROBE_WHY_SZ];
+	struct bpf_link *link;
+
+	identify_self(bpf);
+	link = propagation_attach(bpf, why, sizeof(why));
+	if (!link && messages)
+		snprintf(messages, messages_sz, "%s", why);
+	propagation_detach(bpf, link);
+	return link ? 0 : -ECANCELED;
+}
+
 /* Attaches a loaded variant, and detaches it. */
 static int try_attach(struct tracer_bpf *bpf)
 {
@@ -307,6 +347,8 @@ static int try_attach(struct tracer_bpf *bpf)
 		err = try_sampler(bpf->progs.sample_cpu);
 	if (!err && bpf_program__autoload(bpf->progs.tls_leave))
 		err = uprobes_try(bpf->progs.tls_enter, bpf->progs.tls_leave);
+	if (!err && bpf_program__autoload(bpf->progs.carry_ids))
+		err = try_propagation(bpf);
 	bpf_link__destroy(tails);
 	for (size_t i = 0; i < cnt; i++)
 		bpf_link__destroy(links[i]);

@@ -26,6 +26,7 @@ struct tracer_bpf;
 #define USE_TRACING 1u
 #define USE_PROFILING 2u
 #define USE_TLS 4u
+#define USE_PROPAGATION 8u
 
 struct probe_variant {
 	const char *name; /* e.g. "tp_btf/sock_send_length + sock_recv_length" */
@@ -79,6 +80,8 @@ void probes_select(struct tracer_bpf *bpf, const struct probe_result *results);
 int probes_attach(struct tracer_bpf *bpf, struct bpf_link **links, size_t cap, size_t *cnt);
 /* Attaches the iterator over the connections of a loaded object; NULL with errno. */
 struct bpf_link *attach_tails(struct tracer_bpf *bpf);
+/* Tells the programs of a loaded object which process sonde is, whatever namespace that is in. */
+void identify_self(struct tracer_bpf *bpf);
 /* What this host lacks before any probe is tried, as a sentence; false if nothing. */
 bool host_lacks(char *why, size_t why_sz);
 

@@ -52,6 +52,24 @@ static bool sample_valid(const struct record_sample *s)
 	       memchr(s->comm, 0, sizeof(s->comm));
 }
 
+static bool any_set(const uint8_t *bytes, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (bytes[i])
+			return true;
+	return false;
+}
+
+static bool context_valid(const struct record_context *c)
+{
+	if (!any_set(c->trace_id, sizeof(c->trace_id)))
+		return false;
+	if (c->head.flags == CONTEXT_GIVEN)
+		return true;
+	return (c->head.flags == CONTEXT_SENT || c->head.flags == CONTEXT_RECEIVED) &&
+	       any_set(c->span_id, sizeof(c->span_id));
+}
+
 bool record_valid(const void *bytes, size_t len)
 {
 	const struct record_head *head = bytes;
@@ -85,6 +103,8 @@ bool record_valid(const void *bytes, size_t len)
 		return head->size == sizeof(struct record_cause);
 	case RECORD_EXIT:
 		return head->size == sizeof(struct record_exit);
+	case RECORD_CONTEXT:
+		return head->size == sizeof(struct record_context) && context_valid(bytes);
 	case RECORD_SAMPLE:
 		return head->size >= sizeof(struct record_sample) && sample_valid(bytes);
 	}

@@ -73,6 +73,11 @@ struct config_rule {
 	enum config_action action;
 };
 
+enum config_propagation {
+	CONFIG_PROPAGATION_OFF,
+	CONFIG_PROPAGATION_TCP_OPTION,
+};
+
 enum config_compression {
 	CONFIG_COMPRESSION_GZIP,
 	CONFIG_COMPRESSION_NONE,
@@ -116,6 +121,10 @@ struct config {
 		bool enabled;
 		struct text_list deny, deny_names;
 	} tls;
+	struct {
+		enum config_propagation mode;
+		struct text_list deny, deny_names, deny_cgroups;
+	} propagation;
 	struct {
 		uint64_t max_exchanges;
 		uint64_t exchange_timeout_ns;

@@ -55,6 +55,11 @@ static const char *const actions[] = {
 	[CONFIG_ACTION_HASH] = "hash",
 	NULL,
 };
+static const char *const propagations[] = {
+	[CONFIG_PROPAGATION_OFF] = "off",
+	[CONFIG_PROPAGATION_TCP_OPTION] = "tcp-option",
+	NULL,
+};
 static const char *const compressions[] = {
 	[CONFIG_COMPRESSION_GZIP] = "gzip",
 	[CONFIG_COMPRESSION_NONE] = "none",
@@ -327,6 +332,39 @@ const struct setting settings[] = {
 		.path = "tls.deny_names",
 		.help = "Commands whose TLS is not seen, by their names as in /proc/PID/comm",
 		TEXTS(tls.deny_names),
+		.fallback = "",
+		.reloadable = true,
+	},
+	{
+		.path = "propagation.mode",
+		.help = "How requests carry their ids to other hosts, whose sonde then makes their spans one "
+			"trace: off, or tcp-option",
+		CHOICE(propagation.mode),
+		.fallback = "off",
+		.choices = propagations,
+		.flag = "propagation",
+		.argument = "MODE",
+		.commands = TRACE,
+		.reloadable = true,
+	},
+	{
+		.path = "propagation.deny",
+		.help = "Executables whose requests never carry ids",
+		TEXTS(propagation.deny),
+		.fallback = "",
+		.reloadable = true,
+	},
+	{
+		.path = "propagation.deny_names",
+		.help = "Commands whose requests never carry ids, by their names as in /proc/PID/comm",
+		TEXTS(propagation.deny_names),
+		.fallback = "",
+		.reloadable = true,
+	},
+	{
+		.path = "propagation.deny_cgroups",
+		.help = "Cgroups in which, and below which, requests never carry ids",
+		TEXTS(propagation.deny_cgroups),
 		.fallback = "",
 		.reloadable = true,
 	},

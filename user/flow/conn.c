@@ -26,6 +26,7 @@ static void free_conn(struct conn *conn)
 	free(conn->state);
 	free(conn->below_state);
 	free(conn->secured);
+	free(conn->contexts);
 	free(conn);
 }
 

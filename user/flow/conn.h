@@ -68,6 +68,14 @@ enum asked {
 	ASKED_COUNTED, /* one was, or is counted as lost */
 };
 
+#define CONTEXTS_MAX 8
+
+/* Ids of requests that are still to be seen, the latest ones. */
+struct contexts {
+	struct record_context v[CONTEXTS_MAX];
+	uint32_t cnt; /* so far */
+};
+
 struct conn {
 	struct conn *bucket_next;
 	struct conn *lru_prev, *lru_next;
@@ -104,6 +112,7 @@ struct conn {
 	uint64_t peer_cookie;	   /* the other end on this host, once certain */
 	uint64_t last_ns;
 	uint64_t unknown_bytes[2]; /* while it had no protocol: received, sent */
+	struct contexts *contexts; /* NULL: there were none */
 	uint64_t sampled_off;	   /* of the request that a sample named last, if sampled */
 	/* Parsers, see detect.c; by assumed role, direction. */
 	uint64_t likely[2][2], possible[2][2];

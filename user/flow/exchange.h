@@ -25,7 +25,8 @@ enum parent_method {
 	PARENT_HEADER,
 	PARENT_SOCKET,
 	PARENT_TASK,
-	PARENT_FORWARD,	  /* it is the same message, passed on */
+	PARENT_FORWARD, /* it is the same message, passed on */
+	PARENT_OPTION,
 	PARENT_AMBIGUOUS, /* there are candidates, and nothing tells which: a root */
 };
 
@@ -71,6 +72,7 @@ struct exchange {
 	bool request_done, responded, abandoned, held;
 	bool joined;	      /* its other end was found */
 	bool told;	      /* a span of its trace has been made: it stays in that */
+	bool sent;	      /* another host may have been told its ids: they stay as they are */
 	bool sampled;	      /* a CPU sample named it */
 	bool brings_spans;    /* the request does, see MESSAGE_BRINGS_SPANS */
 	bool left_out;	      /* its span is not to be exported: its program makes one itself */

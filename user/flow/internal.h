@@ -167,6 +167,11 @@ void frames_end_missed(struct flow *flow, struct conn *conn, enum sender sender,
 void frames_take(struct flow *flow, struct conn *conn, enum sender sender, struct slice bytes,
 		 const struct record_op *op);
 
+/* context.c: ids that go with requests from host to host. */
+void context_take(struct flow *flow, const struct record_context *record);
+/* Gives a request that was just seen the ids that it has on its way, if it has any. */
+void context_apply(struct exchange *x);
+
 /* flow.c: makes the spans that wait for the other end, all of them or those that have waited long. */
 void flow_release_held(struct flow *flow, uint64_t now_ns);
 

@@ -93,7 +93,8 @@ static void link_ends(struct exchange *client, struct exchange *server)
 	/* What the server has read must have left the client by then. */
 	if (client->start_ns > server->start_ns)
 		client->start_ns = server->start_ns;
-	if (server->parent_method == PARENT_NONE && !server->told)
+	if ((server->parent_method == PARENT_NONE || server->parent_method == PARENT_OPTION) &&
+	    !server->told)
 		exchange__adopt(client, server, PARENT_SOCKET);
 }
 

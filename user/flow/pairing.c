@@ -327,6 +327,7 @@ static void identify(struct flow *flow, struct exchange *x)
 	if (!x->parent && !x->trace_format) {
 		x->trace_id = id_source__trace_id(&flow->ids_source);
 		x->trace_flags = SPAN_FLAG_SAMPLED | SPAN_FLAG_RANDOM;
+		context_apply(x);
 	}
 	join__enter(&flow->join, x);
 }

@@ -18,6 +18,8 @@ static struct slice method_name(enum parent_method method)
 		return SLICE("forward");
 	case PARENT_AMBIGUOUS:
 		return SLICE("ambiguous");
+	case PARENT_OPTION:
+		return SLICE("tcp-option");
 	case PARENT_NONE:
 		break;
 	}
@@ -146,7 +148,7 @@ static void set_identity(struct flow *flow, struct exchange *x, struct span *spa
 	span->span_id = x->span_id;
 	span->parent_id = x->parent_id;
 	span->flags = x->trace_flags | SPAN_FLAG_HAS_IS_REMOTE;
-	if (x->parent_method == PARENT_HEADER ||
+	if (x->parent_method == PARENT_HEADER || x->parent_method == PARENT_OPTION ||
 	    (x->parent_method == PARENT_SOCKET && !conn_began(x)))
 		span->flags |= SPAN_FLAG_IS_REMOTE;
 	span->trace_state = arena__copy(&flow->batch->arena, x->trace_state, failed);

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A TCP connection from this process to itself, which must behave as TCP connections do. */
+#ifndef SONDE_CAPTURE_LOOPBACK_H
+#define SONDE_CAPTURE_LOOPBACK_H
+
+#include <stddef.h>
+
+/*
+ * Sends sz bytes over a new connection, ends that direction, and sends as many back. Checks how many
+ * wait to be read while none are (sz of up to LOOPBACK_WAITING_MAX), every byte, and both ends. 0, or -1 with a
+ * sentence in why.
+ */
+#define LOOPBACK_WAITING_MAX 16384u
+int loopback_check(size_t sz, char *why, size_t why_sz);
+
+#endif
