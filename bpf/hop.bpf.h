@@ -262,15 +262,18 @@ static __always_inline void note_connecting(struct sock *sk)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	bool test = propagation == PROPAGATION_TEST;
-	struct scratch *s = scratch_get();
 	struct task_state *state;
+	struct scratch *s;
 	struct hop *hop;
 
-	if (!propagation || !s || (test && task->tgid != self_pid))
+	if (test && task->tgid != self_pid)
 		return;
-	state = test ? NULL : current_task_state(s, bpf_jiffies64());
-	if (!test && (!state || !state->traced || state->hop_denied))
-		return;
+	if (!test) {
+		s = scratch_get();
+		state = s ? current_task_state(s, bpf_jiffies64()) : NULL;
+		if (!state || !state->traced || state->hop_denied)
+			return;
+	}
 	hop = bpf_sk_storage_get(&hops, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!hop)
 		return;

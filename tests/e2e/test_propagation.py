@@ -1,0 +1,364 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One trace over several hosts by `propagation: tcp-option`: three network namespaces, each with a sonde
+that sees nothing of the others, and whose programs carry each request's own name from hop to hop."""
+import contextlib
+import os
+import pathlib
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from checks import of_kind
+from net import ip
+from traced import Agent, Trace, environment, run, wait_for
+
+SERVICE = pathlib.Path(__file__).parent / "workloads" / "hop_service.py"
+PORT = 8080
+ON = ("--propagation", "tcp-option")
+OPTION_KIND = 253
+ETH_P_IP, ETH_P_ALL = 0x0800, 0x0003
+
+
+class Hosts:
+    """a - b - c, each a network namespace: a at 10.254.78.1, c at 10.254.79.2, b between them."""
+    b_address, c_address = "10.254.78.2", "10.254.79.2"
+
+    def __enter__(self):
+        tag = f"hop{os.getpid() % 100000}"
+        self.a, self.b, self.c = names = [f"{tag}{letter}" for letter in "abc"]
+        with contextlib.ExitStack() as undo:
+            for name in names:
+                ip("netns", "add", name)
+                undo.callback(ip, "netns", "del", name)
+                ip("-n", name, "link", "set", "lo", "up")
+            self.join((self.a, "b", "10.254.78.1"), (self.b, "a", self.b_address))
+            self.join((self.b, "c", "10.254.79.1"), (self.c, "b", self.c_address))
+            self.undo = undo.pop_all()
+        return self
+
+    def join(self, one, other):
+        ip("link", "add", f"to_{one[1]}", "netns", one[0], "type", "veth",
+           "peer", "name", f"to_{other[1]}", "netns", other[0])
+        for name, peer, address in (one, other):
+            ip("-n", name, "address", "add", f"{address}/24", "dev", f"to_{peer}")
+            ip("-n", name, "link", "set", f"to_{peer}", "up")
+
+    def __exit__(self, *exc):
+        self.undo.close()
+
+
+class Program:
+    """hop_service.py in a namespace, from ready to stopped. A context manager."""
+
+    def __init__(self, netns, *args):
+        self.command = ["ip", "netns", "exec", netns, sys.executable, str(SERVICE), *map(str, args)]
+
+    def __enter__(self):
+        self.process = subprocess.Popen(self.command, stdin=subprocess.PIPE, text=True,
+                                        stdout=subprocess.PIPE, env=environment())
+        assert self.process.stdout.readline() == "ready\n"
+        return self
+
+    @property
+    def pid(self):
+        return self.process.pid  # ip has become it
+
+    def say(self):
+        self.process.stdin.write("go\n")
+        self.process.stdin.flush()
+
+    def finish(self, timeout=60):
+        """Ends a client; returns how many requests it made. All of them were answered rightly."""
+        answer, _ = self.process.communicate(timeout=timeout)
+        assert self.process.returncode == 0
+        return int(answer)
+
+    def __exit__(self, *exc):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.stdout.close()
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
+        self.process.wait()
+
+
+@pytest.fixture
+def hosts(start):
+    return start(Hosts())
+
+
+@pytest.fixture
+def chain(hosts, start):
+    """The services of b, which asks c, and of c."""
+    last = start(Program(hosts.c, "serve", hosts.c_address, PORT))
+    return start(Program(hosts.b, "serve", hosts.b_address, PORT, hosts.c_address, PORT)), last
+
+
+def client(hosts, threads, requests, keep_alive=True):
+    return Program(hosts.a, "ask", hosts.b_address, PORT, threads, requests, int(keep_alive))
+
+
+def by_path(spans, kind):
+    """Spans of a kind by the path of their request: there must be one of each."""
+    found = {}
+    for span in of_kind(spans, kind):
+        attributes = span["attributes"]
+        path = re.search(r"/r/[0-9-]+", attributes.get("url.full") or attributes["url.path"])[0]
+        assert path not in found, path
+        found[path] = span
+    return found
+
+
+def method(span):
+    return span["attributes"]["sonde.parent.method"]
+
+
+def check_hop(sent, received):
+    """The server's span is the client's child, and knows it from the option."""
+    assert received["traceId"] == sent["traceId"]
+    assert received["parentSpanId"] == sent["spanId"]
+    assert method(received) == "tcp-option"
+
+
+class Wire(threading.Thread):
+    """Counts the segments that pass an interface of a namespace: those with the option, by what they
+    carry; each option once, however many segments have it."""
+
+    def __init__(self, netns, interface):
+        super().__init__(daemon=True)
+        self.options, self.bare, self.others = set(), 0, 0
+        self.stopping = False
+        home = os.open("/proc/self/ns/net", os.O_RDONLY)
+        there = os.open(f"/run/netns/{netns}", os.O_RDONLY)
+        setns(there)
+        try:
+            self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)
+            self.socket.bind((interface, ETH_P_ALL))
+        finally:
+            setns(home)
+            os.close(home)
+            os.close(there)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
+        self.socket.settimeout(0.2)
+
+    def run(self):
+        while not self.stopping:
+            with contextlib.suppress(TimeoutError):
+                packet, (_, protocol, *_) = self.socket.recvfrom(65536)
+                if protocol == ETH_P_IP and packet[9] == socket.IPPROTO_TCP:
+                    self.take(packet)
+        self.socket.close()
+
+    def take(self, packet):
+        tcp = packet[(packet[0] & 15) * 4:int.from_bytes(packet[2:4], "big") or None]
+        option = self.option_of(tcp[20:(tcp[12] >> 4) * 4])
+        if not option:
+            self.others += 1
+        elif len(tcp) == (tcp[12] >> 4) * 4:
+            self.bare += 1
+        else:
+            self.options.add(option)
+
+    @staticmethod
+    def option_of(options):
+        while options and options[0] != 0:
+            if options[0] == OPTION_KIND:
+                return options[:options[1]]
+            options = options[1:] if options[0] == 1 else options[options[1]:]
+        return None
+
+    def stop(self):
+        self.stopping = True
+        self.join()
+        return self
+
+
+def setns(fd):
+    """Before Python 3.12 there is no os.setns."""
+    import ctypes
+    libc = ctypes.CDLL(None, use_errno=True)
+    assert libc.setns(fd, 0x40000000) == 0, os.strerror(ctypes.get_errno())
+
+
+@pytest.mark.parametrize("keep_alive", [True, False])
+def test_one_trace(tmp_path, hosts, chain, start, keep_alive):
+    """All requests, of all lengths: the spans of three sondes are one trace, and every hop's parent is
+    right. The bytes are what was sent. Options are only where a request begins."""
+    threads, requests = 4, 40
+    middle, last = chain
+    asking = start(client(hosts, threads, requests, keep_alive))
+    a = start(Trace(tmp_path, *ON, "-p", asking.pid))
+    b = start(Trace(tmp_path, *ON, "-p", middle.pid))
+    c = start(Trace(tmp_path, *ON, "-p", last.pid))
+    wire = Wire(hosts.a, "to_b")
+    wire.start()
+    asking.say()
+    assert asking.finish() == threads * requests
+    wire.stop()
+    for trace in (a, b, c):
+        trace.stop()
+        assert "its test has passed" in trace.stderr
+    spans_a, spans_b_in = by_path(a.spans, "CLIENT"), by_path(b.spans, "SERVER")
+    spans_b_out, spans_c = by_path(b.spans, "CLIENT"), by_path(c.spans, "SERVER")
+    paths = {f"/r/{t}-{n}" for t in range(threads) for n in range(requests)}
+    assert set(spans_a) == set(spans_b_in) == set(spans_b_out) == set(spans_c) == paths
+    for path in paths:
+        check_hop(spans_a[path], spans_b_in[path])
+        check_hop(spans_b_out[path], spans_c[path])
+        assert spans_b_out[path]["traceId"] == spans_b_in[path]["traceId"]
+    assert len({span["traceId"] for span in spans_a.values()}) == len(paths)
+    assert len(wire.options) == len(paths)
+    assert wire.bare == 0
+
+
+def test_off_by_default(tmp_path, hosts, chain, start):
+    """Without the setting nothing is sent, and what other hosts send is not looked at."""
+    middle, last = chain
+    asking = start(client(hosts, 1, 8))
+    a, b = start(Trace(tmp_path, "-p", asking.pid)), start(Trace(tmp_path, "-p", middle.pid))
+    wire = Wire(hosts.a, "to_b")
+    wire.start()
+    asking.say()
+    assert asking.finish() == 8
+    wire.stop()
+    for span in (*a.stop().spans, *b.stop().spans):
+        assert method(span) == "none"
+    assert not wire.options and wire.others
+
+
+@pytest.mark.parametrize("deny", ["deny", "deny_names", "deny_cgroups"])
+def test_denied(tmp_path, hosts, chain, start, deny):
+    """A client that is denied, in each of the ways, sends none; another one does."""
+    middle, last = chain
+    asking = start(client(hosts, 1, 8))
+    name = pathlib.Path(f"/proc/{asking.pid}/comm").read_text().strip()
+    group = own_cgroup(start, asking.pid)
+    denied = {"deny": os.path.realpath(f"/proc/{asking.pid}/exe"), "deny_names": name,
+              "deny_cgroups": str(group)}
+    env = {f"SONDE_PROPAGATION_{deny.upper()}": denied[deny]}
+    a = start(Trace(tmp_path, *ON, "-p", asking.pid, env=env))
+    wire = Wire(hosts.a, "to_b")
+    wire.start()
+    asking.say()
+    assert asking.finish() == 8
+    assert "its test has passed" in a.stop().stderr
+    assert len(a.spans) == 8
+    wire.stop()
+    assert not wire.options and wire.others
+
+
+def own_cgroup(start, pid):
+    """Moves the process into a cgroup of its own."""
+    mounts = [line.split() for line in pathlib.Path("/proc/self/mounts").read_text().splitlines()]
+    root = pathlib.Path(next(m[1] for m in mounts if m[2] == "cgroup2"))
+    group = root / f"sonde-hop-{os.getpid()}"
+    before = root / pathlib.Path(f"/proc/{pid}/cgroup").read_text().rpartition("0::/")[2].strip()
+    group.mkdir()
+
+    @contextlib.contextmanager
+    def there():
+        (group / "cgroup.procs").write_text(str(pid))
+        try:
+            yield
+        finally:
+            for member in (group / "cgroup.procs").read_text().split():
+                (before / "cgroup.procs").write_text(member)
+            wait_for(lambda: not (group / "cgroup.procs").read_text(), "the cgroup to be empty")
+            group.rmdir()
+    start(there())
+    return group
+
+
+def test_kill_switch(tmp_path, hosts, chain, start):
+    """Switched off and on by reloads while requests pass: none fails, and ids go exactly while it is
+    on."""
+    def config(mode, pid):
+        return {"targets": {"pids": [pid]}, "propagation": {"mode": mode},
+                "export": {"discard": True}}
+
+    middle, last = chain
+    asking = start(client(hosts, 4, 0, keep_alive=False))
+    agent = start(Agent(tmp_path, config("tcp-option", asking.pid)))
+    wire = Wire(hosts.a, "to_b")
+    wire.start()
+    asking.say()
+    for _ in range(3):
+        seen = len(wire.options)
+        wait_for(lambda: len(wire.options) > seen + 20, "options to be sent")
+        lines = agent.log.count("reloaded propagation.mode")
+        agent.write_config(config("off", asking.pid))
+        agent.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: agent.log.count("reloaded propagation.mode") > lines, "a reload")
+        others = wire.others
+        wait_for(lambda: wire.others > others + 500, "requests that began before it to pass")
+        seen, others = len(wire.options), wire.others
+        wait_for(lambda: wire.others > others + 2000, "requests without options")
+        assert len(wire.options) == seen
+        agent.write_config(config("tcp-option", asking.pid))
+        agent.process.send_signal(signal.SIGHUP)
+    asking.say()
+    assert asking.finish() > 100
+    wire.stop()
+    assert agent.stop().log.count("its test has passed") >= 3
+
+
+def tc(netns, *args):
+    subprocess.run(["tc", "-n", netns, *args], check=True, stdin=subprocess.DEVNULL)
+
+
+def match_option(netns, interface, *action):
+    """Where timestamps are in use, the option begins at byte 52 of the packet; a request has no such
+    byte there."""
+    tc(netns, "qdisc", "add", "dev", interface, "clsact")
+    tc(netns, "filter", "add", "dev", interface, "ingress", "protocol", "ip", "u32",
+       "match", "ip", "protocol", "6", "0xff", "match", "u8", hex(OPTION_KIND), "0xff", "at", "52",
+       *action)
+
+
+@pytest.mark.parametrize("peer", ["drops", "strips"])
+def test_unfriendly_path(tmp_path, hosts, chain, start, peer):
+    """What is between the hosts drops segments with such options, or takes the options away: all
+    requests are answered, and the spans are as without."""
+    middle, last = chain
+    requests = 6
+    if peer == "drops":
+        match_option(hosts.b, "to_a", "action", "drop")
+    else:
+        words = [word for at in range(52, 80, 4)
+                 for word in ("munge", "offset", str(at), "u32", "set", "0x01010101")]
+        match_option(hosts.b, "to_a", "action", "pedit", *words, "pipe",
+                     "action", "csum", "ip4h", "and", "tcp")
+    asking = start(client(hosts, 1, requests))
+    a, b = start(Trace(tmp_path, *ON, "-p", asking.pid)), start(Trace(tmp_path, *ON, "-p", middle.pid))
+    asking.say()
+    assert asking.finish() == requests
+    spans_a, spans_b = by_path(a.stop().spans, "CLIENT"), by_path(b.stop().spans, "SERVER")
+    assert len(spans_a) == len(spans_b) == requests
+    for span in (*spans_a.values(), *spans_b.values()):
+        assert method(span) == "none"
+
+
+def test_self_test(tmp_path, hosts, chain):
+    """Where its test fails sonde says so, sends nothing, and traces as ever."""
+    alone = f"{hosts.a}x"
+    ip("netns", "add", alone)  # its loopback device is down
+    try:
+        inside = ["ip", "netns", "exec", alone]
+        trace = Trace(tmp_path, *ON, "-p", os.getpid())
+        trace.command[:0] = inside
+        with trace:
+            wait_for(lambda: "propagation is off" in trace.stderr, "the failure to be told")
+            trace.stop()
+        assert "cannot connect to 127.0.0.1" in trace.stderr
+        doctor = subprocess.run([*inside, trace.command[len(inside)], "doctor"], text=True,
+                                capture_output=True, env=environment(), timeout=60)
+        assert re.search(r"ids sent to other hosts +missing", doctor.stdout), doctor.stdout
+        assert "cannot connect to 127.0.0.1" in doctor.stdout
+    finally:
+        ip("netns", "del", alone)
+    assert re.search(r"ids sent to other hosts +ok", run("doctor", timeout=60).stdout)
