@@ -17,6 +17,7 @@
 #include "bpf/buffer.bpf.h"
 #include "bpf/connection.bpf.h"
 #include "bpf/process.bpf.h"
+#include "bpf/work.bpf.h"
 #include "include/abi/hop.h"
 
 #define ARRIVALS_MAX 4 /* options remembered of a connection; a power of two */
@@ -53,16 +54,17 @@ struct {
 	__type(value, struct hop);
 } hops SEC(".maps") __weak;
 
-struct request_key {
-	__u64 cookie, off;
+struct hop_trace {
+	__u64 trace[2];
+	__u64 off; /* at which the request's turn began */
 };
 
-/* The trace that a request which is being served belongs to. */
+/* The trace of the request that was last received on a connection, by its cookie, until it is answered. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, TRACES_MAX);
-	__type(key, struct request_key);
-	__type(value, struct hop_ids);
+	__type(key, __u64);
+	__type(value, struct hop_trace);
 } request_traces SEC(".maps") __weak;
 
 /* Does the connection's next byte to be sent begin a turn? */
@@ -88,16 +90,16 @@ static __always_inline __u32 sum_of(const struct hop_arrival *a)
 /* --- who sends, and for which request ---------------------------------------------------------- */
 
 /*
- * The ids of a request that the current thread sends. False if it is not certain which request it works
- * for: a process that serves requests sends none of its own that would be told from those.
+ * The ids of a request that the current thread sends. False if it is not certain for which request that
+ * is: what a process sends that serves requests, and is none of its threads' work, may be anybody's.
  */
 static __always_inline bool ids_of_sender(struct hop_ids *ids)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct task_state *leader = bpf_task_storage_get(&tasks, task->group_leader, 0, 0);
 	struct task_state *state = bpf_task_storage_get(&tasks, task, 0, 0);
-	struct hop_ids *served;
-	struct request_key key;
+	struct hop_trace *served;
+	__u64 cookie;
 
 	if (!state) /* its first operation, and others have decided for the process */
 		state = leader;
@@ -105,17 +107,14 @@ static __always_inline bool ids_of_sender(struct hop_ids *ids)
 	    state->filter_generation != filter_generation)
 		return false;
 	ids->span = random_word();
-	if (!leader->serves) {
+	cookie = state->work.cookie;
+	if (!cookie && !leader->serves) {
 		ids->trace[0] = random_word();
 		ids->trace[1] = random_word();
 		return true;
 	}
-	if (!state->request_cookie || state->answered || state->distrust)
-		return false;
-	key.cookie = state->request_cookie;
-	key.off = state->request_off;
-	served = bpf_map_lookup_elem(&request_traces, &key);
-	if (!served)
+	served = cookie ? bpf_map_lookup_elem(&request_traces, &cookie) : NULL;
+	if (!served || served->off > state->work.off)
 		return false;
 	ids->trace[0] = served->trace[0];
 	ids->trace[1] = served->trace[1];
@@ -199,22 +198,28 @@ static __always_inline bool hop_arrived(struct scratch *s, struct connection_sta
 	return found;
 }
 
-/* A request's turn begins: its trace is the one that came with it, or else a new one. */
+/*
+ * A request's turn begins: its trace is the one that came with it, or else a new one. Where several may be
+ * under way it is not known whose turn it is.
+ */
 static __always_inline void begin_trace(struct scratch *s, struct connection_state *conn,
 					struct hop_ids *ids, bool arrived, __u32 seq, __u64 off)
 {
-	struct task_struct *leader = bpf_get_current_task_btf()->group_leader;
-	struct task_state *state = bpf_task_storage_get(&tasks, leader, 0, 0);
-	struct request_key key = {.cookie = conn->cookie, .off = off};
+	struct hop_trace served = {.off = off};
+	__u64 cookie = conn->cookie;
 
-	if (state)
-		state->serves = true;
+	if (conn->several) {
+		bpf_map_delete_elem(&request_traces, &cookie);
+		return;
+	}
 	if (!arrived) {
 		ids->trace[0] = random_word();
 		ids->trace[1] = random_word();
 		tell_context(s, conn, CONTEXT_GIVEN, seq, ids);
 	}
-	bpf_map_update_elem(&request_traces, &key, ids, BPF_ANY);
+	served.trace[0] = ids->trace[0];
+	served.trace[1] = ids->trace[1];
+	bpf_map_update_elem(&request_traces, &cookie, &served, BPF_ANY);
 }
 
 /* len bytes were received, the last one before until. */
@@ -234,6 +239,18 @@ static __noinline int hop_received(struct scratch *s, struct sock *sk,
 	return 0;
 }
 
+/* A process that receives requests, on whatever connection, sends on behalf of them. */
+static __always_inline void note_serving(const struct connection_state *conn)
+{
+	struct task_state *leader;
+
+	if (conn->role < ROLE_SERVER)
+		return;
+	leader = bpf_task_storage_get(&tasks, bpf_get_current_task_btf()->group_leader, 0, 0);
+	if (leader)
+		leader->serves = true;
+}
+
 /* Before the record of an operation of len bytes. */
 static __always_inline void hop_op(struct scratch *s, struct sock *sk,
 				   struct connection_state *conn, __u32 len, bool send, bool typed)
@@ -246,7 +263,10 @@ static __always_inline void hop_op(struct scratch *s, struct sock *sk,
 	tcp = bpf_skc_to_tcp_sock(sk);
 	if (!tcp)
 		return;
-	if (conn->role >= ROLE_SERVER && !send) {
+	if (conn->role >= ROLE_SERVER && send) {
+		if (turn_begins(conn))
+			bpf_map_delete_elem(&request_traces, &conn->cookie);
+	} else if (conn->role >= ROLE_SERVER) {
 		hop_received(s, sk, conn, bytes_read_until(sk, tcp, typed), len);
 	} else if (conn->role == ROLE_CLIENT && send && turn_begins(conn)) {
 		hop = bpf_sk_storage_get(&hops, sk, 0, 0);

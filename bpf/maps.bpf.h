@@ -81,6 +81,7 @@ struct connection_state {
 	__u8 announced;
 	__u8 ignored;		    /* by a verdict */
 	__u8 judged;		    /* a verdict came */
+	__u8 several;		    /* requests come before earlier ones are answered */
 	__u8 waking;		    /* user space was woken, to give one */
 	__u8 own;		    /* sonde's: its other end is not traced */
 	__u8 carries;		    /* enum carries */
@@ -180,7 +181,7 @@ struct task_state {
 	__u8 announced;	 /* leader only: its process record was written */
 	__u8 sealed;	 /* what it says over TLS is not to be seen */
 	__u8 hop_denied; /* its requests are never to carry ids */
-	__u8 serves;	 /* leader only: it has received a request, and propagation was on */
+	__u8 serves;	 /* leader only: it has received requests while propagation was on */
 	/* Kept by request.bpf.h, while profiling only: */
 	__u8 answered;	     /* this thread has sent something back to that request */
 	__u8 distrust;	     /* requests still to be served in order before keys are given again */

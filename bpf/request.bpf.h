@@ -67,7 +67,7 @@ static __always_inline void answer_request(struct connection_state *conn)
 static __always_inline void note_request(struct connection_state *conn, __u32 turn, __u32 len,
 					 int flags, bool send)
 {
-	if (!(settings.profiling || propagation) || conn->role < ROLE_SERVER)
+	if (!settings.profiling || conn->role < ROLE_SERVER)
 		return;
 	if (send)
 		answer_request(conn);

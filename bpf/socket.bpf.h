@@ -195,6 +195,7 @@ static __always_inline void take_verdict(struct connection_state *conn, struct s
 	change_turn(conn, verdict->copy_turn);
 	conn->judged = true;
 	conn->ignored = verdict->ignore;
+	conn->several = verdict->several;
 	if (conn->carries < verdict->carries)
 		conn->carries = verdict->carries;
 	take_shape(conn, verdict);
@@ -659,12 +660,15 @@ static __always_inline int socket_op(struct sock *sk, int ret, int flags, bool s
 	if (conn->own || conn->filtered)
 		return 0;
 	of = (send ? OF_SEND : 0) | (typed ? OF_TYPED : 0);
-	if (ret <= 0)
+	if (ret <= 0) {
 		end_work(conn);
-	else if (send)
+	} else if (send) {
 		note_answer(conn);
-	else
+	} else {
 		note_receive(sk, conn, flags, typed);
+		if (propagation)
+			note_serving(conn);
+	}
 	if (ret > 0 && (tls_used || conn->carries) && carry_op(sk, conn, ret, of))
 		return 0;
 	if (conn->ignored)

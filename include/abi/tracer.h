@@ -82,6 +82,8 @@ struct verdict {
 	/* By enum record_direction, the generation of a walk of frames that was found ... */
 	__u8 agreed[2]; /* right: from now on only the pieces are wanted; 0: none */
 	__u8 again[2];	/* wrong: to be begun anew; 0: none */
+	__u8 several;	/* 1: requests come before earlier ones are answered */
+	__u8 reserved[3];
 };
 
 /* Kept by the BPF programs, per CPU. */

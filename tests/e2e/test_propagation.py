@@ -211,6 +211,8 @@ def test_one_trace(tmp_path, hosts, chain, start, keep_alive):
         check_hop(spans_a[path], spans_b_in[path])
         check_hop(spans_b_out[path], spans_c[path])
         assert spans_b_out[path]["traceId"] == spans_b_in[path]["traceId"]
+        assert spans_b_out[path]["parentSpanId"] == spans_b_in[path]["spanId"]
+        assert method(spans_b_out[path]) == "task"
     assert len({span["traceId"] for span in spans_a.values()}) == len(paths)
     assert len(wire.options) == len(paths)
     assert wire.bare == 0
@@ -226,8 +228,10 @@ def test_off_by_default(tmp_path, hosts, chain, start):
     asking.say()
     assert asking.finish() == 8
     wire.stop()
-    for span in (*a.stop().spans, *b.stop().spans):
-        assert method(span) == "none"
+    for trace, kind in ((a, "CLIENT"), (b, "SERVER")):
+        spans = by_path(trace.stop().spans, kind).values()
+        assert len(spans) == 8
+        assert all(method(span) == "none" for span in spans)
     assert not wire.options and wire.others
 
 
@@ -326,9 +330,13 @@ def test_unfriendly_path(tmp_path, hosts, chain, start, does):
     requests = 6
     put_on_path(tmp_path, hosts.b, "to_a", does)
     asking = start(client(hosts, 1, requests))
-    a, b = start(Trace(tmp_path, *ON, "-p", asking.pid)), start(Trace(tmp_path, *ON, "-p", middle.pid))
+    a = start(Trace(tmp_path, *ON, "-p", asking.pid))
+    b = start(Trace(tmp_path, *ON, "-p", middle.pid))
+    wire = Wire(hosts.a, "to_b")
+    wire.start()
     asking.say()
     assert asking.finish() == requests
+    assert len(wire.stop().options) == requests
     spans_a, spans_b = by_path(a.stop().spans, "CLIENT"), by_path(b.stop().spans, "SERVER")
     assert len(spans_a) == len(spans_b) == requests
     for span in (*spans_a.values(), *spans_b.values()):

@@ -282,12 +282,11 @@ static int bring_up_piecewise(struct capture *capture, unsigned int kinds, char 
 }
 
 /* The usual case is that all goes well with one kind of socket hook, the best that there is. */
-static int bring_up_what_works(struct capture *capture, char *why)
+static int bring_up_one_kind(struct capture *capture, unsigned int kinds, char *why)
 {
-	unsigned int kinds = probe_kinds(capture->options.variant);
 	struct probe_result results[PROBES_MAX];
 	char words[PROBE_WHY_SZ];
-	int err;
+	int err = -ENOTSUP;
 
 	for (unsigned int kind = 1; kind & KIND_ANY; kind <<= 1) {
 		if (!(kinds & kind) || !probes_guess(kind, capture->uses, results))
@@ -298,6 +297,24 @@ static int bring_up_what_works(struct capture *capture, char *why)
 		if (!err || why[0])
 			return err;
 	}
+	return err;
+}
+
+static int bring_up_what_works(struct capture *capture, char *why)
+{
+	unsigned int kinds = probe_kinds(capture->options.variant);
+	int err;
+
+	why[0] = 0;
+	err = bring_up_one_kind(capture, kinds, why);
+
+	/* What few kernels can, and is perhaps not wanted, is said when it is asked for. */
+	if (err && !why[0] && capture->uses & USE_PROPAGATION) {
+		capture->uses &= ~USE_PROPAGATION;
+		err = bring_up_one_kind(capture, kinds, why);
+	}
+	if (!err || why[0])
+		return err;
 	return bring_up_piecewise(capture, kinds, why);
 }
 

@@ -90,25 +90,6 @@ static void leave_parent(struct exchange *x)
 	x->parent = NULL;
 }
 
-bool exchange__adopt(struct exchange *parent, struct exchange *child, enum parent_method method)
-{
-	int depth = 0;
-
-	for (const struct exchange *x = parent; x; x = x->parent)
-		if (x == child || ++depth == TRACE_DEPTH_MAX)
-			return false;
-	child->parent = parent;
-	child->parent_id = parent->span_id;
-	child->parent_method = method;
-	child->sibling_next = parent->children;
-	child->sibling_link = &parent->children;
-	if (parent->children)
-		parent->children->sibling_link = &child->sibling_next;
-	parent->children = child;
-	exchange__set_trace(child, &parent->trace_id, parent->trace_flags);
-	return true;
-}
-
 void exchange__settle_parent(struct exchange *x)
 {
 	static const struct span_id none;
@@ -149,6 +130,49 @@ void exchange__set_trace(struct exchange *x, const struct trace_id *trace_id, ui
 		y->trace_id = *trace_id;
 		y->trace_flags = flags;
 	}
+}
+
+/* Have ids of its trace gone to other hosts, with what follows from x? */
+static bool is_fixed(const struct exchange *x)
+{
+	for (const struct exchange *y = x; y; y = next_below(x, y))
+		if (y->sent)
+			return true;
+	return false;
+}
+
+/* All that x belongs to becomes part of the trace of another one. False if it cannot. */
+static bool follow_trace(struct exchange *x, const struct exchange *other)
+{
+	while (x->parent)
+		x = x->parent;
+	if ((x->parent_method != PARENT_NONE && x->parent_method != PARENT_AMBIGUOUS) || x->told ||
+	    is_fixed(x))
+		return false;
+	exchange__set_trace(x, &other->trace_id, other->trace_flags);
+	return true;
+}
+
+bool exchange__adopt(struct exchange *parent, struct exchange *child, enum parent_method method)
+{
+	int depth = 0;
+
+	for (const struct exchange *x = parent; x; x = x->parent)
+		if (x == child || ++depth == TRACE_DEPTH_MAX)
+			return false;
+	if (memcmp(&parent->trace_id, &child->trace_id, sizeof(parent->trace_id)) &&
+	    is_fixed(child) && !follow_trace(parent, child))
+		return false;
+	child->parent = parent;
+	child->parent_id = parent->span_id;
+	child->parent_method = method;
+	child->sibling_next = parent->children;
+	child->sibling_link = &parent->children;
+	if (parent->children)
+		parent->children->sibling_link = &child->sibling_next;
+	parent->children = child;
+	exchange__set_trace(child, &parent->trace_id, parent->trace_flags);
+	return true;
 }
 
 void exchange_pool__put(struct exchange_pool *pool, struct exchange *x)

@@ -115,8 +115,9 @@ void exchange_pool__put(struct exchange_pool *pool, struct exchange *x);
 struct exchange *exchange_pool__next(struct exchange_pool *pool);
 
 /*
- * child is there because of parent: it is of its trace, as is all that follows from it. False if it does not
- * become its child, since the chain of parents is too long, or would be a ring.
+ * child is there because of parent: it is of its trace, as is all that follows from it; or the other way
+ * round, if other hosts know its trace. False if it does not become its child, since the chain of parents is
+ * too long, or would be a ring, or other hosts know the traces of both.
  */
 bool exchange__adopt(struct exchange *parent, struct exchange *child, enum parent_method method);
 /* Its span is made now: its parent is the nearest that is not left out. */

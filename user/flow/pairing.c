@@ -25,6 +25,7 @@ static void tell_copy(struct flow *flow, struct conn *conn, uint32_t copy_op, ui
 		return;
 	conn->verdict.copy_op = copy_op;
 	conn->verdict.copy_turn = copy_turn;
+	conn->verdict.several = conn->pipelined || (conn->protocol && conn->protocol->by_id);
 	flow->options.verdict(flow->options.ctx, conn->about.cookie, &conn->verdict);
 }
 
@@ -322,13 +323,16 @@ static struct exchange *new_exchange(struct flow *flow, struct conn *conn,
 	return x;
 }
 
-static void identify(struct flow *flow, struct exchange *x)
+static void identify(struct flow *flow, struct exchange *x, const struct cause *cause,
+		     const struct fingerprint *fingerprint)
 {
 	if (!x->parent && !x->trace_format) {
 		x->trace_id = id_source__trace_id(&flow->ids_source);
 		x->trace_flags = SPAN_FLAG_SAMPLED | SPAN_FLAG_RANDOM;
 		context_apply(x);
 	}
+	cause_apply(flow, x, cause);
+	forward_begin(flow, x, fingerprint);
 	join__enter(&flow->join, x);
 }
 
@@ -360,9 +364,7 @@ static void begin_request(struct flow *flow, struct conn *conn, enum sender send
 	append(flow, conn, x);
 	stream->current = x;
 	x->left_out = sdk_doubles(flow, x);
-	cause_apply(flow, x, &stream->head_cause);
-	forward_begin(flow, x, msg->fingerprint);
-	identify(flow, x);
+	identify(flow, x, &stream->head_cause, msg->fingerprint);
 }
 
 static void begin_response(struct flow *flow, struct conn *conn, enum sender sender,
