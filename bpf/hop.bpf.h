@@ -87,6 +87,15 @@ static __always_inline __u32 sum_of(const struct hop_arrival *a)
 	return (__u32)(sum >> 32);
 }
 
+/* It is answered, or will not be: what is sent from now on may be for another one. */
+static __always_inline void forget_trace(const struct connection_state *conn)
+{
+	__u64 cookie = conn->cookie;
+
+	if (conn->role >= ROLE_SERVER)
+		bpf_map_delete_elem(&request_traces, &cookie);
+}
+
 /* --- who sends, and for which request ---------------------------------------------------------- */
 
 /*
@@ -208,10 +217,9 @@ static __always_inline void begin_trace(struct scratch *s, struct connection_sta
 	struct hop_trace served = {.off = off};
 	__u64 cookie = conn->cookie;
 
-	if (conn->several) {
-		bpf_map_delete_elem(&request_traces, &cookie);
+	forget_trace(conn);
+	if (conn->several)
 		return;
-	}
 	if (!arrived) {
 		ids->trace[0] = random_word();
 		ids->trace[1] = random_word();
@@ -265,7 +273,7 @@ static __always_inline void hop_op(struct scratch *s, struct sock *sk,
 		return;
 	if (conn->role >= ROLE_SERVER && send) {
 		if (turn_begins(conn))
-			bpf_map_delete_elem(&request_traces, &conn->cookie);
+			forget_trace(conn);
 	} else if (conn->role >= ROLE_SERVER) {
 		hop_received(s, sk, conn, bytes_read_until(sk, tcp, typed), len);
 	} else if (conn->role == ROLE_CLIENT && send && turn_begins(conn)) {

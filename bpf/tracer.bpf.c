@@ -65,6 +65,8 @@ static __always_inline void note_closing(struct sock *sk, int oldstate, int news
 		end_work(conn);
 	if (conn && conn->carries == CARRIES_SEEN)
 		close_apart(conn->cookie);
+	if (conn && propagation)
+		forget_trace(conn);
 	if (conn && s)
 		emit_end(s, conn, bpf_ktime_get_ns(),
 			 newstate == BPF_TCP_CLOSE ? END_CLOSED : END_SHUTDOWN, 0);
