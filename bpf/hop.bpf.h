@@ -116,13 +116,15 @@ static __always_inline bool ids_of_sender(struct hop_ids *ids)
 	    state->filter_generation != filter_generation)
 		return false;
 	ids->span = random_word();
-	cookie = state->work.cookie;
-	if (!cookie && !leader->serves) {
+	if (!state->work.cookie && !leader->serves) {
 		ids->trace[0] = random_word();
 		ids->trace[1] = random_word();
 		return true;
 	}
-	served = cookie ? bpf_map_lookup_elem(&request_traces, &cookie) : NULL;
+	if (!work_of(state))
+		return false;
+	cookie = state->work.cookie;
+	served = bpf_map_lookup_elem(&request_traces, &cookie);
 	if (!served || served->off > state->work.off)
 		return false;
 	ids->trace[0] = served->trace[0];

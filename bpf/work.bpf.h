@@ -128,6 +128,14 @@ static __always_inline void note_answer(const struct connection_state *conn)
 		state->answering = true;
 }
 
+/* What the thread is at; NULL: that is not known. */
+static __always_inline const struct work *work_of(const struct task_state *state)
+{
+	if (!state->work.cookie || (state->answering && state->dedicated == CAUSE_UNANSWERED))
+		return NULL;
+	return &state->work;
+}
+
 /* May a message begin in what is sent next? Only that needs a cause. */
 static __always_inline bool may_begin(const struct connection_state *conn)
 {
@@ -139,14 +147,15 @@ static __always_inline bool may_begin(const struct connection_state *conn)
 static __always_inline void tell_cause(struct scratch *s, const struct connection_state *conn,
 				       __u32 len)
 {
-	struct task_state *state;
+	const struct task_state *state;
+	const struct work *work;
 	struct record_cause *c;
 
 	if (conn->role >= ROLE_SERVER || !may_begin(conn))
 		return;
 	state = bpf_task_storage_get(&tasks, bpf_get_current_task_btf(), 0, 0);
-	if (!state || !state->work.cookie ||
-	    (state->answering && state->dedicated == CAUSE_UNANSWERED))
+	work = state ? work_of(state) : NULL;
+	if (!work)
 		return;
 	c = bpf_ringbuf_reserve(&records, sizeof(*c), 0);
 	if (!c) {
@@ -158,10 +167,10 @@ static __always_inline void tell_cause(struct scratch *s, const struct connectio
 	c->head.flags = state->dedicated;
 	c->cookie = conn->cookie;
 	c->off = conn->tx_off;
-	c->request_cookie = state->work.cookie;
-	c->request_off = state->work.off;
+	c->request_cookie = work->cookie;
+	c->request_off = work->off;
 	c->len = len;
-	c->request_len = state->work.len;
+	c->request_len = work->len;
 	bpf_ringbuf_submit(c, BPF_RB_NO_WAKEUP);
 }
 
