@@ -4,11 +4,11 @@
  * Two kinds of threads do. One waits for its client in a receive that blocks, on a socket that no event loop
  * watches (or one that has handed it to a thread: EPOLLONESHOT): until it receives from a client again all it sends is that request's, wherever it has waited
  * meanwhile. The other waits apart from the receive, by poll(): it was seen to find nothing on a socket, and
- * then something, while no event loop watched that. Such a thread may get its next work from others, so all it
+ * then something, while no event loop watched that, nor any other that it received from. Such a thread may get its next work from others, so all it
  * sends is that request's until it begins to answer.
  *
- * Of threads that serve several at a time, or have ever received from a socket that an event loop watches,
- * nothing is said here: what they send may be anybody's.
+ * Of threads that serve several at a time, or have ever received from a client's socket that an event loop
+ * watches, nothing is said here: what they send may be anybody's.
  */
 #ifndef SONDE_BPF_WORK_H
 #define SONDE_BPF_WORK_H
@@ -70,13 +70,16 @@ static __noinline void note_receive(struct sock *sk, const struct connection_sta
 	if (!state || state->loops)
 		return;
 	by_loop = watched(sk, typed);
-	if (by_loop == WATCHED || (by_loop && !blocks) || (serves && interleaves(state, conn))) {
+	if (by_loop && !serves)
+		state->epolls = true;
+	else if (by_loop == WATCHED || (by_loop && !blocks) ||
+		 (serves && interleaves(state, conn))) {
 		state->loops = true;
 		state->dedicated = CAUSE_NONE;
 		state->work.cookie = 0;
 		return;
 	}
-	if (state->waits_sk == (__u64)sk)
+	if (!by_loop && state->waits_sk == (__u64)sk)
 		state->waits_alone = true;
 	state->waits_sk = 0;
 	if (!serves)
@@ -85,7 +88,8 @@ static __noinline void note_receive(struct sock *sk, const struct connection_sta
 	if (blocks)
 		state->dedicated = CAUSE_TASK;
 	else
-		state->dedicated = state->waits_alone ? CAUSE_UNANSWERED : CAUSE_NONE;
+		state->dedicated =
+			state->waits_alone && !state->epolls ? CAUSE_UNANSWERED : CAUSE_NONE;
 }
 
 /* len bytes were received from a client, by the thread that was last seen to receive. */
