@@ -185,6 +185,8 @@ static __always_inline __s64 frame_len(const struct frame_shape *shape,
 			break;
 		len = shape->flags & SHAPE_LITTLE_ENDIAN ? len | byte << (8 * i) : len << 8 | byte;
 	}
+	if (shape->padding_at)
+		len += walk->header[shape->padding_at & (FRAME_HEADER_MAX - 1)];
 	return (__s64)len + shape->length_add;
 }
 

@@ -29,8 +29,8 @@ struct frame_shape {
 	__u8 flags;	/* SHAPE_ */
 	/* If not 0: a byte of the header that must be 0 for kept_more to hold; else kept decides. */
 	__u8 zero_at;
-	__u8 begins; /* if not 0: the type that begins a message, see record_end.last_begun */
-	__u8 reserved;
+	__u8 begins;	  /* if not 0: the type that begins a message, see record_end.last_begun */
+	__u8 padding_at;  /* if not 0: a byte of the header that tells how many more bytes follow */
 	__s32 length_add; /* length + this = bytes of the whole frame */
 	__u32 length_max; /* of a whole frame; what is longer is no frame */
 	__u16 keep, keep_more;
