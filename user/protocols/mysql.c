@@ -22,7 +22,6 @@
 #define STATUS_MORE_RESULTS 0x8u
 #define STATUS_CURSOR_EXISTS 0x40u
 #define STATUS_NO_BACKSLASH_ESCAPES 0x200u
-#define STATUS_SESSION_CHANGED 0x4000u
 
 #define STATEMENT_LAST UINT32_MAX /* MariaDB: of the statement prepared last, whatever its id is */
 

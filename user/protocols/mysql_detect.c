@@ -196,6 +196,7 @@ static enum detect detect_greeting(const struct packet *p)
 static enum detect detect_ok(const struct packet *p)
 {
 	struct reader r = {.rest = slice_after(p->body, 1)};
+	uint64_t status;
 
 	if (p->len < OK_LEN_MIN || p->len > 1024)
 		return DETECT_NO;
@@ -205,10 +206,12 @@ static enum detect detect_ok(const struct packet *p)
 		return DETECT_LIKELY;
 	take_lenenc(&r);
 	take_lenenc(&r);
-	take(&r, 4); /* status and warnings */
+	status = take_int(&r, 2);
+	take(&r, 2); /* warnings */
 	if (!r.bad && r.rest.n)
 		take_text(&r);
-	return r.bad ? DETECT_NO : DETECT_LIKELY;
+	return r.bad || (r.rest.n && !(status & STATUS_SESSION_CHANGED)) ? DETECT_NO
+									 : DETECT_LIKELY;
 }
 
 /* The number of columns, and the first one's definition. */

@@ -24,6 +24,9 @@
 #define CAP_ZSTD 0x4000000u
 #define CAP_QUERY_ATTRIBUTES 0x8000000u
 
+/* Status of the server: behind the text of an OK packet stands what has changed. */
+#define STATUS_SESSION_CHANGED 0x4000u
+
 /* First bytes of the server's packets. */
 #define PACKET_OK 0x00
 #define PACKET_DEFINITION 0x03 /* the length of "def" */
