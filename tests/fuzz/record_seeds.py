@@ -24,6 +24,7 @@ SHAPES = {
     "mysql": (4, (0, 3, "little"), 4, 4, {0: 64, 254: 64, 255: 64,
                                           **dict.fromkeys(range(1, 32), 1028)}),
     "postgresql": (5, (1, 4, "big"), 1, 0, {**dict.fromkeys(b"BCEKRZS", 64), 81: 1029, 80: 1029}),
+    "fastcgi": (8, (4, 2, "big"), 8, 1, {**dict.fromkeys((1, 2, 3, 5, 6), 2056), 4: 8200}),
 }
 
 
@@ -58,6 +59,8 @@ class Connection:
         out, pos, first = b"", self.next[direction] - self.off[direction], True
         while 0 <= pos and pos + header <= len(data):
             total = int.from_bytes(data[pos + at:pos + at + size], order) + add
+            if self.protocol == "fastcgi":
+                total += data[pos + 6]  # padding
             if total < header or total > 2**28:
                 return out, UNKNOWN
             kind = data[pos + type_at] if pos + type_at < len(data) else 0

@@ -15,6 +15,8 @@ enum key {
 	KEY_HOST,
 	KEY_PORT,
 	KEY_USER_AGENT,
+	KEY_CLIENT,
+	KEY_CLIENT_PORT,
 	KEY_PROTOCOL,
 	KEY_VERSION,
 	KEY_STATUS,
@@ -31,6 +33,8 @@ static const struct slice keys[KEY_CNT] = {
 	[KEY_HOST] = SLICE("server.address"),
 	[KEY_PORT] = SLICE("server.port"),
 	[KEY_USER_AGENT] = SLICE("user_agent.original"),
+	[KEY_CLIENT] = SLICE("client.address"),
+	[KEY_CLIENT_PORT] = SLICE("client.port"),
 	[KEY_PROTOCOL] = SLICE("network.protocol.name"),
 	[KEY_VERSION] = SLICE("network.protocol.version"),
 	[KEY_STATUS] = SLICE("http.response.status_code"),
@@ -90,6 +94,14 @@ static void add_target(struct attrs *attrs, struct slice target)
 		add(attrs, KEY_QUERY, slice_after(target, (size_t)query + 1));
 }
 
+static void add_port_text(struct attrs *attrs, enum key key, struct slice text)
+{
+	uint64_t port;
+
+	if (slice_to_u64(text, &port) && port > 0 && port <= UINT16_MAX)
+		attrs_add_int(attrs, keys[key], (int64_t)port);
+}
+
 /* After the host and its closing bracket, if any: where the port's colon is, or the end. */
 static size_t host_len(struct slice s)
 {
@@ -105,7 +117,6 @@ static void add_authority(struct attrs *attrs, struct slice s)
 {
 	const char *at = s.n ? memrchr(s.p, '@', s.n) : NULL;
 	struct slice host;
-	uint64_t port;
 
 	if (!s.n)
 		return;
@@ -121,8 +132,7 @@ static void add_authority(struct attrs *attrs, struct slice s)
 		s = slice_after(s, host.n);
 	}
 	add(attrs, KEY_HOST, host);
-	if (slice_to_u64(slice_after(s, 1), &port) && port > 0 && port <= UINT16_MAX)
-		attrs_add_int(attrs, keys[KEY_PORT], (int64_t)port);
+	add_port_text(attrs, KEY_PORT, slice_after(s, 1));
 }
 
 static bool ends_with(struct slice s, struct slice end)
@@ -154,7 +164,9 @@ void http_add_request(struct attrs *attrs, const struct http_request *request)
 	add(attrs, KEY_SCHEME, request->scheme);
 	add_authority(attrs, request->authority);
 	add(attrs, KEY_USER_AGENT, request->user_agent);
-	add(attrs, KEY_PROTOCOL, SLICE("http"));
+	add(attrs, KEY_CLIENT, request->client);
+	add_port_text(attrs, KEY_CLIENT_PORT, request->client_port);
+	add(attrs, KEY_PROTOCOL, request->protocol.n ? request->protocol : SLICE("http"));
 	add(attrs, KEY_VERSION, request->version);
 }
 
@@ -299,14 +311,28 @@ static void add_full_url(struct description *out, const struct exchange_view *x,
 	add(&out->attrs, KEY_FULL, put_since(out, start));
 }
 
+/* By another protocol, which a web server speaks with who answers for it. */
+static bool is_handed_on(const struct known *known)
+{
+	return known->by_key[KEY_PROTOCOL] &&
+	       !slice_eq(known->by_key[KEY_PROTOCOL]->str, SLICE("http"));
+}
+
 static void add_server(struct attrs *attrs, const struct exchange_view *x,
 		       const struct known *known)
 {
 	struct slice host = str_of(known, KEY_HOST);
 	int64_t port = num_of(known, KEY_PORT);
+	bool handed_on = is_handed_on(known);
 
+	if (handed_on && x->side == SIDE_CLIENT) {
+		host = SLICE("");
+		port = 0;
+	}
+	if (!port && !(handed_on && host.n)) /* the port is where the host is */
+		port = x->server_port;
 	add(attrs, KEY_HOST, host.n ? host : exchange_server(x));
-	add_port(attrs, keys[KEY_PORT], port ? port : x->server_port);
+	add_port(attrs, keys[KEY_PORT], port);
 }
 
 /* What only a client's span has. */
@@ -319,6 +345,16 @@ static void add_client_side(struct description *out, const struct exchange_view 
 	add_server(attrs, x, known);
 	add_str(attrs, SLICE("network.peer.address"), x->server_address);
 	add_port(attrs, SLICE("network.peer.port"), x->server_port);
+}
+
+static void add_client(struct attrs *attrs, const struct exchange_view *x,
+		       const struct known *known)
+{
+	bool told = known->by_key[KEY_CLIENT];
+
+	add(attrs, KEY_CLIENT, told ? str_of(known, KEY_CLIENT) : x->client_address);
+	add_port(attrs, keys[KEY_CLIENT_PORT],
+		 told ? num_of(known, KEY_CLIENT_PORT) : x->client_port);
 }
 
 /* What only a server's span has. */
@@ -334,8 +370,7 @@ static void add_server_side(struct description *out, const struct exchange_view 
 	add(attrs, KEY_QUERY, str_of(known, KEY_QUERY));
 	add(attrs, KEY_SCHEME, scheme_of(x, known));
 	add_server(attrs, x, known);
-	add_str(attrs, SLICE("client.address"), x->client_address);
-	add_port(attrs, SLICE("client.port"), x->client_port);
+	add_client(attrs, x, known);
 	add(attrs, KEY_USER_AGENT, str_of(known, KEY_USER_AGENT));
 	add_str(attrs, SLICE("network.peer.address"), x->client_address);
 	add_port(attrs, SLICE("network.peer.port"), x->client_port);
@@ -386,6 +421,8 @@ void http_describe(const struct exchange_view *x, struct description *out)
 		add_client_side(out, x, &known);
 	else
 		add_server_side(out, x, &known);
+	if (is_handed_on(&known))
+		add(attrs, KEY_PROTOCOL, str_of(&known, KEY_PROTOCOL));
 	add(attrs, KEY_VERSION, str_of(&known, KEY_VERSION));
 	attrs_add_str(attrs, SLICE("network.transport"),
 		      x->unix_socket ? SLICE("unix") : SLICE("tcp"));

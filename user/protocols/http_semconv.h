@@ -22,6 +22,11 @@ struct http_request {
 	struct slice absolute;	/* the request target as it stood, if it was in absolute form */
 	struct slice user_agent;
 	struct slice version; /* network.protocol.version */
+	/*
+	 * Of a request that a web server hands on by another protocol than HTTP: its name, and who has
+	 * asked the web server. The authority is then the web server's, and not who answers here.
+	 */
+	struct slice protocol, client, client_port;
 };
 
 /*
