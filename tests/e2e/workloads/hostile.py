@@ -26,6 +26,7 @@ HUGE = [  # lengths of nearly 2 GiB, or what the format has room for
     b"POST / HTTP/1.1\r\nContent-Length: 2147483647\r\n\r\n",
     b"HTTP/1.1 200 OK\r\nContent-Length: 2147483647\r\n\r\n",
     b"\x82\x7f\0\0\0\0\x7f\xff\xff\xff",  # WebSocket
+    b"\1\4\0\1\xff\xff\xff\0\xff\xff\xff\xff", b"\1\6\0\1\xff\xff\xff\0A: ",  # FastCGI
 ]
 
 
