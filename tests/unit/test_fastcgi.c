@@ -63,16 +63,17 @@ static struct slice get_params(struct slice uri)
 /* What nginx's own fastcgi_params tell, and Debian's PHP-FPM answers. */
 static struct slice nginx_params(void)
 {
-	return ALL(PAIR("QUERY_STRING", "a=1"), PAIR("REQUEST_METHOD", "POST"),
-		   PAIR("CONTENT_TYPE", "text/plain"), PAIR("CONTENT_LENGTH", "13"),
-		   PAIR("SCRIPT_NAME", "/index.php"), PAIR("REQUEST_URI", "/cart/7?a=1"),
-		   PAIR("DOCUMENT_ROOT", "/var/www"), PAIR("SERVER_PROTOCOL", "HTTP/1.1"),
-		   PAIR("REQUEST_SCHEME", "https"), PAIR("HTTPS", "on"),
-		   PAIR("GATEWAY_INTERFACE", "CGI/1.1"), PAIR("REMOTE_ADDR", "203.0.113.9"),
-		   PAIR("REMOTE_PORT", "51234"), PAIR("SERVER_PORT", "443"),
-		   PAIR("SERVER_NAME", "_"), PAIR("HTTP_HOST", "shop.example"),
-		   PAIR("HTTP_USER_AGENT", "curl/8"), PAIR("HTTP_TRACEPARENT", "00-1-2-01"),
-		   PAIR("HTTP_TRACESTATE", "x=y"));
+	return ALL(
+		PAIR("QUERY_STRING", "a=1"), PAIR("REQUEST_METHOD", "POST"),
+		PAIR("CONTENT_TYPE", "text/plain"), PAIR("CONTENT_LENGTH", "13"),
+		PAIR("SCRIPT_NAME", "/index.php"), PAIR("REQUEST_URI", "/cart/7?a=1"),
+		PAIR("DOCUMENT_ROOT", "/var/www"), PAIR("SERVER_PROTOCOL", "HTTP/1.1"),
+		PAIR("REQUEST_SCHEME", "https"), PAIR("HTTPS", "on"),
+		PAIR("GATEWAY_INTERFACE", "CGI/1.1"), PAIR("REMOTE_ADDR", "203.0.113.9"),
+		PAIR("REMOTE_PORT", "51234"), PAIR("SERVER_PORT", "443"), PAIR("SERVER_NAME", "_"),
+		PAIR("HTTP_HOST", "shop.example"), PAIR("HTTP_USER_AGENT", "curl/8"),
+		PAIR("HTTP_TRACEPARENT", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
+		PAIR("HTTP_TRACESTATE", "x=y"));
 }
 
 #define POST_ATTRS                                                                           \
@@ -91,8 +92,8 @@ static void test_requests(void **unused)
 						     SLICE("Status: 201 Created\r\nX-Powered-By: "
 							   "PHP/8.2\r\n\r\n{ok}")))},
 			.transcript =
-				"> none of-head skip=5\n"
-				"> request more tag=1 traceparent=00-1-2-01 tracestate=x=y" POST_ATTRS
+				"> none of-head skip=7\n"
+				"> request more tag=1 traceparent=00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01 tracestate=x=y" POST_ATTRS
 				"\n> part skip=16\n> end fastcgi.padding.size=3\n"
 				"< response more skip=10" STATUS(
 					"201") "\n"

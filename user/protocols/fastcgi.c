@@ -13,6 +13,7 @@
 #include "user/protocols/protocol.h"
 
 #define VERSION 1
+#define FINGERPRINT_VERSION 1 /* not one of HTTP's */
 #define HEADER_SZ 8
 #define BEGIN_SZ 8
 #define END_SZ 8
@@ -169,8 +170,6 @@ enum param {
 	PARAM_LENGTH,
 	PARAM_HOST,
 	PARAM_USER_AGENT,
-	PARAM_TRACEPARENT,
-	PARAM_TRACESTATE,
 	PARAM_CNT,
 };
 
@@ -189,13 +188,13 @@ static const struct slice param_names[PARAM_CNT] = {
 	[PARAM_LENGTH] = SLICE("CONTENT_LENGTH"),
 	[PARAM_HOST] = SLICE("HTTP_HOST"),
 	[PARAM_USER_AGENT] = SLICE("HTTP_USER_AGENT"),
-	[PARAM_TRACEPARENT] = SLICE("HTTP_TRACEPARENT"),
-	[PARAM_TRACESTATE] = SLICE("HTTP_TRACESTATE"),
 };
 
 struct params {
 	struct slice v[PARAM_CNT];
 	struct http_headers captured;
+	struct trace_headers trace;
+	struct fingerprint *fingerprint; /* NULL: none is wanted */
 };
 
 /* One byte, or four of which the highest bit is set. */
@@ -207,20 +206,24 @@ static uint32_t take_length(struct cursor *c)
 }
 
 /* HTTP_X_REQUEST_ID was the header X-Request-Id. */
-static void capture(struct http_headers *captured, struct slice param, struct slice value)
+static void read_header(struct params *params, struct slice param, struct slice value)
 {
 	struct slice prefix = SLICE("HTTP_");
 	char name[NAME_MAX_LEN];
 
 	if (slice_starts_with(param, prefix))
 		param = slice_after(param, prefix.n);
-	else if (!slice_starts_with(param, SLICE("CONTENT_")))
+	else if (!slice_starts_with(param, SLICE("CONTENT_")) || !value.n)
 		return;
 	if (param.n > sizeof(name))
 		return;
 	for (size_t i = 0; i < param.n; i++)
 		name[i] = param.p[i] == '_' ? '-' : param.p[i];
-	http_headers__take(captured, slice_of(name, param.n), value);
+	param.p = name;
+	trace_headers__take(&params->trace, param, value);
+	http_headers__take(&params->captured, param, value);
+	if (params->fingerprint)
+		fingerprint__add(params->fingerprint, param, value);
 }
 
 /* Where one is given twice the later one counts. False if they do not fill the text exactly. */
@@ -237,8 +240,7 @@ static bool read_params(struct slice text, struct params *params)
 		for (int i = 0; i < PARAM_CNT; i++)
 			if (slice_eq(name, param_names[i]))
 				params->v[i] = value;
-		if (params->captured.wanted)
-			capture(&params->captured, name, value);
+		read_header(params, name, value);
 	}
 	return !c.failed;
 }
@@ -295,24 +297,30 @@ static struct slice scheme_of(const struct slice *v)
 static void tell_request(const struct place *at)
 {
 	struct slice text = slice_of(at->state->params, at->state->params_len);
-	struct params params = {.v = {{.n = 0}}};
+	struct params params = {.v = {{.n = 0}}, .fingerprint = at->msg->fingerprint};
 	const struct slice *v = params.v;
 	struct msg *msg = at->msg;
+	struct slice target;
 	uint64_t length;
+	bool whole;
 
 	http_headers__begin(&params.captured, msg->wanted);
-	if (!read_params(text, &params) && !at->state->params_cut)
+	whole = read_params(text, &params) && !at->state->params_cut;
+	if (!whole && !at->state->params_cut)
 		msg->flags |= MESSAGE_MALFORMED;
+	target = target_of(v, msg);
+	if (msg->fingerprint)
+		fingerprint__end(msg->fingerprint, v[PARAM_METHOD], target, FINGERPRINT_VERSION,
+				 whole);
 	msg->kind = MSG_REQUEST;
 	msg->tag = at->record->id;
-	msg->traceparent = v[PARAM_TRACEPARENT];
-	msg->tracestate = v[PARAM_TRACESTATE];
+	msg->parent = trace_headers__read(&params.trace, &msg->tracestate);
 	http_add_request(&msg->attrs, &(struct http_request){
 					      .protocol = SLICE("fastcgi"),
 					      .method = v[PARAM_METHOD],
 					      .scheme = scheme_of(v),
 					      .authority = authority_of(v, msg),
-					      .target = target_of(v, msg),
+					      .target = target,
 					      .user_agent = v[PARAM_USER_AGENT],
 					      .client = v[PARAM_CLIENT],
 					      .client_port = v[PARAM_CLIENT_PORT],
@@ -715,6 +723,8 @@ static const struct protocol fastcgi_protocol = {
 	.name = "fastcgi",
 	.ports = ports,
 	.state_size = sizeof(struct fastcgi_state),
+	.served_by_sdks = true,
+	.fingerprints = true,
 	.shape = &shape,
 	.detect = detect,
 	.parse = parse,
