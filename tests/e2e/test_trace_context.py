@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which span is whose parent."""
+import pytest
+
 import clients
 import servers
 from checks import check_inside, check_socket_parents, of_kind
@@ -33,6 +35,42 @@ def test_bad_traceparent_is_ignored(tracing, python_server):
     trace.stop()
     assert len(check_socket_parents(trace.spans)) == len(bad)
     assert TRACE not in {s["traceId"] for s in trace.spans}
+
+
+@pytest.mark.parametrize("name, headers", [
+    ("b3", {"b3": f"{TRACE}-{PARENT}-1"}),
+    ("x-b3-traceid", {"X-B3-TraceId": TRACE, "X-B3-SpanId": PARENT, "X-B3-Sampled": "1"}),
+    ("uber-trace-id", {"uber-trace-id": f"{TRACE}%3A{PARENT}%3A0%3A1"}),
+    ("x-datadog-trace-id", {
+        "x-datadog-trace-id": str(int(TRACE[16:], 16)),
+        "x-datadog-parent-id": str(int(PARENT, 16)),
+        "x-datadog-tags": f"_dd.p.dm=-1,_dd.p.tid={TRACE[:16]}"}),
+    ("x-amzn-trace-id", {
+        "X-Amzn-Trace-Id": f"Root=1-{TRACE[:8]}-{TRACE[8:]};Parent={PARENT};Sampled=1"}),
+])
+def test_other_headers_are_honoured(tracing, python_server, name, headers):
+    trace = tracing("--port", python_server.port)
+    other = f"00-{'1' * 32}-{'2' * 16}-01"
+    clients.requests_client(python_server.url, [
+        step(**headers), step(**headers, traceparent=other)])
+    trace.stop()
+    for kind in ("CLIENT", "SERVER"):
+        theirs, both = of_kind(trace.spans, kind)
+        assert theirs["traceId"] == TRACE and theirs["parentSpanId"] == PARENT, theirs
+        assert theirs["attributes"]["sonde.parent.method"] == "header"
+        assert theirs["attributes"]["sonde.parent.header"] == name
+        assert both["parentSpanId"] == "2" * 16 and "sonde.parent.header" not in both["attributes"]
+
+
+def test_trace_of_a_load_balancer(tracing, python_server):
+    """It names a trace and no span: the client's end is the root of that trace."""
+    trace = tracing("--port", python_server.port)
+    clients.requests_client(python_server.url, [
+        step(**{"X-Amzn-Trace-Id": f"Root=1-{TRACE[:8]}-{TRACE[8:]}"})])
+    trace.stop()
+    ((client, _),) = check_socket_parents(trace.spans)
+    assert client["traceId"] == TRACE and not client.get("parentSpanId")
+    assert client["attributes"]["sonde.parent.header"] == "x-amzn-trace-id"
 
 
 def test_ids_are_unique(tracing, python_server):
