@@ -77,6 +77,24 @@ static void test_left_out(void **state)
 	}
 }
 
+/* The SDK has no spans of a trace that is sampled out. */
+static void test_sampled_out(void **state)
+{
+	static const char unsampled[] =
+		"GET / HTTP/1.1\r\ntraceparent: "
+		"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00\r\n\r\n";
+	struct service s = service_new(FLOW_LEAVE_OUT_REQUESTS);
+
+	(void)state;
+	call(&s.export, EXPORT, OK_EMPTY);
+	call(&s.in, unsampled, OK_EMPTY);
+	call(&s.out, unsampled, OK_EMPTY);
+	assert_false(s.rig->spans[1].left_out);
+	assert_false(s.rig->spans[2].left_out);
+	check(&s, "Ii.o");
+	rig_finish(s.rig);
+}
+
 /* What brings spans, and is it taken? */
 static void test_exports(void **state)
 {
@@ -202,9 +220,9 @@ static void test_children(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_left_out), cmocka_unit_test(test_exports),
-		cmocka_unit_test(test_relay),	 cmocka_unit_test(test_others),
-		cmocka_unit_test(test_children),
+		cmocka_unit_test(test_left_out), cmocka_unit_test(test_sampled_out),
+		cmocka_unit_test(test_exports),	 cmocka_unit_test(test_relay),
+		cmocka_unit_test(test_others),	 cmocka_unit_test(test_children),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,7 +6,8 @@
  * those would be the same request once more. What it asks without a header (a database, say) it may not
  * know of, so ours stays.
  *
- * Whether its servers are instrumented is taken for granted: nothing on the wire tells.
+ * Whether its servers are instrumented is taken for granted: nothing on the wire tells. Where a header
+ * says that the trace is sampled out, the SDK keeps none of its spans, and ours has nothing beside it.
  */
 #include "user/base/log.h"
 #include "user/flow/internal.h"
@@ -60,6 +61,8 @@ bool sdk_doubles(const struct flow *flow, const struct exchange *x)
 	case FLOW_LEAVE_OUT_ALL:
 		return true;
 	case FLOW_LEAVE_OUT_REQUESTS:
+		if (x->parent_method == PARENT_HEADER && !(x->trace_flags & SPAN_FLAG_SAMPLED))
+			return false;
 		return conn_began(x) ? x->parent_method == PARENT_HEADER
 				     : x->protocol->served_by_sdks;
 	case FLOW_LEAVE_OUT_NONE:
