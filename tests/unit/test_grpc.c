@@ -8,6 +8,22 @@
 
 static const struct conversation cases[] = {
 	{
+		.name = "spans for a collector",
+		.side = SIDE_CLIENT,
+		.turns = {CLIENT(PREFACE
+				 "\0\0\x59\x01\x05\0\0\0\x01\x83\x86"
+				 "D\x3b"
+				 "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+				 "A\x06"
+				 "cart:1_\x10"
+				 "application/grpc")},
+		.transcript =
+			"> request brings-spans id=1" METHOD
+			"POST url.path=/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+			" url.scheme=http server.address=cart server.port=1" HTTP2
+			" rpc.system.name=grpc\n",
+	},
+	{
 		.name = "grpc",
 		.side = SIDE_CLIENT,
 		.turns =
