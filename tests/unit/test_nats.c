@@ -83,6 +83,18 @@ static const struct conversation conversations[] = {
 						 SIZE(3) "\n",
 	},
 	{
+		.name = "headers of other tracers",
+		.turns =
+			{
+				CLIENT("HPUB a.b 69 72\r\nNATS/1.0\r\nb3: 0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-1\r\n\r\nabc\r\n"),
+				SERVER("HMSG a.b 7 108 111\r\nNATS/1.0\r\nX-B3-TraceId: 0af7651916cd43dd8448eb211c80319c\r\nX-B3-SpanId: b7ad6b7169203331\r\nX-B3-Sampled: 0\r\n\r\nabc\r\n"),
+			},
+		.transcript = "> oneway skip=5 b3=00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01" SEND
+			TO("a.b") SIZE(
+				3) "\n< oneway from-server skip=5 link=00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00" PUSH
+				TO("a.b") SIZE(3) "\n",
+	},
+	{
 		.name = "request and reply",
 		.turns =
 			{
