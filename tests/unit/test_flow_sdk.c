@@ -217,12 +217,40 @@ static void test_children(void **state)
 	}
 }
 
+/* Those that are left out leave the batch, with their references; the others stay in order. */
+static void test_batch(void **state)
+{
+	static const uint64_t kept[] = {1, 2, 5};
+	struct resource *resource = rig_new_resource("service", 1);
+	struct span_batch *batch = span_batch__new();
+
+	(void)state;
+	assert_non_null(batch);
+	for (uint64_t i = 0; i < 7; i++) {
+		struct span *span = span_batch__add(batch, 1, resource);
+
+		assert_non_null(span);
+		span->start_ns = i;
+		span->left_out = i == 0 || i == 3 || i == 4 || i == 6;
+	}
+	assert_int_equal(span_batch__leave_out(batch), 4);
+	assert_int_equal(batch->cnt, 3);
+	for (uint32_t i = 0; i < 3; i++)
+		assert_int_equal(batch->spans[i].start_ns, kept[i]);
+	assert_int_equal(resource->refs, 4);
+	assert_int_equal(span_batch__leave_out(batch), 0);
+	span_batch__free(batch);
+	assert_int_equal(resource->refs, 1);
+	resource__release(resource);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_left_out), cmocka_unit_test(test_sampled_out),
 		cmocka_unit_test(test_exports),	 cmocka_unit_test(test_relay),
 		cmocka_unit_test(test_others),	 cmocka_unit_test(test_children),
+		cmocka_unit_test(test_batch),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
