@@ -93,11 +93,10 @@ static void leave_parent(struct exchange *x)
 void exchange__settle_parent(struct exchange *x)
 {
 	static const struct span_id none;
-	bool of_this_host = x->parent_method == PARENT_SOCKET || x->parent_method == PARENT_TASK;
 
 	for (const struct exchange *p = x->parent; p && p->left_out; p = p->parent)
 		x->parent_id = p->parent_id;
-	if (of_this_host && memcmp(&x->parent_id, &none, sizeof(none)) == 0)
+	if (x->parent_method != PARENT_AMBIGUOUS && memcmp(&x->parent_id, &none, sizeof(none)) == 0)
 		x->parent_method = PARENT_NONE;
 }
 
