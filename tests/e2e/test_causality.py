@@ -32,8 +32,8 @@ def case(service):
 @pytest.mark.parametrize("name", [case(service) for service in runtimes.ALL.values()])
 def test_parents_are_true(tmp_path, name):
     service = runtimes.ALL[name]
-    trace = chain.run(service, tmp_path, chain.REQUESTS)
-    rows = judge(trace, chain.REQUESTS)
+    requests = chain.requests_of(service)
+    rows = judge(chain.run(service, tmp_path, requests), requests)
     for row in rows.values():
         assert row.percent >= service.bar, row
     assert service.proxy or all(row.beside for row in rows.values())

@@ -21,6 +21,10 @@ from traced import Trace  # noqa: E402
 REQUESTS = {1: 40, 8: 120, 64: 240}
 
 
+def requests_of(service, wanted=REQUESTS):
+    return {concurrency: max(count // service.fraction, 8) for concurrency, count in wanted.items()}
+
+
 def plan(service, concurrency, count):
     """The paths that a client asks for: /serve/ID/CALLS/HOW/WAIT/AFTER. CALLS are made all at `once`
     or one `each` time, WAIT ms after the request was received; AFTER 1: one more call, /after/ID,
@@ -96,8 +100,8 @@ def main():
     wrong = 0
     for name in args.service or runtimes.ALL:
         with tempfile.TemporaryDirectory(prefix="oracle-") as directory:
-            trace = run(runtimes.ALL[name], pathlib.Path(directory), requests, args.sonde.split(),
-                        args.late)
+            trace = run(runtimes.ALL[name], pathlib.Path(directory),
+                        requests_of(runtimes.ALL[name], requests), args.sonde.split(), args.late)
             scored = score.Score(trace.spans)
             lost = {stem: count for stem, count in trace.account.items() if "lost" in stem}
             if args.keep:

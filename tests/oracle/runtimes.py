@@ -46,9 +46,10 @@ class Service(PortServer):
     """`bar` is how many of its calls, in percent, must have their parent. A proxy makes the request
     that it got. One that does not fan out makes its calls one after the other. `more_ports` are traced,
     too. `tls`: its chain is TLS from end to end. `settings` are in the environment of all its members.
-    `known_wrong`: sonde gives it wrong parents, and this is why."""
+    A slow one is asked a `fraction` of the requests only. `known_wrong`: sonde gives it wrong parents,
+    and this is why."""
     name, bar, proxy, fans_out, patience = None, 0, False, True, 30.0
-    backend, more_ports, tls, settings, known_wrong = Backend, (), False, {}, None
+    backend, more_ports, tls, settings, fraction, known_wrong = Backend, (), False, {}, 1, None
 
     def __init__(self, tmp_path, backend_port, env):
         self.backend_port = backend_port
@@ -238,9 +239,11 @@ def define(name, kind, **more):
 ALL = dict([
     # A thread serves one request at a time and makes its calls itself.
     define("c-threads", Plain, words=["c_pool.c", "threads"]),
-    define("python-threads", Plain, words=["python_threads.py"], fans_out=False),
+    define("python-threads", Plain, words=["python_threads.py"], fans_out=False, bar=100),
     define("python-session", Plain, words=["python_threads.py", "shared"], fans_out=False),
-    define("python-tls", Plain, words=["python_threads.py"], fans_out=False, tls=True),
+    define("python-tls", Plain, words=["python_threads.py"], fans_out=False, tls=True, bar=100),
+    define("python-fork", Plain, words=["python_threads.py", "fork"], fans_out=False),
+    define("python-curl", Plain, words=["python_threads.py", "curl"], fans_out=False, fraction=8),
     define("gunicorn-sync", Gunicorn, fans_out=False),
     define("php-fpm", PhpFpm),
     # It does, but an event loop of another thread tells it when to read.

@@ -138,7 +138,7 @@ class Score:
         parent = self.by_id.get(span["parentSpanId"])
         served = parent and Identity.of(parent)
         right = (served and parent["kind"] == "SERVER" and served.verb == "serve" and
-                 served.request == name.request and pid_of(parent) == pid_of(span) and
+                 served.request == name.request and served_by_its_own(parent, span) and
                  parent["traceId"] == span["traceId"])
         return "right" if right else "wrong"
 
@@ -185,6 +185,11 @@ class Score:
         told = [f"wrong: {text}" for text in self.wrongs[:SHOWN_WRONG]]
         more = len(self.wrongs) - SHOWN_WRONG
         return "\n".join([HEAD, *rows, *told, *([f"... and {more} more"] if more > 0 else [])])
+
+
+def served_by_its_own(parent, span):
+    """The process that called served the request, or was started by the one that did."""
+    return pid_of(parent) in (pid_of(span), span["resource"].get("process.parent_pid"))
 
 
 def pid_of(span):

@@ -70,6 +70,14 @@ def test_a_proxy_is_right():
     assert (row.calls, row.right, row.lost) == (2, 2, 0)
 
 
+def test_a_child_process_calls():
+    one = request(1, 1)
+    one["call0"]["resource"] = {"process.pid": 99, "process.parent_pid": SERVICE}
+    assert scored(one).right == 1
+    one["call0"]["resource"]["process.parent_pid"] = CLIENT
+    assert scored(one).wrong == 1
+
+
 def test_none_and_lost():
     one, two = request(1, 3), request(2, 0)
     orphan(one["call1"])

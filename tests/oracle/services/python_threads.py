@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A thread for each connection: python_threads.py [shared]. Calls are made by a connection that
-belongs to the thread, or by one pool for all; calls at once by threads of their own. With PEM, a
-certificate and its key, all is TLS."""
+"""A thread for each connection: python_threads.py [shared | curl | fork]. Calls are made by a connection
+that belongs to the thread, by one pool for all, or each by a curl; calls at once by threads of their
+own. With fork, each connection has a process. With PEM, a certificate and its key, all is TLS."""
 import http.client
 import http.server
 import itertools
 import os
+import socketserver
 import ssl
+import subprocess
 import sys
 import threading
 import time
@@ -15,10 +17,12 @@ import requests
 import requests.adapters
 
 BACKEND, PEM = int(os.environ["BACKEND"]), os.environ.get("PEM")
+BASE = f"{os.environ['SCHEME']}://127.0.0.1:{BACKEND}"
+HOW = sys.argv[1] if len(sys.argv) > 1 else "own"
 Connection = http.client.HTTPSConnection if PEM else http.client.HTTPConnection
 own = threading.local()
 session = requests.Session()
-session.mount(f"{os.environ['SCHEME']}://", requests.adapters.HTTPAdapter(pool_maxsize=64))
+session.mount(BASE, requests.adapters.HTTPAdapter(pool_maxsize=64))
 
 
 def call_alone(path):
@@ -31,10 +35,15 @@ def call_alone(path):
 
 
 def call_shared(path):
-    return session.get(f"{os.environ['SCHEME']}://127.0.0.1:{BACKEND}{path}", timeout=10).status_code
+    return session.get(BASE + path, timeout=10).status_code
 
 
-call = call_shared if sys.argv[1:] == ["shared"] else call_alone
+def call_curl(path):
+    return int(subprocess.run(["curl", "-s", "-o/dev/null", "-w%{http_code}", BASE + path],
+                              stdout=subprocess.PIPE, check=True).stdout)
+
+
+call = {"shared": call_shared, "curl": call_curl}.get(HOW, call_alone)
 
 
 def call_at_once(paths):
@@ -76,8 +85,9 @@ def background():
         time.sleep(0.01)
 
 
-class Server(http.server.ThreadingHTTPServer):
-    daemon_threads, request_queue_size = True, 128
+class Server(socketserver.ForkingMixIn if HOW == "fork" else socketserver.ThreadingMixIn,
+             http.server.HTTPServer):
+    daemon_threads, max_children, request_queue_size = True, 100, 128
 
     def finish_request(self, request, client_address):
         if PEM:
