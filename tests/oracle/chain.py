@@ -18,7 +18,7 @@ import tls  # noqa: E402
 from traced import Trace, wait_for  # noqa: E402
 
 # How many requests a run has, by how many there are at once.
-REQUESTS = {1: 40, 8: 120, 64: 240}
+REQUESTS = {1: 30, 8: 80, 64: 192}
 
 
 def requests_of(service, wanted=REQUESTS):
