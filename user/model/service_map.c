@@ -77,16 +77,18 @@ struct service_map {
 static uint32_t node_of(struct service_map *map, enum graph_node_kind kind, uint16_t name)
 {
 	uint16_t *slot = &map->node_of[kind == GRAPH_PEER][name];
-	struct service_graph *graph = &map->graph;
+	uint32_t index = *slot;
 
-	if (*slot)
-		return *slot;
-	if (graph->nodes_cnt == GRAPH_NODES_MAX || name == NAMES_OTHER)
+	if (index)
+		return index;
+	index = map->graph.nodes_cnt;
+	if (index == GRAPH_NODES_MAX || name == NAMES_OTHER)
 		return OTHER;
-	*slot = (uint16_t)graph->nodes_cnt++;
-	map->graph_nodes[*slot] =
+	*slot = (uint16_t)index;
+	map->graph_nodes[index] =
 		(struct graph_node){.kind = kind, .name = names__text(map->names, name)};
-	return *slot;
+	map->graph.nodes_cnt++;
+	return index;
 }
 
 /* NULL when there are too many, or there is no memory. */
