@@ -192,10 +192,10 @@ struct task_state {
 	__u64 request_cookie, request_off; /* key of the request last received; 0: none */
 	/* Kept by work.bpf.h: */
 	struct work work; /* the thread is at it */
-	__u64 waits_sk;	  /* the socket that had nothing for it */
+	__u64 waits_for;  /* the connection that had nothing for it */
 	__u8 waits_alone; /* it has waited for a socket that no event loop watches */
 	__u8 epolls;	  /* it has waited for a server by an event loop, perhaps one of its own */
-	__u8 loops;	  /* it has served several requests at a time, or one of an event loop */
+	__u8 loops;	  /* it has served several requests at a time */
 	__u8 dedicated;	  /* enum cause_method: to the client that it last received from */
 	__u8 answering;	  /* it has sent something back */
 	struct tls_call_state tls;

@@ -637,7 +637,7 @@ static __always_inline int socket_op(struct sock *sk, int ret, int flags, bool s
 
 	if (ret == -EAGAIN) {
 		if (sk && !send)
-			note_wait(sk);
+			note_wait(sk, typed);
 		return forget_mmsg();
 	}
 	if (!sk || (flags & (MSG_PEEK | MSG_ERRQUEUE)))

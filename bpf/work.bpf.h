@@ -7,8 +7,8 @@
  * then something, while no event loop watched that, nor any other that it received from. Such a thread may get its next work from others, so all it
  * sends is that request's until it begins to answer.
  *
- * Of threads that serve several at a time, or have ever received from a client's socket that an event loop
- * watches, nothing is said here: what they send may be anybody's.
+ * Of threads that have served several at a time nothing is said any more, and of a request nothing that came
+ * by a socket which an event loop watched: what is sent then may be anybody's.
  */
 #ifndef SONDE_BPF_WORK_H
 #define SONDE_BPF_WORK_H
@@ -43,12 +43,15 @@ static __always_inline enum watched watched(struct sock *sk, bool typed)
 }
 
 /* There is nothing to be received. */
-static __always_inline void note_wait(struct sock *sk)
+static __always_inline void note_wait(struct sock *sk, bool typed)
 {
 	struct task_state *state = bpf_task_storage_get(&tasks, bpf_get_current_task_btf(), 0, 0);
+	const struct connection_state *conn;
 
-	if (state && !state->loops)
-		state->waits_sk = (__u64)sk;
+	if (!state || state->loops)
+		return;
+	conn = connection_get(sk, false, typed);
+	state->waits_for = conn ? conn->cookie : 0;
 }
 
 /* A client is received from, and the one before has not been answered. */
@@ -70,26 +73,24 @@ static __noinline void note_receive(struct sock *sk, const struct connection_sta
 	if (!state || state->loops)
 		return;
 	by_loop = watched(sk, typed);
-	if (by_loop && !serves)
-		state->epolls = true;
-	else if (by_loop == WATCHED || (by_loop && !blocks) ||
-		 (serves && interleaves(state, conn))) {
-		state->loops = true;
-		state->dedicated = CAUSE_NONE;
-		state->work.cookie = 0;
+	if (by_loop == WATCHED_NOT && state->waits_for && state->waits_for == conn->cookie)
+		state->waits_alone = true;
+	state->waits_for = 0;
+	if (!serves) {
+		state->epolls |= by_loop != WATCHED_NOT;
 		return;
 	}
-	if (!by_loop && state->waits_sk == (__u64)sk)
-		state->waits_alone = true;
-	state->waits_sk = 0;
-	if (!serves)
-		return;
+	state->loops = interleaves(state, conn);
 	state->work.cookie = 0;
-	if (blocks)
+	state->dedicated = CAUSE_NONE;
+	if (state->loops)
+		return;
+	if (blocks && by_loop != WATCHED)
 		state->dedicated = CAUSE_TASK;
-	else
-		state->dedicated =
-			state->waits_alone && !state->epolls ? CAUSE_UNANSWERED : CAUSE_NONE;
+	else if (!blocks && by_loop)
+		state->waits_alone = false;
+	else if (!blocks && state->waits_alone && !state->epolls)
+		state->dedicated = CAUSE_UNANSWERED;
 }
 
 /* len bytes were received from a client, by the thread that was last seen to receive. */

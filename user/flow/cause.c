@@ -3,6 +3,9 @@
  * The request that another one was sent for. The kernel tells which bytes the sender had received (see
  * bpf/work.bpf.h); here it is found which request begins among them, or, if none does, goes on there. One
  * that has been answered by then is no parent: what is sent after the answer may be anybody's.
+ *
+ * Threads that share a connection may send for each other. So nothing is said of connections on which several
+ * requests were under way at a time, nor where another thread receives the answer.
  */
 #include "user/flow/internal.h"
 
@@ -63,7 +66,8 @@ void cause_apply(struct flow *flow, struct exchange *x, const struct cause *caus
 	struct conn *conn = NULL;
 	struct exchange *parent;
 
-	if (x->parent_method != PARENT_NONE || !conn_began(x) || !cause->request_len)
+	if (x->parent_method != PARENT_NONE || !conn_began(x) || !cause->request_len ||
+	    x->conn->first != x->conn->last || x->conn->pipelined)
 		return;
 	conn = conn_table__peek(&flow->conns, cause->request_cookie);
 	if (!conn || conn->closed || !conn->protocol)
@@ -77,4 +81,17 @@ void cause_apply(struct flow *flow, struct exchange *x, const struct cause *caus
 		exchange__adopt(parent, x, PARENT_TASK);
 	else if (x->candidates_cnt)
 		x->parent_method = PARENT_AMBIGUOUS;
+}
+
+void cause_check(struct flow *flow, struct exchange *x)
+{
+	struct trace_id fresh;
+
+	if (x->parent_method != PARENT_TASK || !x->answer_tid || x->answer_tid == x->tid)
+		return;
+	exchange__make_root(x);
+	if (x->told || x->sent)
+		return;
+	fresh = id_source__trace_id(&flow->ids_source);
+	exchange__set_trace(x, &fresh, SPAN_FLAG_SAMPLED | SPAN_FLAG_RANDOM);
 }

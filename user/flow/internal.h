@@ -190,6 +190,8 @@ void datagram_ends(const struct exchange *x, char text[ADDRESS_TEXT_SZ], struct 
 void cause_note(struct flow *flow, const struct record_cause *record);
 /* Finds the request that x, which has just begun, was sent for; its parent, if there is exactly one. */
 void cause_apply(struct flow *flow, struct exchange *x, const struct cause *cause);
+/* x is complete: was it what its thread sent for itself? Else it becomes a root. */
+void cause_check(struct flow *flow, struct exchange *x);
 
 /* sdk.c: programs that make spans themselves. */
 /* The span of x, which brings spans, is being made. */

@@ -150,6 +150,7 @@ static void pair_complete(struct flow *flow, struct exchange *x)
 
 	unlink_exchange(x);
 	conn->done_cnt++;
+	cause_check(flow, x);
 	if (x->abandoned) {
 		exchange_pool__put(&flow->exchanges, x);
 		return;
