@@ -9,6 +9,7 @@ import json
 import pathlib
 import shutil
 import socket
+import urllib.parse
 import urllib.request
 
 import pytest
@@ -107,14 +108,24 @@ class Site(servers.BareNginx):
                        "keepalive": "keepalive 4;" if self.keep else ""}
 
 
-@pytest.fixture(params=["tcp", "unix"])
-def php(request, tmp_path, start):
-    return start(PhpFpm(tmp_path, request.param == "unix"))
+MODES = ["tcp kept", "unix kept", "tcp closed", "unix closed"]
+two_modes = pytest.mark.parametrize("mode", MODES[1:3], indirect=True)
 
 
-@pytest.fixture(params=["kept", "closed"])
-def site(request, tmp_path, start, php):
-    return start(Site(tmp_path, php, request.param == "kept"))
+@pytest.fixture(params=MODES)
+def mode(request):
+    """How nginx reaches PHP-FPM, and whether it keeps the connections."""
+    return request.param
+
+
+@pytest.fixture
+def php(tmp_path, start, mode):
+    return start(PhpFpm(tmp_path, "unix" in mode))
+
+
+@pytest.fixture
+def site(tmp_path, start, php, mode):
+    return start(Site(tmp_path, php, "kept" in mode))
 
 
 @pytest.fixture
@@ -133,6 +144,18 @@ def fastcgi_pairs(trace):
         assert served["attributes"]["sonde.parent.method"] == "socket"
     check_inside(pairs)
     return pairs
+
+
+def check_parents(trace, pairs):
+    """What nginx asks PHP-FPM is the child of what it was asked itself, or of nothing."""
+    asked = {s["spanId"]: s for s in trace.spans}
+    found = [(sent, asked[sent["parentSpanId"]]) for sent, _ in pairs if sent["parentSpanId"]]
+    for sent, parent in found:
+        assert parent["kind"] == "SERVER" and parent["resource"]["service.name"] == "nginx"
+        assert urllib.parse.urlsplit(sent["attributes"]["url.full"]).path == \
+            parent["attributes"]["url.path"]
+        assert parent["startTimeUnixNano"] <= sent["startTimeUnixNano"]
+    return len(found)
 
 
 def check_socket(pair, site, php):
@@ -195,10 +218,12 @@ def test_spans_are_what_the_client_did(both, site, php):
         200, 200, 404, 500, 200, 200, 200, 204, 200, 200, 200, 200, 200]
     pairs = check_plan(trace, plan, truth, site, php)
     assert len(of_kind(trace.spans, "SERVER")) == 2 * len(plan)  # nginx's own, too
+    print(check_parents(trace, pairs), "PARENTS of", len(pairs))
     assert {served["resource"]["service.name"] for _, served in pairs} == {php.service}
     assert {sent["resource"]["service.name"] for sent, _ in pairs} == {"nginx"}
 
 
+@two_modes
 def test_attach_in_mid_connection(both, site, php):
     clients.requests_client(site.url, [request for request, _ in PLAN])
     trace = both()
@@ -207,6 +232,7 @@ def test_attach_in_mid_connection(both, site, php):
     check_plan(trace, PLAN, truth, site, php)
 
 
+@two_modes
 def test_at_once(both, site, php):
     """Sixteen clients, each request of theirs on a connection of its own or on one that was kept."""
     trace = both()
@@ -227,6 +253,7 @@ def test_at_once(both, site, php):
     pairs = fastcgi_pairs(trace)
     assert trace.account.lost == 0, trace.account
     assert len(pairs) == asked.total()
+    print(check_parents(trace, pairs), "PARENTS of", len(pairs))
     for end in zip(*pairs):
         told = collections.Counter(
             s["attributes"].get("url.path") or s["attributes"]["url.full"].removeprefix(site.url)
@@ -238,6 +265,7 @@ def test_at_once(both, site, php):
             assert a["http.response.status_code"] == (404 if missing else 200)
 
 
+@two_modes
 def test_context_of_a_header(both, site, php):
     trace = both()
     clients.requests_client(site.url, [step(
@@ -248,6 +276,7 @@ def test_context_of_a_header(both, site, php):
     assert {s["traceId"] for s in spans} == {"4bf92f3577b34da6a3ce929d0e0e4736"}
 
 
+@two_modes
 def test_worker_that_dies(both, site, php):
     trace = both()
     clients.requests_client(site.url, [step(path="/items/1")])
