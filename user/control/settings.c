@@ -337,8 +337,7 @@ const struct setting settings[] = {
 	},
 	{
 		.path = "propagation.mode",
-		.help = "How requests carry their ids to other hosts, whose sonde then makes their spans one "
-			"trace: off, or tcp-option",
+		.help = "How ids go with requests to other hosts",
 		CHOICE(propagation.mode),
 		.fallback = "off",
 		.choices = propagations,
