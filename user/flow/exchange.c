@@ -154,12 +154,14 @@ static bool follow_trace(struct exchange *x, const struct exchange *other)
 
 bool exchange__adopt(struct exchange *parent, struct exchange *child, enum parent_method method)
 {
+	const struct exchange *x = parent;
 	int depth = 0;
 
-	for (const struct exchange *x = parent; x; x = x->parent)
+	do
 		if (x == child || ++depth == TRACE_DEPTH_MAX)
 			return false;
-	if (memcmp(&parent->trace_id, &child->trace_id, sizeof(parent->trace_id)) &&
+	while ((x = x->parent));
+	if (memcmp(&parent->trace_id, &child->trace_id, sizeof(parent->trace_id)) != 0 &&
 	    is_fixed(child) && !follow_trace(parent, child))
 		return false;
 	child->parent = parent;
