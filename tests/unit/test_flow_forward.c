@@ -272,6 +272,22 @@ static void test_not_this(void **state)
 	rig_finish(p.rig);
 }
 
+/* Nor is what is being answered. */
+static void test_answer_begun(void **state)
+{
+	struct proxy p = proxy_new(NULL);
+
+	(void)state;
+	ask(&p.servers[0], HEAD("/a") AGENT END);
+	answer(&p.servers[0], "HTTP/1.1 210 Mine\r\nContent-Length: 5\r\n\r\nab");
+	ask(&p.clients[0], SENT("/a") SENT_AGENT END);
+	answer_as(&p.clients[0], 201);
+	answer(&p.servers[0], "cde");
+	check_spans(p.rig, 2);
+	check_method(p.rig, 201, "none");
+	rig_finish(p.rig);
+}
+
 /*
  * One of which not all was seen may be the same: then nothing is certain. If it is known to be of another
  * target, it is not.
@@ -516,14 +532,23 @@ static void test_many(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_messages),       cmocka_unit_test(test_at_once),
-		cmocka_unit_test(test_same),	       cmocka_unit_test(test_one_after_the_other),
-		cmocka_unit_test(test_retry),	       cmocka_unit_test(test_copies),
-		cmocka_unit_test(test_not_this),       cmocka_unit_test(test_truncated),
-		cmocka_unit_test(test_sent_truncated), cmocka_unit_test(test_line_taken_away),
-		cmocka_unit_test(test_chain),	       cmocka_unit_test(test_after_a_loss),
-		cmocka_unit_test(test_start),	       cmocka_unit_test(test_known_proxy),
-		cmocka_unit_test(test_http2_in_front), cmocka_unit_test(test_many_the_same),
+		cmocka_unit_test(test_messages),
+		cmocka_unit_test(test_at_once),
+		cmocka_unit_test(test_same),
+		cmocka_unit_test(test_one_after_the_other),
+		cmocka_unit_test(test_retry),
+		cmocka_unit_test(test_copies),
+		cmocka_unit_test(test_not_this),
+		cmocka_unit_test(test_answer_begun),
+		cmocka_unit_test(test_truncated),
+		cmocka_unit_test(test_sent_truncated),
+		cmocka_unit_test(test_line_taken_away),
+		cmocka_unit_test(test_chain),
+		cmocka_unit_test(test_after_a_loss),
+		cmocka_unit_test(test_start),
+		cmocka_unit_test(test_known_proxy),
+		cmocka_unit_test(test_http2_in_front),
+		cmocka_unit_test(test_many_the_same),
 		cmocka_unit_test(test_many),
 	};
 
