@@ -78,7 +78,7 @@ def run(service, tmp_path, requests, sonde_args=(), late=False):
         ports = [server.port, backend.port, *server.more_ports]
         trace = stack.enter_context(Trace(tmp_path, *sonde_args,
                                           *(a for port in ports for a in ("--port", port))))
-        if service.proxy:
+        if service.proxy or service.passes_on:
             settle(server, trace)
         statuses = set()
         for concurrency, count in requests.items():

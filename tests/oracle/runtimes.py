@@ -46,10 +46,9 @@ class Service(PortServer):
     """`bar` is how many of its calls, in percent, must have their parent. A proxy makes the request
     that it got. One that does not fan out makes its calls one after the other. `more_ports` are traced,
     too. `tls`: its chain is TLS from end to end. `settings` are in the environment of all its members.
-    A slow one is asked a `fraction` of the requests only. `known_wrong`: sonde gives it wrong parents,
-    and this is why."""
+    A slow one is asked a `fraction` of the requests only. `passes_on`: a proxy stands before it."""
     name, bar, proxy, fans_out, patience = None, 0, False, True, 30.0
-    backend, more_ports, tls, settings, fraction, known_wrong = Backend, (), False, {}, 1, None
+    backend, more_ports, tls, settings, fraction, passes_on = Backend, (), False, {}, 1, False
 
     def __init__(self, tmp_path, backend_port, env):
         self.backend_port = backend_port
@@ -181,7 +180,7 @@ FASTCGI = """fastcgi_pass 127.0.0.1:%(port)d;
 
 class PhpFpm(NginxProxy):
     """nginx before PHP-FPM, whose processes make the calls."""
-    proxy = False
+    proxy, passes_on = False, True
 
     def configure(self, directory):
         shutil.copy(SOURCES / "php_fpm.php", directory)
@@ -247,10 +246,10 @@ ALL = dict([
     define("python-curl", Plain, words=["python_threads.py", "curl"], fans_out=False, fraction=8,
            bar=100),
     define("gunicorn-sync", Gunicorn, fans_out=False, bar=100),
-    define("php-fpm", PhpFpm),
+    define("php-fpm", PhpFpm, bar=100),
     # It does, but an event loop of another thread tells it when to read.
-    define("c-pool", Plain, words=["c_pool.c"]),
-    define("gunicorn-threads", GunicornThreads, fans_out=False),
+    define("c-pool", Plain, words=["c_pool.c"], bar=100),
+    define("gunicorn-threads", GunicornThreads, fans_out=False, bar=90),
     define("puma", Puma, fans_out=False),
     define("java-url", Java, words=["url"], fans_out=False),
     # The same, but for calls that it has other threads make.
@@ -259,8 +258,8 @@ ALL = dict([
     define("puma-spawn", Puma),
     define("java-executor", Java, words=["url"]),
     define("java-client", Java, words=["client"]),
-    define("c-combine", Plain, words=["c_combine.c"],
-           known_wrong="a thread that serves a request sends what others have queued"),
+    # Threads that serve requests send what others have queued.
+    define("c-combine", Plain, words=["c_combine.c"]),
     # Goroutines, and virtual threads.
     define("go-http", Plain, words=["go_http.go"]),
     define("go-tls", Plain, words=["go_http.go"], tls=True,
