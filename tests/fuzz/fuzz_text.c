@@ -14,6 +14,7 @@
 #include "user/flow/trace_context.h"
 #include "user/policy/consistent.h"
 #include "user/policy/redact.h"
+#include "user/protocols/trace_headers.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 
@@ -96,19 +97,19 @@ static void fuzz_trace_context(struct slice text)
 {
 	struct slice header = take(&text, '\n');
 	struct slice kept = tracestate_parse(text);
-	struct traceparent parent;
+	struct trace_parent parent = traceparent_read(header);
 
 	must(kept.n <= TRACESTATE_MAX && kept.n <= text.n);
 	must(kept.n == 0 || (kept.p >= text.p && kept.p + kept.n <= text.p + text.n));
 	must(slice_eq(tracestate_parse(kept), kept));
 	check_sampled(kept);
-	if (!traceparent_parse(header, &parent))
+	if (parent.format != TRACE_W3C)
 		return;
 	header = slice_trim(header);
 	for (size_t i = 0; i < 16; i++) {
 		char hex[3];
 
-		snprintf(hex, sizeof(hex), "%02x", parent.trace_id.bytes[i]);
+		snprintf(hex, sizeof(hex), "%02x", parent.trace_id[i]);
 		must(memcmp(hex, header.p + 3 + 2 * i, 2) == 0);
 	}
 }
