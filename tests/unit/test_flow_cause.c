@@ -10,13 +10,14 @@
 #define HEADER "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\n"
 
 /* What the client sends next, len bytes, is for what the server last received: the last n bytes. */
-static void cause(struct end *client, uint32_t len, const struct end *server, uint32_t n)
+static void cause_by(enum cause_method method, struct end *client, uint32_t len,
+		     const struct end *server, uint32_t n)
 {
 	struct record_cause *record = calloc(1, sizeof(*record));
 
 	assert_non_null(record);
 	*record = (struct record_cause){
-		.head = {.size = sizeof(*record), .kind = RECORD_CAUSE, .flags = CAUSE_TASK},
+		.head = {.size = sizeof(*record), .kind = RECORD_CAUSE, .flags = (uint16_t)method},
 		.cookie = client->about.cookie,
 		.off = client->tx_off,
 		.len = len,
@@ -29,6 +30,11 @@ static void cause(struct end *client, uint32_t len, const struct end *server, ui
 	assert_true(record_valid(record, sizeof(*record)));
 	flow__record(client->rig->flow, &record->head);
 	free(record);
+}
+
+static void cause(struct end *client, uint32_t len, const struct end *server, uint32_t n)
+{
+	cause_by(CAUSE_TASK, client, len, server, n);
 }
 
 static void ask_for(struct end *client, const char *text, const struct end *server, size_t n)
@@ -137,6 +143,90 @@ static void test_two_at_once(void **state)
 	assert_int_equal(unclear->candidates, 2);
 	check_parent(seen_of(rig, "/clear", SPAN_CLIENT), seen_of(rig, "/second", SPAN_SERVER),
 		     "task");
+	rig_finish(rig);
+}
+
+/* What is received while the request before it is not answered belongs to either. */
+static void test_read_ahead(void **state)
+{
+	struct rig *rig = rig_new(NULL);
+	struct end server = end_new(rig, ROLE_SERVER), client = end_new(rig, ROLE_CLIENT);
+
+	(void)state;
+	ask(&server, GET("/first"));
+	ask(&server, GET("/second"));
+	ask_for(&client, GET("/unclear"), &server, strlen(GET("/second")));
+	answer(&client, OK_EMPTY);
+	answer(&server, OK_EMPTY);
+	answer(&server, OK_EMPTY);
+	rig_wait(rig, 200 * MS);
+	check_parentless(seen_of(rig, "/unclear", SPAN_CLIENT), "ambiguous");
+	rig_finish(rig);
+}
+
+/* Some threads may get other work once they have begun to answer. */
+static void test_answering(void **state)
+{
+	static const char begun[] = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n12345";
+	static const char *const parents[] = {[CAUSE_TASK] = "task", [CAUSE_UNANSWERED] = "none"};
+
+	(void)state;
+	for (enum cause_method method = CAUSE_TASK; method <= CAUSE_UNANSWERED; method++) {
+		struct rig *rig = rig_new(NULL);
+		struct end server = end_new(rig, ROLE_SERVER), client = end_new(rig, ROLE_CLIENT);
+
+		ask(&server, GET("/in"));
+		answer(&server, begun);
+		cause_by(method, &client, sizeof(GET("/out")) - 1, &server, sizeof(GET("/in")) - 1);
+		ask(&client, GET("/out"));
+		answer(&client, OK_EMPTY);
+		answer(&server, "67890");
+		rig_wait(rig, 200 * MS);
+		assert_string_equal(seen_of(rig, "/out", SPAN_CLIENT)->method, parents[method]);
+		rig_finish(rig);
+	}
+}
+
+/* Who sends on a connection that others use, too, may send for them. */
+static void test_shared(void **state)
+{
+	struct rig *rig = rig_new(NULL);
+	struct end server = end_new(rig, ROLE_SERVER), client = end_new(rig, ROLE_CLIENT);
+
+	(void)state;
+	ask(&server, GET("/in"));
+	ask(&client, GET("/others"));
+	ask_for(&client, GET("/while"), &server, strlen(GET("/in")));
+	answer(&client, OK_EMPTY);
+	answer(&client, OK_EMPTY);
+	ask_for(&client, GET("/later"), &server, strlen(GET("/in")));
+	answer(&client, OK_EMPTY);
+	answer(&server, OK_EMPTY);
+	rig_wait(rig, 200 * MS);
+	check_parentless(seen_of(rig, "/while", SPAN_CLIENT), "none");
+	check_parentless(seen_of(rig, "/later", SPAN_CLIENT), "none");
+	rig_finish(rig);
+}
+
+/* What another thread hears the answer to was not sent for the sender's own work. */
+static void test_answered_elsewhere(void **state)
+{
+	struct rig *rig = rig_new(NULL);
+	struct end server = end_new(rig, ROLE_SERVER), client = end_new(rig, ROLE_CLIENT);
+	const struct seen *parent, *child;
+
+	(void)state;
+	ask(&server, GET("/in"));
+	client.tid = 1;
+	ask_for(&client, GET("/out"), &server, strlen(GET("/in")));
+	client.tid = 2;
+	answer(&client, OK_EMPTY);
+	answer(&server, OK_EMPTY);
+	rig_wait(rig, 200 * MS);
+	parent = seen_of(rig, "/in", SPAN_SERVER);
+	child = seen_of(rig, "/out", SPAN_CLIENT);
+	check_parentless(child, "none");
+	assert_memory_not_equal(&child->trace_id, &parent->trace_id, 16);
 	rig_finish(rig);
 }
 
@@ -260,6 +350,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_calls),		cmocka_unit_test(test_body),
 		cmocka_unit_test(test_answered),	cmocka_unit_test(test_two_at_once),
+		cmocka_unit_test(test_read_ahead),	cmocka_unit_test(test_answering),
+		cmocka_unit_test(test_shared),		cmocka_unit_test(test_answered_elsewhere),
 		cmocka_unit_test(test_other_operation), cmocka_unit_test(test_header),
 		cmocka_unit_test(test_late_client),	cmocka_unit_test(test_lost_parent),
 		cmocka_unit_test(test_depth),

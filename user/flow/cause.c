@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * The request that another one was sent for. The kernel tells which bytes the sender had received (see
- * bpf/work.bpf.h); here it is found which request begins among them, or, if none does, goes on there. One
- * that has been answered by then is no parent: what is sent after the answer may be anybody's.
+ * bpf/work.bpf.h); here it is found which request had come with them. One that has been answered by then is no
+ * parent: what is sent after the answer may be anybody's.
  *
  * Threads that share a connection may send for each other. So nothing is said of connections on which several
  * requests were under way at a time, nor where another thread receives the answer.
@@ -30,35 +30,22 @@ static bool is_served(const struct exchange *x)
 	return !x->session && !conn_began(x);
 }
 
-/* Of the requests that begin among those bytes, the only one, else NULL, and how many there are. */
-static struct exchange *begun_in(const struct conn *conn, const struct cause *cause, uint32_t *cnt)
+/*
+ * Of the requests that had come with those bytes and are not answered, the only one, else NULL, and how many
+ * there are.
+ */
+static struct exchange *under_way(const struct conn *conn, const struct cause *cause, uint32_t *cnt)
 {
 	struct exchange *found = NULL;
 
 	*cnt = 0;
-	for (struct exchange *x = conn->last; x; x = x->prev) {
-		if (!is_served(x))
-			continue;
-		if (x->off < cause->request_off)
-			break;
-		if (x->off - cause->request_off < cause->request_len) {
+	for (struct exchange *x = conn->first; x; x = x->next) {
+		if (is_served(x) && x->off < cause->request_off + cause->request_len) {
 			found = x;
 			++*cnt;
 		}
 	}
 	return *cnt == 1 ? found : NULL;
-}
-
-/* Where messages follow each other: the one that was in progress when those bytes came. */
-static struct exchange *going_on_at(const struct conn *conn, uint64_t off)
-{
-	struct exchange *x = conn->last;
-
-	if (conn->protocol->by_id)
-		return NULL;
-	while (x && !(is_served(x) && x->off < off))
-		x = x->prev;
-	return x;
 }
 
 void cause_apply(struct flow *flow, struct exchange *x, const struct cause *cause)
@@ -72,9 +59,7 @@ void cause_apply(struct flow *flow, struct exchange *x, const struct cause *caus
 	conn = conn_table__peek(&flow->conns, cause->request_cookie);
 	if (!conn || conn->closed || !conn->protocol)
 		return;
-	parent = begun_in(conn, cause, &x->candidates_cnt);
-	if (!x->candidates_cnt)
-		parent = going_on_at(conn, cause->request_off);
+	parent = under_way(conn, cause, &x->candidates_cnt);
 	if (parent && parent->responded && cause->method == CAUSE_UNANSWERED)
 		return;
 	if (parent)
