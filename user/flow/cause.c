@@ -48,13 +48,19 @@ static struct exchange *under_way(const struct conn *conn, const struct cause *c
 	return *cnt == 1 ? found : NULL;
 }
 
+/* Were several requests under way at a time? */
+static bool is_shared(const struct conn *conn)
+{
+	return conn->pipelined || (conn->protocol->by_id && conn->exchange_cnt > 1);
+}
+
 void cause_apply(struct flow *flow, struct exchange *x, const struct cause *cause)
 {
 	struct conn *conn = NULL;
 	struct exchange *parent;
 
 	if (x->parent_method != PARENT_NONE || !conn_began(x) || !cause->request_len ||
-	    x->conn->first != x->conn->last || x->conn->pipelined)
+	    is_shared(x->conn))
 		return;
 	conn = conn_table__peek(&flow->conns, cause->request_cookie);
 	if (!conn || conn->closed || !conn->protocol)
