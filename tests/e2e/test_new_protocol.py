@@ -10,8 +10,8 @@ import pytest
 from traced import ROOT
 
 NAME = "quote_of_day"
-COPIED = ["tools", "include", "tests/unit/protocol_rig.h", "tests/requirements.txt", "Makefile",
-          "user/protocols/dns.c", ".clang-format", ".clang-tidy",
+COPIED = ["tools", "include", "tests/unit/protocol_rig.h", "tests/unit/trace_text.h",
+          "tests/requirements.txt", "Makefile", "user/protocols/dns.c", ".clang-format", ".clang-tidy",
           *(f"tests/e2e/{name}.py" for name in
             ("checks", "clients", "conftest", "gateway", "net", "servers", "tls", "traced"))]
 LINTS = ["format", "layers", "size", "banned", "head", "names", "analysis"]
@@ -81,7 +81,8 @@ def test_as_written(tree):
     checked = [*flags("WARNINGS"), *flags("SANITIZE")]
     run(*compile, *checked, "-c", "-o", f"{NAME}.o", f"user/protocols/{NAME}.c", cwd=tree)
     assert not run("nm", "-g", "--defined-only", f"{NAME}.o", cwd=tree)
-    base = sorted(ROOT.glob("build/asan/user/base/*.o"))
+    base = [*sorted(ROOT.glob("build/asan/user/base/*.o")),
+            ROOT / "build/asan/user/protocols/trace_headers.o"]
     run(*compile, *checked, "-o", "unit", f"tests/unit/test_{NAME}.c", f"{NAME}.o", *base,
         *flags("LIBS"), "-lcmocka", cwd=tree)
     assert "PASSED" in run("./unit", cwd=tree)

@@ -114,8 +114,9 @@ def run(request, runs):
 
 def test_doctor_names_the_hook(run):
     assert run.capabilities["socket traffic"]["hook"] == SOCKET_HOOK[run.variant]
-    for capability in run.capabilities.values():
-        assert capability["state"] != "missing", capability
+    for name, capability in run.capabilities.items():
+        # Programs of sockets have no task storage in 6.1 (docs/causality.md).
+        assert (capability["state"] == "missing") == (name == "ids sent to other hosts"), capability
         assert capability["state"] == "ok" or capability["why"], capability
 
 
