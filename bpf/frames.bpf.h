@@ -507,7 +507,7 @@ static __always_inline void write_whole(struct scratch *s, struct frames_work *w
 {
 	w->pos = w->len;
 	w->record_pos = 0;
-	w->out = copy_whole(s, w);
+	w->out = w->whole = copy_whole(s, w);
 	if (w->want && !w->out)
 		s->counts.unreadable++;
 	write_copy(s, w);
@@ -560,7 +560,7 @@ static __always_inline void walk_large(struct scratch *s, struct frames_work *w,
 
 /*
  * An operation of a connection whose frames have a shape; the scratch holds its record's head, its
- * buffer, and how much of it may be copied.
+ * buffer, and how much of it may be copied. Returns how much was, because nobody agreed yet.
  */
 static __noinline int walk_op(struct scratch *s, struct connection_state *conn)
 {
@@ -580,7 +580,7 @@ static __noinline int walk_op(struct scratch *s, struct connection_state *conn)
 	w->serial = walk->serial;
 	w->other_serial = conn->walks[!(w->bits & WALK_SEND)].serial;
 	w->shape = conn->shape - 1;
-	w->wanted = w->broken = 0;
+	w->whole = w->wanted = w->broken = 0;
 	if (walk->mode != WALK_NONE && walk->next == w->off && !walk->header_len)
 		w->bits |= WALK_BEGINS;
 	rewind_walk(w, walk);
@@ -595,7 +595,7 @@ static __noinline int walk_op(struct scratch *s, struct connection_state *conn)
 		conn->tail_ns = s->op.time_ns;
 		conn->tail_direction = w->bits & WALK_SEND;
 	}
-	return 0;
+	return w->whole;
 }
 
 #endif

@@ -221,6 +221,14 @@ struct {
 	__type(value, struct frame_shape);
 } frame_shapes SEC(".maps") __weak;
 
+/* By frame_shape.opening: connection_state.shape. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, FRAME_SHAPES_MAX);
+	__type(key, __u64);
+	__type(value, __u8);
+} openings SEC(".maps") __weak;
+
 /* A buffer in one piece, or a vector of them (iov_cnt > 0) with its first piece. */
 struct user_buffer {
 	__u64 base, base_len;
@@ -239,6 +247,7 @@ struct frames_work {
 	__u32 seq, len;
 	__u32 pos, record_pos; /* how far the walk is, and where the record in progress began */
 	__u32 out;	       /* bytes of payload so far */
+	__u32 whole; /* bytes that were copied as they are, since nobody agreed to the walk */
 	__u32 serial, other_serial, shape;
 	__u8 bits;  /* WALK_ */
 	__u8 dry;   /* only find the next frame: nothing is copied */

@@ -494,6 +494,24 @@ static __noinline int split_op(struct scratch *s, struct connection_state *conn)
 	return 0;
 }
 
+/*
+ * What some connections begin with tells their frames' shape at once: however long user space takes to find
+ * out too, none is missed meanwhile.
+ */
+static __noinline int know_opening(struct connection_state *conn, const struct user_buffer *buffer)
+{
+	__u64 opening = 0;
+	__u8 *shape;
+
+	if (buffer->base_len < OPENING_LEN ||
+	    bpf_probe_read_user(&opening, sizeof(opening), (void *)buffer->base))
+		return 0;
+	shape = bpf_map_lookup_elem(&openings, &opening);
+	if (shape)
+		conn->shape = *shape;
+	return 0;
+}
+
 #define OF_SEND 1
 #define OF_TYPED 2
 
@@ -533,6 +551,8 @@ static __always_inline enum rest_of_op take_bytes(struct scratch *s, struct conn
 		conn->tail_direction = send;
 	} else {
 		emit_copy(s, conn, buffer, facts, want);
+		if (facts->off == 0)
+			know_opening(conn, buffer);
 	}
 	return OP_DONE;
 }
@@ -541,7 +561,7 @@ static __always_inline void finish_op(struct scratch *s, struct connection_state
 				      enum rest_of_op rest)
 {
 	if (rest == OP_TO_WALK)
-		walk_op(s, conn);
+		note_copied(s, conn, walk_op(s, conn));
 	else if (rest == OP_TO_SPLIT)
 		split_op(s, conn);
 }

@@ -12,6 +12,7 @@
 
 #define FRAME_HEADER_MAX 16u
 #define FRAME_SHAPES_MAX 32u
+#define OPENING_LEN 8u
 
 /* frame_shape.flags */
 #define SHAPE_LITTLE_ENDIAN 0x01 /* the length; else big endian */
@@ -35,6 +36,8 @@ struct frame_shape {
 	__u32 length_max; /* of a whole frame; what is longer is no frame */
 	__u16 keep, keep_more;
 	__u64 kept[4], kept_more[4]; /* one bit for each value of the type's byte */
+	/* If not empty: what no connection of another protocol begins with; frames follow at once. */
+	__u8 opening[OPENING_LEN];
 };
 
 #endif

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """HTTP/2 and gRPC: every stream a span, however many at once, and what the client knows of each."""
 import json
+import subprocess
 
 import pytest
 
@@ -56,6 +57,19 @@ def test_full_speed(tmp_path, start, name, streams, requests):
         agent.stop()
     assert done == requests
     check_counted(metrics, 2 * done)
+
+
+def test_sonde_is_late(tracing, tmp_path, start):
+    """A body of 10 MB passes before sonde could say what to copy: the kernel knows how HTTP/2 begins."""
+    server = start(servers.NginxHttp2(tmp_path))
+    trace = tracing("--port", server.port)
+    with stopped(trace.process):
+        got = subprocess.run(["curl", "-sS", "--http2-prior-knowledge", server.url + "/big"],
+                             check=True, timeout=60, stdout=subprocess.PIPE).stdout
+    trace.stop()
+    (pair,) = paired(trace.spans)
+    assert [span["attributes"]["http.response.body.size"] for span in pair] == 2 * [len(got)]
+    assert trace.account.lost == 0, trace.account
 
 
 @pytest.mark.parametrize("name", SERVERS)

@@ -115,8 +115,10 @@ class Nginx(servers.Nginx):
     scheme = "https"
 
     def __init__(self, tmp_path, authority):
+        # As many PRIORITY frames as streams may come, which browsers send with each piece of a body.
         self.listen_more = (f" ssl http2; ssl_certificate {authority.pem};"
-                            f" ssl_certificate_key {authority.pem}")
+                            f" ssl_certificate_key {authority.pem};"
+                            " http2_max_concurrent_streams 4096")
         super().__init__(tmp_path)
 
 

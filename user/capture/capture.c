@@ -390,7 +390,12 @@ void capture__flush_tails(struct capture *capture)
 
 void capture__shape(struct capture *capture, uint32_t index, const struct frame_shape *shape)
 {
+	uint8_t known = (uint8_t)(1 + index);
+
 	bpf_map_update_elem(bpf_map__fd(capture->bpf->maps.frame_shapes), &index, shape, BPF_ANY);
+	if (shape->opening[0])
+		bpf_map_update_elem(bpf_map__fd(capture->bpf->maps.openings), shape->opening,
+				    &known, BPF_ANY);
 }
 
 void capture__verdict(struct capture *capture, uint64_t cookie, const struct verdict *verdict)

@@ -817,6 +817,7 @@ static const struct frame_shape shape = {
 	.kept = {BIT(FRAME_DATA)},
 	.kept_more = {BIT(FRAME_HEADERS) | BIT(FRAME_PUSH_PROMISE) | BIT(FRAME_CONTINUATION) |
 		      BIT(FRAME_RST_STREAM) | BIT(FRAME_GOAWAY)},
+	.opening = "PRI * HT",
 };
 
 static const uint16_t ports[] = {80, 8080, 443, 50051, 0};
