@@ -114,9 +114,10 @@ static __always_inline bool may_greet(struct connection_state *conn, bool send)
 /* An operation that may be of ciphertext. True if it is, and need not be looked at any further. */
 static __noinline bool carry_op(struct sock *sk, struct connection_state *conn, __u32 len, __u32 of)
 {
+	const struct go_exe *go = conn->tls_session ? NULL : current_go();
 	bool send = of & OF_SEND, typed = of & OF_TYPED;
 
-	if (go_generation && !conn->tls_session && is_go())
+	if (go && go->tls)
 		note_go_session(sk, conn, of);
 	note_session(sk, conn, send, typed);
 	if (!conn->carries || may_greet(conn, send))

@@ -9,23 +9,6 @@
 
 #include "bpf/tls.bpf.h"
 
-#if defined(__TARGET_ARCH_x86)
-#define GO_1(regs) ((regs)->ax)
-#define GO_2(regs) ((regs)->bx)
-#define GO_3(regs) ((regs)->cx)
-#define GO_4(regs) ((regs)->di)
-#define GO_5(regs) ((regs)->si)
-/* The branch that the probe is on is taken: to where the stack is grown, and then comes round once more. */
-#define GO_GROWS(regs) ((regs)->flags & 0x41)
-#elif defined(__TARGET_ARCH_arm64)
-#define GO_1(regs) ((regs)->regs[0])
-#define GO_2(regs) ((regs)->regs[1])
-#define GO_3(regs) ((regs)->regs[2])
-#define GO_4(regs) ((regs)->regs[3])
-#define GO_5(regs) ((regs)->regs[4])
-#define GO_GROWS(regs) false
-#endif
-
 #define TLS_ALERT 21
 #define TLS_PLAINTEXT 23
 #define CLOSE_NOTIFY 0

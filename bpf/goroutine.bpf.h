@@ -1,27 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
  * Sockets below Go's crypto/tls. Goroutines move between threads, so what a probe has seen is noted by
- * goroutine, and found again in its system calls: Go's compiler keeps g in a register of its own, which all of
- * its code leaves alone. Stacks move too, but how deep they are does not change with that.
+ * goroutine, and found again in its system calls. Stacks move too, but how deep they are does not change with
+ * that.
  */
 #ifndef SONDE_BPF_GOROUTINE_H
 #define SONDE_BPF_GOROUTINE_H
 
+#include "bpf/go.bpf.h"
 #include "bpf/process.bpf.h"
 #include "bpf/tls_session.bpf.h"
-
-#if defined(__TARGET_ARCH_x86)
-#define GOROUTINE(regs) ((regs)->r14)
-#elif defined(__TARGET_ARCH_arm64)
-#define GOROUTINE(regs) ((regs)->regs[28])
-#endif
-#define STACK_LIMIT_AT 8 /* in g: the address above its stack */
-
-struct goroutine_key {
-	__u64 g;
-	__u32 pid;
-	__u32 reserved;
-};
 
 struct goroutine {
 	__u64 session; /* whose handshake or write it was last seen in; 0: its socket has been seen */
@@ -38,31 +26,6 @@ struct {
 	__type(key, struct goroutine_key);
 	__type(value, struct goroutine);
 } goroutines SEC(".maps") __weak;
-
-/* Executables, by inode, with probes: in file systems that are stacked their devices cannot be told. */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, TLS_FILES_MAX);
-	__type(key, __u64);
-	__type(value, __u8);
-} go_exes SEC(".maps") __weak;
-
-/* Is the current process one of Go whose functions have probes? */
-static __always_inline bool is_go(void)
-{
-	struct task_struct *task = bpf_get_current_task_btf();
-	struct task_state *leader = bpf_task_storage_get(&tasks, task->group_leader, 0, 0);
-	__u64 inode;
-
-	if (!leader)
-		return false;
-	if (leader->go_generation != go_generation) {
-		leader->go_generation = go_generation;
-		inode = BPF_CORE_READ(task, mm, exe_file, f_inode, i_ino);
-		leader->is_go = bpf_map_lookup_elem(&go_exes, &inode) != NULL;
-	}
-	return leader->is_go;
-}
 
 static __always_inline __u64 stack_depth(__u64 g, __u64 sp)
 {

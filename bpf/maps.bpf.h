@@ -12,6 +12,7 @@
 #include <bpf/bpf_tracing.h>
 #include <bpf/bpf_endian.h>
 
+#include "include/abi/go.h"
 #include "include/abi/record.h"
 #include "include/abi/tracer.h"
 
@@ -93,6 +94,7 @@ struct connection_state {
 	__u8 shape;		    /* 1 + index of its frames' shape; 0: turns only */
 	__u32 serial;		    /* of its last datagram */
 	__u64 tls_session;	    /* the one that it was last seen to carry */
+	__u64 receiver;		    /* the goroutine that last received from it */
 	struct frame_walk walks[2]; /* by enum record_direction */
 };
 
@@ -189,6 +191,7 @@ struct task_state {
 	__u32 loop_tid;	     /* leader only: the thread that does */
 	__u32 go_generation; /* leader only: of go_exes, when is_go was decided */
 	__u8 is_go;	     /* leader only: its executable is in go_exes */
+	struct go_exe go;    /* leader only: and what is known of it */
 	__u64 request_cookie, request_off; /* key of the request last received; 0: none */
 	/* Kept by work.bpf.h: */
 	struct work work; /* the thread is at it */

@@ -14,6 +14,7 @@
 #define SONDE_BPF_WORK_H
 
 #include "bpf/connection.bpf.h"
+#include "bpf/go_work.bpf.h"
 
 #define EVENTS_ASKED 0x0fffffffu /* of epoll_event.events; the other bits say how to tell of them */
 
@@ -94,11 +95,11 @@ static __noinline void note_receive(struct sock *sk, const struct connection_sta
 }
 
 /* len bytes were received from a client, by the thread that was last seen to receive. */
-static __always_inline void begin_work(const struct connection_state *conn, __u32 len)
+static __always_inline void begin_work(struct connection_state *conn, __u32 len)
 {
 	struct task_state *state;
 
-	if (conn->role < ROLE_SERVER)
+	if (conn->role < ROLE_SERVER || go_begin_work(conn, len))
 		return;
 	state = bpf_task_storage_get(&tasks, bpf_get_current_task_btf(), 0, 0);
 	if (!state || !state->dedicated)
@@ -128,6 +129,7 @@ static __always_inline void note_answer(const struct connection_state *conn)
 
 	if (conn->role < ROLE_SERVER)
 		return;
+	go_answer(conn);
 	state = bpf_task_storage_get(&tasks, bpf_get_current_task_btf(), 0, 0);
 	if (state && (state->work.cookie & ~PLAINTEXT_COOKIE) == conn->cookie)
 		state->answering = true;
@@ -148,35 +150,61 @@ static __always_inline bool may_begin(const struct connection_state *conn)
 	       conn->copy_turn == ENDLESS_TURN;
 }
 
-/* len bytes are about to be sent to a server: says why, if that is known. */
-static __always_inline void tell_cause(struct scratch *s, const struct connection_state *conn,
-				       __u32 len)
+struct current_work {
+	struct work of;
+	enum cause_method method;
+};
+
+/* False: what the thread works for is not known. */
+static __always_inline bool current_work(struct current_work *out)
 {
 	const struct task_state *state;
 	const struct work *work;
-	struct record_cause *c;
+	struct go_work *by_go;
 
-	if (conn->role >= ROLE_SERVER || !may_begin(conn))
-		return;
+	if (go_work_get(&by_go)) {
+		if (!is_certain(by_go) || !by_go)
+			return false;
+		out->of = by_go->work;
+		out->method = CAUSE_GOROUTINE;
+		return true;
+	}
 	state = bpf_task_storage_get(&tasks, bpf_get_current_task_btf(), 0, 0);
 	work = state ? work_of(state) : NULL;
 	if (!work)
-		return;
+		return false;
+	out->of = *work;
+	out->method = state->dedicated;
+	return true;
+}
+
+/*
+ * len bytes are about to be sent: says why, if they are sent to a server and that is known. A function of its
+ * own for the sake of the stack.
+ */
+static __noinline int tell_cause(struct scratch *s, const struct connection_state *conn, __u32 len)
+{
+	struct record_cause *c;
+	struct current_work work;
+
+	if (conn->role >= ROLE_SERVER || !may_begin(conn) || !current_work(&work))
+		return 0;
 	c = bpf_ringbuf_reserve(&records, sizeof(*c), 0);
 	if (!c) {
 		s->counts.ring_full++;
-		return;
+		return 0;
 	}
 	c->head.size = sizeof(*c);
 	c->head.kind = RECORD_CAUSE;
-	c->head.flags = state->dedicated;
+	c->head.flags = work.method;
 	c->cookie = conn->cookie;
 	c->off = conn->tx_off;
-	c->request_cookie = work->cookie;
-	c->request_off = work->off;
+	c->request_cookie = work.of.cookie;
+	c->request_off = work.of.off;
 	c->len = len;
-	c->request_len = work->len;
+	c->request_len = work.of.len;
 	bpf_ringbuf_submit(c, BPF_RB_NO_WAKEUP);
+	return 0;
 }
 
 /* A process begins in a thread's work, and is part of it. */

@@ -3,6 +3,7 @@
 #include "user/tls_probes.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -22,7 +23,21 @@ static bool wants_own_too(void *ctx, uint32_t pid)
 	return pid == (uint32_t)getpid() || wants(ctx, pid);
 }
 
-static void *attach(void *ctx, int fd, const struct tls_sites *sites)
+struct attachment {
+	struct uprobes *tls, *go; /* NULL: there is nothing to attach to */
+};
+
+static void detach(void *ctx, void *of)
+{
+	struct attachment *attachment = of;
+
+	(void)ctx;
+	uprobes__free(attachment->tls);
+	uprobes__free(attachment->go);
+	free(attachment);
+}
+
+static struct uprobes *attach_tls(struct capture *capture, int fd, const struct tls_sites *sites)
 {
 	struct uprobe_site to[TLS_SITES_MAX];
 
@@ -33,13 +48,43 @@ static void *attach(void *ctx, int fd, const struct tls_sites *sites)
 			.cookie = sites->v[i].cookie,
 			.returns = sites->v[i].returns,
 		};
-	return capture__attach_uprobes(ctx, fd, to, sites->cnt);
+	return capture__attach_uprobes(capture, fd, to, sites->cnt);
 }
 
-static void detach(void *ctx, void *attachment)
+static struct uprobes *attach_go(struct capture *capture, int fd, const struct go_program *go)
 {
-	(void)ctx;
-	uprobes__free(attachment);
+	struct uprobe_site to[GO_SITES_MAX];
+
+	for (uint32_t i = 0; i < go->cnt; i++)
+		to[i] = (struct uprobe_site){
+			.file_off = go->v[i].file_off,
+			.cookie = go->v[i].cookie,
+		};
+	return capture__attach_go(capture, fd, to, go->cnt);
+}
+
+static void *attach(void *ctx, int fd, const struct tls_sites *sites)
+{
+	struct attachment *attachment = calloc(1, sizeof(*attachment));
+	struct go_exe exe = sites->go.exe;
+
+	if (!attachment)
+		return NULL;
+	if (sites->cnt)
+		attachment->tls = attach_tls(ctx, fd, sites);
+	if (sites->go.cnt && (attachment->tls || !sites->cnt))
+		attachment->go = attach_go(ctx, fd, &sites->go);
+	if ((sites->cnt && !attachment->tls) || (sites->go.cnt && !attachment->go)) {
+		int err = errno;
+
+		detach(ctx, attachment);
+		errno = err;
+		return NULL;
+	}
+	exe.tls = sites->cnt > 0;
+	if (sites->go.found)
+		capture__add_go(ctx, fd, &exe);
+	return attachment;
 }
 
 /* Without uprobe_multi a probe takes up to four descriptors. */

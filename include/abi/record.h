@@ -130,6 +130,8 @@ enum cause_method {
 	CAUSE_NONE = 0,
 	CAUSE_TASK = 1, /* the thread has received that request, and serves no other meanwhile */
 	CAUSE_UNANSWERED = 2, /* the same, until it is answered */
+	CAUSE_GOROUTINE =
+		3, /* the same of a goroutine, or of one that it has created or sends through */
 };
 
 /*

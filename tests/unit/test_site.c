@@ -243,12 +243,43 @@ static void test_go(void **state)
 		}
 }
 
+struct only_call_case {
+	const char *what;
+	struct slice code;
+	int64_t target;
+	enum site_fault fault;
+	uint32_t off;
+};
+
+static const struct only_call_case only_call_cases[] = {
+	{"the only call", SLICE("\x48\x89\xc3\xe8\x10\0\0\0\xc3"), 0x18, SITE_FOUND, 3},
+	{"behind one of another", SLICE("\xe8\x20\0\0\0\xe8\x10\0\0\0\xc3"), 0x1a, SITE_FOUND, 5},
+	{"of another only", SLICE("\xe8\x20\0\0\0\xc3"), 0x1a, SITE_NO_CALL, 0},
+	{"two of them", SLICE("\xe8\x10\0\0\0\xe8\x0b\0\0\0\xc3"), 0x15, SITE_NO_CALL, 0},
+	{"a jump there", SLICE("\xe9\x10\0\0\0\xc3"), 0x15, SITE_NO_CALL, 0},
+	{"bytes that are none", SLICE("\x06\xe8\x10\0\0\0"), 0x16, SITE_UNKNOWN_BYTES, 0},
+	{"backwards", SLICE("\x90\xe8\xf0\xff\xff\xff\xc3"), -10, SITE_FOUND, 1},
+};
+
+static void test_only_calls(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(only_call_cases) / sizeof(only_call_cases[0]); i++) {
+		const struct only_call_case *c = &only_call_cases[i];
+		struct site site;
+		enum site_fault fault =
+			site_pick_call_x86((const uint8_t *)c->code.p, c->code.n, c->target, &site);
+
+		if (fault != c->fault || (fault == SITE_FOUND && site.off != c->off))
+			fail_msg("%s: %s", c->what, site_fault_text(fault));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_cases),
-		cmocka_unit_test(test_prefixes),
-		cmocka_unit_test(test_too_long),
+		cmocka_unit_test(test_only_calls), cmocka_unit_test(test_cases),
+		cmocka_unit_test(test_prefixes),   cmocka_unit_test(test_too_long),
 		cmocka_unit_test(test_go),
 	};
 

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "bpf/tracer.skel.h"
+#include "include/abi/go.h"
 #include "include/abi/hop.h"
 #include "include/abi/tls.h"
 #include "user/base/account.h"
@@ -108,6 +109,10 @@ static void set_up(struct capture *capture)
 		bpf_map__set_max_entries(capture->bpf->maps.tls_sessions, sessions);
 		bpf_map__set_max_entries(capture->bpf->maps.goroutines, sessions);
 		bpf_map__set_max_entries(capture->bpf->maps.tls_parts, sessions);
+		bpf_map__set_max_entries(capture->bpf->maps.go_works, GOROUTINES_MAX);
+		bpf_map__set_max_entries(capture->bpf->maps.go_writers, GOROUTINES_MAX);
+		bpf_map__set_max_entries(capture->bpf->maps.go_given, GO_BIRTHPLACES_MAX);
+		bpf_map__set_max_entries(capture->bpf->maps.go_sites, GO_BIRTHPLACES_MAX);
 	}
 	if (settings->by_address)
 		bpf_map__set_max_entries(capture->bpf->maps.address_connections,
@@ -507,18 +512,28 @@ static void set_whole(struct capture *capture, uint32_t file, uint8_t whole)
 	bpf_map_update_elem(bpf_map__fd(capture->bpf->maps.tls_files), &file, &whole, BPF_ANY);
 }
 
-/* A process of Go is known by its executable, which is the file that has the probes. */
-static void add_go_exe(struct capture *capture, int fd)
+void capture__add_go(struct capture *capture, int fd, const struct go_exe *exe)
 {
-	uint8_t present = 1;
 	struct stat st;
 	uint64_t inode;
 
 	if (fstat(fd, &st))
 		return;
 	inode = st.st_ino;
-	bpf_map_update_elem(bpf_map__fd(capture->bpf->maps.go_exes), &inode, &present, BPF_ANY);
+	bpf_map_update_elem(bpf_map__fd(capture->bpf->maps.go_exes), &inode, exe, BPF_ANY);
 	__atomic_fetch_add(&capture->bpf->bss->go_generation, 1, __ATOMIC_RELEASE);
+}
+
+struct uprobes *capture__attach_go(struct capture *capture, int fd, const struct uprobe_site *sites,
+				   size_t cnt)
+{
+	const struct tracer_bpf *bpf = capture->bpf;
+
+	if (!capture__has_uprobes(capture)) {
+		errno = ENOTSUP;
+		return NULL;
+	}
+	return uprobes__new(bpf->progs.go_call, bpf->progs.tls_leave, fd, sites, cnt);
 }
 
 static bool is_go(const struct uprobe_site *site)
@@ -550,8 +565,6 @@ struct uprobes *capture__attach_uprobes(struct capture *capture, int fd,
 	bpf->bss->tls_used = 1;
 	uprobes = uprobes__new(go ? bpf->progs.tls_go : bpf->progs.tls_enter, bpf->progs.tls_leave,
 			       fd, numbered, cnt);
-	if (uprobes && go)
-		add_go_exe(capture, fd);
 	if (uprobes)
 		set_whole(capture, file, 1);
 	return uprobes;

@@ -75,6 +75,12 @@ struct uprobe_site {
 struct uprobes;
 struct uprobes *capture__attach_uprobes(struct capture *capture, int fd,
 					const struct uprobe_site *sites, size_t cnt);
+/* The same for cookies of include/abi/go.h. */
+struct uprobes *capture__attach_go(struct capture *capture, int fd, const struct uprobe_site *sites,
+				   size_t cnt);
+/* The file is an executable of Go: from now on its processes are known as such. Any thread. */
+struct go_exe;
+void capture__add_go(struct capture *capture, int fd, const struct go_exe *exe);
 /* May wait 0.1 s for the kernel, and without uprobe_multi so long for each. NULL is legal. */
 void uprobes__free(struct uprobes *uprobes);
 /* The commands whose TLS is not to be seen, from now on. 0, or -1 with a sentence in why. Any thread. */

@@ -119,20 +119,22 @@ const struct probe probes[] = {
 	},
 	{
 		.capability = "plaintext of TLS",
-		.without = "what is encrypted is only counted",
+		.without =
+			"what is encrypted is only counted, and who works for whom in programs of "
+			"Go is not known",
 		.todo = "use a kernel of 5.15 or later, with CONFIG_UPROBE_EVENTS",
 		.uses = USE_TLS,
 		.variants =
 			{
 				{
 					.name = "uprobe_multi",
-					.programs = {"tls_enter", "tls_leave", "tls_go"},
+					.programs = {"tls_enter", "tls_leave", "tls_go", "go_call"},
 					.uprobe_multi = true,
 					.unsafe = uprobe_multi_missing,
 				},
 				{
 					.name = "uprobe, with cookies",
-					.programs = {"tls_enter", "tls_leave", "tls_go"},
+					.programs = {"tls_enter", "tls_leave", "tls_go", "go_call"},
 					.less = "takes up to 2 s for each library when it stops",
 				},
 			},
@@ -249,6 +251,7 @@ static void tell(struct tracer_bpf *bpf, const struct probe_variant *variant)
 		uprobe_load_for_multi(bpf->progs.tls_enter);
 		uprobe_load_for_multi(bpf->progs.tls_leave);
 		uprobe_load_for_multi(bpf->progs.tls_go);
+		uprobe_load_for_multi(bpf->progs.go_call);
 	}
 	if (!variant->kinds || (variant->kinds & KIND_TP_BTF))
 		return;

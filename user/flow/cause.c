@@ -69,7 +69,8 @@ void cause_apply(struct flow *flow, struct exchange *x, const struct cause *caus
 	if (parent && parent->responded && cause->method == CAUSE_UNANSWERED)
 		return;
 	if (parent)
-		exchange__adopt(parent, x, PARENT_TASK);
+		exchange__adopt(parent, x,
+				cause->method == CAUSE_GOROUTINE ? PARENT_GOROUTINE : PARENT_TASK);
 	else if (x->candidates_cnt)
 		x->parent_method = PARENT_AMBIGUOUS;
 }

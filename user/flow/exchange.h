@@ -27,6 +27,7 @@ enum parent_method {
 	PARENT_TASK,
 	PARENT_FORWARD, /* it is the same message, passed on */
 	PARENT_OPTION,
+	PARENT_GOROUTINE,
 	PARENT_AMBIGUOUS, /* there are candidates, and nothing tells which: a root */
 };
 

@@ -16,6 +16,8 @@ static struct slice method_name(enum parent_method method)
 		return SLICE("task");
 	case PARENT_FORWARD:
 		return SLICE("forward");
+	case PARENT_GOROUTINE:
+		return SLICE("goroutine");
 	case PARENT_AMBIGUOUS:
 		return SLICE("ambiguous");
 	case PARENT_OPTION:

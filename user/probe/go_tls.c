@@ -6,15 +6,11 @@
  */
 #include "user/probe/go_tls.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "include/abi/tls.h"
-#include "user/probe/gopclntab.h"
-#include "user/probe/window.h"
 
-#define TEXT_ALIGN 16
 /* What decrypt answers: bytes, their number, the record's type, an error. */
 #define ANSWER_REGISTERS (REGISTER(0) | REGISTER(3) | REGISTER(7) | REGISTER(6))
 
@@ -25,28 +21,30 @@ enum {
 	CLIENT_HANDSHAKE,
 	SERVER_HANDSHAKE,
 	CLOSE,
-	FUNCTION_CNT
 };
 
-static const struct known {
-	const char *name;
-	enum tls_call call;
-} known[FUNCTION_CNT] = {
-	[DECRYPT] = {.name = "crypto/tls.(*halfConn).decrypt"},
-	[WRITE] = {.name = "crypto/tls.(*Conn).writeRecordLocked", .call = TLS_GO_WRITE},
-	[READ] = {.name = "crypto/tls.(*Conn).readRecordOrCCS", .call = TLS_GO_READ},
-	[CLIENT_HANDSHAKE] = {.name = "crypto/tls.(*Conn).clientHandshake",
-			      .call = TLS_GO_HANDSHAKE},
-	[SERVER_HANDSHAKE] = {.name = "crypto/tls.(*Conn).serverHandshake",
-			      .call = TLS_GO_HANDSHAKE},
-	[CLOSE] = {.name = "crypto/tls.(*Conn).Close", .call = TLS_GO_CLOSE},
+_Static_assert(CLOSE == GO_TLS_FUNCTIONS - 1, "all are in the header's count");
+
+const char *const go_tls_functions[GO_TLS_FUNCTIONS] = {
+	[DECRYPT] = "crypto/tls.(*halfConn).decrypt",
+	[WRITE] = "crypto/tls.(*Conn).writeRecordLocked",
+	[READ] = "crypto/tls.(*Conn).readRecordOrCCS",
+	[CLIENT_HANDSHAKE] = "crypto/tls.(*Conn).clientHandshake",
+	[SERVER_HANDSHAKE] = "crypto/tls.(*Conn).serverHandshake",
+	[CLOSE] = "crypto/tls.(*Conn).Close",
+};
+
+static const enum tls_call calls[GO_TLS_FUNCTIONS] = {
+	[WRITE] = TLS_GO_WRITE,
+	[READ] = TLS_GO_READ,
+	[CLIENT_HANDSHAKE] = TLS_GO_HANDSHAKE,
+	[SERVER_HANDSHAKE] = TLS_GO_HANDSHAKE,
+	[CLOSE] = TLS_GO_CLOSE,
 };
 
 struct search {
-	struct code *code;
-	struct window *window;
-	uint64_t text; /* where all of Go's code begins */
-	struct go_function functions[FUNCTION_CNT];
+	const struct go_code *go;
+	const struct go_function *functions;
 	struct tls_sites *out;
 };
 
@@ -57,78 +55,6 @@ static void add_why(struct tls_sites *out, const char *function, const char *rea
 	snprintf(out->why + n, sizeof(out->why) - n, "%s%s: %s", n ? "; " : "", function, reason);
 }
 
-/* Linkers other than Go's own may put the table into another section. */
-static bool may_be_go(struct elf_file *elf)
-{
-	struct elf_segment build;
-
-	return !elf_file__has_sections(elf) || elf_file__section(elf, ".go.buildinfo", &build);
-}
-
-static bool find_functions(int fd, struct code *code, struct go_function *functions)
-{
-	static const char *const sections[] = {".gopclntab", ".data.rel.ro.gopclntab"};
-	struct elf_file *elf = code__elf(code);
-	struct elf_segment table = {.size = 0};
-
-	for (size_t i = 0; i < FUNCTION_CNT; i++)
-		functions[i] = (struct go_function){.name = known[i].name};
-	for (size_t i = 0; i < sizeof(sections) / sizeof(sections[0]) && !table.size; i++)
-		elf_file__section(elf, sections[i], &table);
-	if (!table.size && may_be_go(elf) && gopclntab_scan(fd, &table.file_off))
-		table.size = UINT64_MAX - table.file_off;
-	return table.size &&
-	       gopclntab_find(fd, table.file_off, table.size, functions, FUNCTION_CNT) == 0 &&
-	       (functions[WRITE].found || functions[READ].found);
-}
-
-/* Would all functions begin as those of Go do, if the text were at that place in the segment? */
-static bool all_begin(struct search *s, const struct elf_segment *segment, uint64_t at)
-{
-	for (size_t i = 0; i < FUNCTION_CNT; i++) {
-		const struct go_function *f = &s->functions[i];
-		const uint8_t *bytes;
-
-		if (!f->found)
-			continue;
-		if (f->off >= segment->size - at ||
-		    window__read(s->window, segment->file_off + at + f->off, SITE_GO_START_SZ,
-				 &bytes) < SITE_GO_START_SZ ||
-		    !site_is_go_start_x86(bytes))
-			return false;
-	}
-	return true;
-}
-
-/*
- * The table no longer says where the text is, and never did so in files that are relocated. It is where all
- * functions begin as they should.
- */
-static bool find_text(int fd, struct search *s)
-{
-	struct elf_segment segments[SEGMENTS_MAX];
-	uint32_t cnt = elf_file__segments(code__elf(s->code), segments);
-	uint32_t first = s->functions[WRITE].found ? WRITE : READ;
-	struct window *ahead = window__new(fd);
-	bool found = false;
-
-	for (uint32_t i = 0; ahead && i < cnt && !found; i++) {
-		uint64_t off = s->functions[first].off;
-		const uint8_t *bytes;
-
-		for (uint64_t at = 0;
-		     !found && off < segments[i].size && at < segments[i].size - off &&
-		     window__read(ahead, segments[i].file_off + at + off, SITE_GO_START_SZ,
-				  &bytes) >= SITE_GO_START_SZ;
-		     at += TEXT_ALIGN) {
-			found = site_is_go_start_x86(bytes) && all_begin(s, &segments[i], at);
-			s->text = segments[i].address + at;
-		}
-	}
-	window__free(ahead);
-	return found;
-}
-
 static const char *pick(struct search *s, uint32_t which, struct tls_site *out)
 {
 	const struct go_function *f = &s->functions[which];
@@ -137,7 +63,7 @@ static const char *pick(struct search *s, uint32_t which, struct tls_site *out)
 	struct site site;
 	uint32_t slot = 0;
 
-	if (code__read(s->code, s->text + f->off, f->size, &function))
+	if (go_code_read(s->go, f, &function))
 		return "its code cannot be read";
 	if (which != READ)
 		fault = site_pick_go_entry_x86(function.bytes, function.n, &site);
@@ -151,7 +77,7 @@ static const char *pick(struct search *s, uint32_t which, struct tls_site *out)
 		return site_fault_text(fault);
 	*out = (struct tls_site){
 		.file_off = function.file_off + site.off,
-		.cookie = known[which].call | (uint64_t)slot << TLS_COOKIE_SLOT_SHIFT,
+		.cookie = calls[which] | (uint64_t)slot << TLS_COOKIE_SLOT_SHIFT,
 		.insn = site.insn,
 	};
 	snprintf(out->function, sizeof(out->function), "%s", f->name);
@@ -170,9 +96,9 @@ static bool is_taken(const struct tls_sites *out, const struct tls_site *site)
 /* Half of what passes is worse than nothing. */
 static void find_sites(struct search *s)
 {
-	bool seen[FUNCTION_CNT] = {false};
+	bool seen[GO_TLS_FUNCTIONS] = {false};
 
-	for (uint32_t i = WRITE; i < FUNCTION_CNT; i++) {
+	for (uint32_t i = WRITE; i < GO_TLS_FUNCTIONS; i++) {
 		const char *reason = "the program has it only as part of others";
 		struct tls_site *site = &s->out->v[s->out->cnt];
 
@@ -183,7 +109,7 @@ static void find_sites(struct search *s)
 		if (!reason && is_taken(s->out, site))
 			reason = "another is in the same place";
 		if (reason)
-			add_why(s->out, known[i].name, reason);
+			add_why(s->out, go_tls_functions[i], reason);
 		else
 			s->out->cnt++;
 		seen[i] = !reason;
@@ -192,20 +118,19 @@ static void find_sites(struct search *s)
 		s->out->cnt = 0;
 }
 
-void go_tls_find(int fd, struct code *code, struct tls_sites *out)
+void go_tls_find(const struct go_code *go, const struct go_function *functions,
+		 struct tls_sites *out)
 {
-	struct search s = {.code = code, .out = out};
-	const char *machine = elf_file__machine(code__elf(code));
+	struct search s = {.go = go, .functions = functions, .out = out};
+	const char *machine = elf_file__machine(code__elf(go->code));
 
-	if (!find_functions(fd, code, s.functions))
+	if (!functions[WRITE].found && !functions[READ].found)
 		return;
 	out->library = "Go crypto/tls";
-	s.window = window__new(fd);
 	if (strcmp(machine, "x86-64") != 0)
 		add_why(out, machine, "sites are known for x86-64 only");
-	else if (!s.window || !find_text(fd, &s))
-		add_why(out, known[WRITE].name, "its code is not found");
+	else if (!go->has_text)
+		add_why(out, go_tls_functions[WRITE], "its code is not found");
 	else
 		find_sites(&s);
-	window__free(s.window);
 }

@@ -117,7 +117,7 @@ static void forget(struct prober *p, struct probed *probed, const char *why)
 	if (probed->watch >= 0)
 		inotify_rm_watch(p->watch_fd, probed->watch);
 	recent__remove(p->known, hash_of(p, &probed->identity));
-	log_debug("TLS of %s: probes detached, %s", probed->path, why);
+	log_debug("%s: probes detached, %s", probed->path, why);
 	*probed = (struct probed){0};
 	p->probed_cnt--;
 }
@@ -280,17 +280,23 @@ static void retry_later(struct prober *p, const struct pending *pending)
 		p->scan_ns = at_ns;
 }
 
+static uint32_t probes_in(const struct tls_sites *sites)
+{
+	return sites->cnt + sites->go.cnt;
+}
+
 static void refuse(struct prober *p, const struct pending *pending, const struct tls_sites *sites,
 		   int err, enum account_entry entry)
 {
 	static struct log_limit limit;
 	unsigned long missed;
 
-	account_add(entry, sites->cnt);
+	account_add(entry, probes_in(sites));
 	if (is_passing(err))
 		retry_later(p, pending);
 	if (log_limit_pass(&limit, &missed))
-		log_warn("TLS of %s (%s) is not seen: %s", pending->path, sites->library,
+		log_warn("%s of %s is not seen: %s",
+			 sites->library ?: "who works for whom in the Go program", pending->path,
 			 entry == ACCOUNT_PROBES_FULL ? "too many files have probes already"
 						      : strerror(-err));
 }
@@ -312,13 +318,17 @@ static void attach(struct prober *p, const struct pending *pending, int fd,
 	}
 	p->probed_cnt++;
 	row->identity = pending->identity;
-	row->probes_cnt = sites->cnt;
+	row->probes_cnt = probes_in(sites);
 	row->watch = watch;
 	memcpy(row->path, pending->path, sizeof(row->path));
 	set_user(row, &pending->file);
-	account_add(ACCOUNT_PROBES_ATTACHED, sites->cnt);
-	log_info("TLS of %s (%s): %u probes%s%s", row->path, sites->library, sites->cnt,
-		 sites->why[0] ? "; " : "", sites->why);
+	account_add(ACCOUNT_PROBES_ATTACHED, probes_in(sites));
+	if (sites->library)
+		log_info("TLS of %s (%s): %u probes%s%s", row->path, sites->library, sites->cnt,
+			 sites->why[0] ? "; " : "", sites->why);
+	if (sites->go.found)
+		log_info("Go 1.%u of %s: %u probes%s%s", sites->go.minor, row->path, sites->go.cnt,
+			 sites->go.why[0] ? "; " : "", sites->go.why);
 }
 
 static void search(struct prober *p, const struct pending *pending, int fd)
@@ -336,7 +346,7 @@ static void search(struct prober *p, const struct pending *pending, int fd)
 		log_info("TLS of %s is not seen: %s", pending->path, strerror(-err));
 	else if (!err && sites.library && !sites.cnt)
 		log_info("TLS of %s (%s) is not seen: %s", pending->path, sites.library, sites.why);
-	else if (!err && sites.library)
+	if (!err && (sites.cnt || sites.go.exe.goid_at))
 		attach(p, pending, fd, &sites, watch);
 	if (watch >= 0 && !find_probed(p, &pending->identity))
 		inotify_rm_watch(p->watch_fd, watch);

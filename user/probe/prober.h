@@ -22,7 +22,7 @@ struct prober_options {
 	size_t deny_cnt;
 	/* Is that process traced? Files that neither such a one nor sonde maps get no probes. NULL: all are. */
 	bool (*wanted)(void *ctx, uint32_t pid);
-	/* Attaches probes to all sites, at least one. NULL with errno: to none. */
+	/* Attaches probes to all sites, and tells what is known of Go: one of both at least. NULL with errno: not. */
 	void *(*attach)(void *ctx, int fd, const struct tls_sites *sites);
 	void (*detach)(void *ctx, void *attachment); /* at the end by several threads at once */
 	void *ctx;

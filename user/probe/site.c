@@ -214,6 +214,26 @@ enum site_fault site_pick_go_call_x86(const uint8_t *code, size_t n, int64_t tar
 	return SITE_NONE;
 }
 
+enum site_fault site_pick_call_x86(const uint8_t *code, size_t n, int64_t target, struct site *out)
+{
+	enum site_fault fault = SITE_NO_CALL;
+	struct insn in;
+
+	if (n > SITE_CODE_MAX)
+		return SITE_TOO_LONG;
+	for (size_t at = 0; at < n; at += in.len) {
+		if (!insn_decode_x86(code + at, n - at, at, &in))
+			return SITE_UNKNOWN_BYTES;
+		if (in.kind != INSN_CALL || !in.has_target || in.target != target)
+			continue;
+		if (fault == SITE_FOUND || !in.emulated)
+			return SITE_NO_CALL;
+		*out = (struct site){.off = (uint32_t)at, .insn = in};
+		fault = SITE_FOUND;
+	}
+	return fault;
+}
+
 const char *site_fault_text(enum site_fault fault)
 {
 	static const char *const texts[SITE_FAULT_CNT] = {

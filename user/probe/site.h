@@ -50,6 +50,8 @@ enum site_fault site_pick_go_entry_x86(const uint8_t *code, size_t n, struct sit
  */
 enum site_fault site_pick_go_call_x86(const uint8_t *code, size_t n, int64_t target,
 				      uint32_t registers, struct site *out, uint32_t *slot);
+/* On the only call of what begins at target (from the function's start). It may be hit more than once, or never. */
+enum site_fault site_pick_call_x86(const uint8_t *code, size_t n, int64_t target, struct site *out);
 /* Do these bytes begin as a function of Go does, whose stack may have to grow? */
 #define SITE_GO_START_SZ 18u
 bool site_is_go_start_x86(const uint8_t code[SITE_GO_START_SZ]);

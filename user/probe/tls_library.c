@@ -289,6 +289,30 @@ static void search(struct search *s, const struct known *k)
 		add_site(s->out, k, place);
 }
 
+#define GO_FUNCTIONS (GO_TLS_FUNCTIONS + GO_PROGRAM_FUNCTIONS)
+
+/* All names at once: the table of functions is long. */
+static void search_go(int fd, struct search *s)
+{
+	struct go_function functions[GO_FUNCTIONS] = {0};
+	bool starts[GO_FUNCTIONS];
+	struct go_code go;
+
+	for (size_t i = 0; i < GO_TLS_FUNCTIONS; i++) {
+		functions[i].name = go_tls_functions[i];
+		starts[i] = true;
+	}
+	for (size_t i = 0; i < GO_PROGRAM_FUNCTIONS; i++) {
+		functions[GO_TLS_FUNCTIONS + i].name = go_program_functions[i];
+		starts[GO_TLS_FUNCTIONS + i] = go_program_starts[i];
+	}
+	if (!go_code_open(fd, s->code, functions, GO_FUNCTIONS, starts, &go))
+		return;
+	if (!s->out->library)
+		go_tls_find(&go, functions, s->out);
+	go_program_find(&go, functions + GO_TLS_FUNCTIONS, &s->out->go);
+}
+
 int tls_library_find(int fd, struct tls_sites *out)
 {
 	struct search s = {.code = code__open(fd), .out = out};
@@ -304,14 +328,13 @@ int tls_library_find(int fd, struct tls_sites *out)
 		if (!out->library && s.functions[i].address && has_buffer(&known[i]))
 			out->library = known[i].library;
 	machine = elf_file__machine(code__elf(s.code));
-	if (!out->library)
-		go_tls_find(fd, s.code, out);
-	else if (strcmp(machine, "x86-64") != 0)
+	if (out->library && strcmp(machine, "x86-64") != 0)
 		add_why(out, machine, "sites are known for x86-64 only");
-	else
+	else if (out->library)
 		for (size_t i = 0; i < KNOWN_CNT; i++)
 			if (s.functions[i].address)
 				search(&s, &known[i]);
+	search_go(fd, &s);
 	if (strcmp(machine, "x86-64") == 0)
 		rustls_find(fd, s.code, out);
 	code__free(s.code);

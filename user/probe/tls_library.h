@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "user/probe/go_program.h"
 #include "user/probe/insn.h"
 
 #define TLS_SITES_MAX 24
@@ -28,6 +29,7 @@ struct tls_sites {
 	uint32_t cnt;
 	struct tls_site v[TLS_SITES_MAX];
 	char why[TLS_WHY_SZ]; /* there is a library, but no or not all probes: which are missing, and why */
+	struct go_program go; /* of an executable of Go, whatever it has of TLS */
 };
 
 /* 0, or a negative errno: what is no ELF file, or cannot be read. Borrows fd. */

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* Processes of Go, and the goroutines that are in their system calls and at probes. */
+#ifndef SONDE_BPF_GO_H
+#define SONDE_BPF_GO_H
+
+#include "bpf/maps.bpf.h"
+
+/* Go's compiler keeps g, the goroutine, in a register of its own, which all of its code leaves alone. */
+#if defined(__TARGET_ARCH_x86)
+#define GOROUTINE(regs) ((regs)->r14)
+#define GO_1(regs) ((regs)->ax)
+#define GO_2(regs) ((regs)->bx)
+#define GO_3(regs) ((regs)->cx)
+#define GO_4(regs) ((regs)->di)
+#define GO_5(regs) ((regs)->si)
+/* The branch that the probe is on is taken: to where the stack is grown, and then comes round once more. */
+#define GO_GROWS(regs) ((regs)->flags & 0x41)
+#elif defined(__TARGET_ARCH_arm64)
+#define GOROUTINE(regs) ((regs)->regs[28])
+#define GO_1(regs) ((regs)->regs[0])
+#define GO_2(regs) ((regs)->regs[1])
+#define GO_3(regs) ((regs)->regs[2])
+#define GO_4(regs) ((regs)->regs[3])
+#define GO_5(regs) ((regs)->regs[4])
+#define GO_GROWS(regs) false
+#endif
+#define STACK_LIMIT_AT 8 /* in g: the address above its stack */
+#define THREAD_AT 48	 /* in g: the m that runs it */
+
+struct goroutine_key {
+	__u64 g;
+	__u32 pid;
+	__u32 reserved;
+};
+
+/* Executables, by inode: in file systems that are stacked their devices cannot be told. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, GO_EXES_MAX);
+	__type(key, __u64);
+	__type(value, struct go_exe);
+} go_exes SEC(".maps") __weak;
+
+/* What is known of the current process's executable; NULL: it is none of Go. */
+static __always_inline const struct go_exe *current_go(void)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct task_state *leader;
+	const struct go_exe *exe;
+	__u64 inode;
+
+	if (!go_generation)
+		return NULL;
+	leader = bpf_task_storage_get(&tasks, task->group_leader, 0, 0);
+	if (!leader)
+		return NULL;
+	if (leader->go_generation != go_generation) {
+		inode = BPF_CORE_READ(task, mm, exe_file, f_inode, i_ino);
+		exe = bpf_map_lookup_elem(&go_exes, &inode);
+		leader->is_go = exe != NULL;
+		if (exe)
+			leader->go = *exe;
+		barrier(); /* other threads look as well */
+		leader->go_generation = go_generation;
+	}
+	return leader->is_go ? &leader->go : NULL;
+}
+
+/* Goroutines are used again, their ids are not. */
+struct goroutine_id {
+	__u64 g, goid;
+};
+
+static __always_inline bool identify_goroutine(const struct go_exe *exe, __u64 g,
+					       struct goroutine_id *out)
+{
+	out->g = g;
+	out->goid = 0;
+	return g && exe->goid_at &&
+	       bpf_probe_read_user(&out->goid, sizeof(out->goid), (void *)(g + exe->goid_at)) ==
+		       0 &&
+	       out->goid;
+}
+
+/*
+ * The goroutine that is in a system call or at a probe. False where there is none: in C, which may use the
+ * register for anything, and on the stack of the scheduler, which has no id.
+ */
+static __always_inline bool current_goroutine(const struct go_exe *exe, const struct pt_regs *regs,
+					      struct goroutine_id *out)
+{
+	__u64 g = GOROUTINE(regs), sp = PT_REGS_SP(regs), stack[2];
+
+	return exe->goid_at && !bpf_probe_read_user(stack, sizeof(stack), (void *)g) &&
+	       stack[0] < sp && sp <= stack[1] && identify_goroutine(exe, g, out);
+}
+
+#endif

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which request of a Go program made which: by goroutines, whatever connection or goroutine sends for them."""
+import collections
+import subprocess
+
+import pytest
+
+import tls
+from servers import go_program
+from test_tls_go import EXTERNAL, oldest_program
+from traced import Trace, environment
+
+WARM, FIRST, LAST = 100, 1001, 1300
+CLIENTS = 32
+# What each request makes, and whose it must be: every one, or none that is another's.
+MADE = {"handler": 2, "fan": 4, "nested": 4, "raw": 1, "pool": 1, "short": 1, "detached": 1}
+ALL_RIGHT = {"handler", "fan", "nested", "raw"}
+PROGRAMS = {
+    "newest": lambda: go_program("hops"),
+    "stripped-pie": lambda: go_program("hops", tls.STRIPPED, "-buildmode=pie"),
+    "cgo": lambda: go_program("hops", EXTERNAL),
+    "oldest": lambda: oldest_program("hops"),
+}
+
+
+class Hops:
+    """Two servers, of which one asks the other, and clients."""
+
+    def __init__(self, start_process, program, scheme, authority, **env):
+        self.program, self.scheme = program, scheme
+        self.env = environment(**authority.env, **env)
+        self.pem = [authority.pem] if scheme == "https" else []
+        self.back = start_process(self.command("back", *self.pem))
+        self.front = start_process(self.command("front", self.url(self.back), *self.pem))
+
+    def command(self, *args):
+        return [self.program, *args], self.env
+
+    def url(self, port):
+        return f"{self.scheme}://127.0.0.1:{port}"
+
+    def load(self, how, first, last, clients=CLIENTS):
+        command, env = self.command("load", self.url(self.front), how, str(clients), str(first),
+                                    str(last))
+        subprocess.run(command, check=True, timeout=60, stdin=subprocess.DEVNULL, env=env)
+
+
+@pytest.fixture
+def start_process():
+    started = []
+
+    def start(command):
+        args, env = command
+        process = subprocess.Popen(args, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, env=env)
+        started.append(process)
+        return int(process.stdout.readline())
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def name_of(span):
+    path = span["attributes"].get("url.path")
+    path = path or "/" + span["attributes"]["url.full"].split("/", 3)[-1]
+    return path.strip("/").split("/")
+
+
+def score(spans):
+    """By how requests were made: how many of those made have the right parent, none, or another's."""
+    by_id = {span["spanId"]: span for span in spans}
+    scores = collections.defaultdict(collections.Counter)
+    for span in spans:
+        name = name_of(span)
+        if span["kind"] != "CLIENT" or len(name) != 3 or int(name[1]) < FIRST:
+            continue
+        method = span["attributes"]["sonde.parent.method"]
+        parent = by_id.get(span.get("parentSpanId"))
+        if parent is None:
+            assert not span.get("parentSpanId") and method in ("none", "ambiguous"), span
+            scores[name[0]]["none"] += 1
+        else:
+            right = name_of(parent) == name[:2] and parent["kind"] == "SERVER"
+            assert not right or (method == "goroutine" and parent["traceId"] == span["traceId"])
+            scores[name[0]]["right" if right else "wrong"] += 1
+    return scores
+
+
+def check(scores, hows):
+    for how in hows:
+        made = MADE[how] * (LAST - FIRST + 1)
+        assert scores[how].total() == made, (how, scores[how])
+        assert scores[how]["wrong"] == 0, (how, scores[how])
+        if how in ALL_RIGHT:
+            assert scores[how]["right"] == made, (how, scores[how])
+
+
+def trace_hops(tmp_path, hops, hows):
+    with tls.mapped(hops.program), Trace(tmp_path, "--port", hops.front, "--port",
+                                         hops.back) as trace:
+        for how in hows:
+            if how in ALL_RIGHT:  # what is created at a place is believed when some have ended
+                hops.load(how, 1, WARM, clients=2)
+            hops.load(how, FIRST, LAST)
+        trace.stop()
+    return score(trace.spans)
+
+
+@pytest.mark.parametrize("built", PROGRAMS)
+def test_each_is_its_makers(tmp_path, start_process, authority, built):
+    hops = Hops(start_process, PROGRAMS[built](), "http", authority)
+    check(trace_hops(tmp_path, hops, list(MADE)), MADE)
+
+
+@pytest.mark.parametrize("http2", ["", "1"])
+def test_over_tls(tmp_path, start_process, authority, http2):
+    """With HTTP/2, requests that one receive brings together cannot be told apart."""
+    hows = [how for how in MADE if how != "raw"]
+    hops = Hops(start_process, PROGRAMS["newest"](), "https", authority, HTTP2=http2)
+    scores = trace_hops(tmp_path, hops, hows)
+    if not http2:
+        check(scores, hows)
+    for how in hows:
+        assert scores[how]["wrong"] == 0, (how, scores[how])
+        if how in ALL_RIGHT:
+            assert scores[how]["right"] > 10 * scores[how]["none"], (how, scores[how])
+
+
+def test_pool_that_begins_under_load(tmp_path, start_process, authority):
+    """Its workers are started by requests, and work for others while those are unfinished."""
+    hops = Hops(start_process, PROGRAMS["newest"](), "http", authority)
+    with tls.mapped(hops.program), Trace(tmp_path, "--port", hops.front, "--port",
+                                         hops.back) as trace:
+        for how in ("pool", "short"):
+            hops.load(how, FIRST, LAST, clients=64)
+        trace.stop()
+    check(score(trace.spans), ("pool", "short"))
+
+
+def test_connections_that_are_older(tmp_path, start_process, authority):
+    """Who writes to them was not seen to begin: it is found where it waits for work."""
+    hops = Hops(start_process, PROGRAMS["newest"](), "http", authority)
+    hops.load("handler", 1, WARM)
+    check(trace_hops(tmp_path, hops, ["handler"]), ["handler"])
