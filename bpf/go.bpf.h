@@ -46,7 +46,6 @@ static __always_inline const struct go_exe *current_go(void)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct task_state *leader;
-	const struct go_exe *exe;
 	__u64 inode;
 
 	if (!go_generation)
@@ -54,22 +53,16 @@ static __always_inline const struct go_exe *current_go(void)
 	leader = bpf_task_storage_get(&tasks, task->group_leader, 0, 0);
 	if (!leader)
 		return NULL;
-	if (leader->go_generation != go_generation) {
-		inode = BPF_CORE_READ(task, mm, exe_file, f_inode, i_ino);
-		exe = bpf_map_lookup_elem(&go_exes, &inode);
-		leader->is_go = exe != NULL;
-		if (exe)
-			leader->go = *exe;
-		barrier(); /* other threads look as well */
-		leader->go_generation = go_generation;
-	}
-	return leader->is_go ? &leader->go : NULL;
+	if (leader->go_generation == go_generation)
+		return leader->go_inode ? bpf_map_lookup_elem(&go_exes, &leader->go_inode) : NULL;
+	inode = BPF_CORE_READ(task, mm, exe_file, f_inode, i_ino);
+	if (!bpf_map_lookup_elem(&go_exes, &inode))
+		inode = 0;
+	leader->go_inode = inode;
+	barrier(); /* other threads look as well */
+	leader->go_generation = go_generation;
+	return inode ? bpf_map_lookup_elem(&go_exes, &inode) : NULL;
 }
-
-/* Goroutines are used again, their ids are not. */
-struct goroutine_id {
-	__u64 g, goid;
-};
 
 static __always_inline bool identify_goroutine(const struct go_exe *exe, __u64 g,
 					       struct goroutine_id *out)

@@ -2,14 +2,14 @@
 /*
  * For which request does a goroutine send?
  *
- * For the one that it has received itself, as long as no other goroutine receives from that connection; or
- * that another has received for it, as net/http's server has it.
+ * For the one that it has received itself, if it serves one connection after the other, or that another has
+ * received for it, as net/http's server has it.
  * For the one that another goroutine has handed to it: a client's connection that has a goroutine to write
  * tells which (net/http).
- * For the one that its creator worked for when it was created, if goroutines that are created there work for
- * nobody else. That cannot be seen in one of them, which may have taken its work from a queue. But those that
- * do live on, to take more: only where goroutines have been seen to end, and none was seen to send after its
- * creator had turned to another request, is what they send their creator's.
+ * For the one that its creator worked for when it was created, if that was done by a function which has each
+ * goroutine do only what its caller gave it: that of a group (errgroup, WaitGroup.Go), or of a stream of
+ * HTTP/2. Nothing else is believed of what goroutines inherit: those of pools, which live on to take the work of
+ * others, are created by requests, too.
  */
 #ifndef SONDE_BPF_GO_WORK_H
 #define SONDE_BPF_GO_WORK_H
@@ -17,27 +17,13 @@
 #include "include/abi/go.h"
 #include "bpf/go.bpf.h"
 
-#define TRUST_MIN 3 /* goroutines that have ended, before what others do is believed */
-#define TRUST_MAX 64
-#define TRUST_LOST (-32)
-
-enum work_kind {
-	WORK_NONE,
-	WORK_RECEIVED,
-	WORK_GIVEN,
-	WORK_INHERITED,
-};
-
 struct go_work {
 	__u64 goid;
-	struct work work;
-	__u64 creator, creator_goid;
-	__u64 site;	     /* where it was created; 0: not known */
-	__u32 epoch;	     /* requests that it began to receive after it had answered others */
-	__u32 creator_epoch; /* its creator's, then */
-	__u8 kind;
-	__u8 answered; /* something was sent back */
-	__u8 reader;   /* 1 + enum go_reader: it receives for its creator; 0: for itself */
+	struct work work;	       /* cookie 0: not known */
+	struct goroutine_id reads_for; /* g 0: for itself */
+	__u8 received;		       /* it has received that itself */
+	__u8 several;		       /* it was seen to serve several connections at a time */
+	__u8 alone; /* created for one request of a connection that others send on */
 };
 
 struct {
@@ -47,25 +33,18 @@ struct {
 	__type(value, struct go_work);
 } go_works SEC(".maps") __weak;
 
-struct go_place {
+/* A connection of net/http's client, by its address. */
+struct go_connection {
 	__u64 address;
 	__u32 pid;
 	__u32 reserved;
 };
 
-/* How many goroutines that were created there have ended, less what has gone wrong. */
+/* The goroutine that writes to it. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 1); /* user space: more, where it is used */
-	__type(key, struct go_place);
-	__type(value, __s32);
-} go_sites SEC(".maps") __weak;
-
-/* By connection of net/http, the goroutine that writes to it. */
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 1); /* user space: more, where it is used */
-	__type(key, struct go_place);
+	__type(key, struct go_connection);
 	__type(value, struct goroutine_id);
 } go_writers SEC(".maps") __weak;
 
@@ -78,7 +57,7 @@ struct given {
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 1); /* user space: more, where it is used */
-	__type(key, struct go_place);
+	__type(key, struct go_connection);
 	__type(value, struct given);
 } go_given SEC(".maps") __weak;
 
@@ -87,7 +66,7 @@ static __always_inline __u32 current_pid(void)
 	return bpf_get_current_pid_tgid() >> 32;
 }
 
-/* Functions of their own for the sake of the stack. */
+/* What was kept of who was last at that place. Functions of their own for the sake of the stack. */
 static __noinline struct go_work *go_work_at(__u64 g)
 {
 	struct goroutine_key key = {.g = g, .pid = current_pid()};
@@ -95,172 +74,97 @@ static __noinline struct go_work *go_work_at(__u64 g)
 	return bpf_map_lookup_elem(&go_works, &key);
 }
 
-static __noinline struct go_work *go_work_make(__u64 g)
+/* What is kept of the goroutine, which is alive: anew if that was of one that has ended. NULL: nothing. */
+static __noinline struct go_work *go_work_of(const struct goroutine_id *id)
 {
-	struct goroutine_key key = {.g = g, .pid = current_pid()};
-	struct go_work fresh = {}, *found = bpf_map_lookup_elem(&go_works, &key);
+	struct go_work *w = go_work_at(id->g);
 
-	if (found)
-		return found;
+	if (w && w->goid != id->goid) {
+		__builtin_memset(w, 0, sizeof(*w));
+		w->goid = id->goid;
+	}
+	return w;
+}
+
+static __noinline struct go_work *go_work_make(const struct goroutine_id *id)
+{
+	struct goroutine_key key = {.g = id->g, .pid = current_pid()};
+	struct go_work *w = go_work_of(id), fresh = {.goid = id->goid};
+
+	if (w)
+		return w;
 	bpf_map_update_elem(&go_works, &key, &fresh, BPF_NOEXIST);
 	return bpf_map_lookup_elem(&go_works, &key);
 }
 
-static __noinline int trust_site(__u64 site, int change)
+static __always_inline const struct go_exe *go_in_call(struct goroutine_id *id)
 {
-	struct go_place key = {.address = site, .pid = current_pid()};
-	__s32 *trust = bpf_map_lookup_elem(&go_sites, &key), first = change;
+	const struct pt_regs *regs =
+		(const struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf());
+	const struct go_exe *exe = current_go();
 
-	if (!site)
-		return TRUST_LOST;
-	if (!trust) {
-		if (change)
-			bpf_map_update_elem(&go_sites, &key, &first, BPF_NOEXIST);
-		return first;
-	}
-	if (change < 0)
-		*trust = change;
-	else if (change && *trust < TRUST_MAX)
-		*trust += change;
-	return *trust;
-}
-
-/* The goroutine that this was kept of has ended, if another is in its place. */
-static __always_inline void retire(struct go_work *w, __u64 goid)
-{
-	if (w->goid == goid)
-		return;
-	if (w->kind == WORK_INHERITED)
-		trust_site(w->site, 1);
-	w->goid = goid;
-	w->kind = WORK_NONE;
-	w->work.cookie = 0;
-	w->site = 0;
-	w->epoch = 0;
-	w->answered = false;
-	w->reader = 0;
-}
-
-/* What is kept of the goroutine; NULL: nothing. */
-static __always_inline struct go_work *go_work_of(const struct goroutine_id *id)
-{
-	struct go_work *w = go_work_at(id->g);
-
-	if (w)
-		retire(w, id->goid);
-	return w;
-}
-
-/* Is it certain that it works for that? */
-static __noinline bool is_certain(struct go_work *w)
-{
-	struct go_work *creator;
-
-	if (!w || !w->work.cookie)
-		return false;
-	if (w->kind != WORK_INHERITED)
-		return true;
-	creator = go_work_at(w->creator);
-	if (!creator || creator->goid != w->creator_goid || creator->epoch != w->creator_epoch) {
-		trust_site(w->site, TRUST_LOST);
-		w->work.cookie = 0;
-		return false;
-	}
-	return trust_site(w->site, 0) >= TRUST_MIN;
+	return exe && current_goroutine(exe, regs, id) ? exe : NULL;
 }
 
 /* What the current goroutine works for. False: not a goroutine; NULL in out: that is not known. */
 static __always_inline bool go_work_get(struct go_work **out)
 {
-	const struct pt_regs *regs =
-		(const struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf());
-	const struct go_exe *exe = current_go();
 	struct goroutine_id id;
 
 	*out = NULL;
-	if (!exe || !current_goroutine(exe, regs, &id))
+	if (!go_in_call(&id))
 		return false;
 	*out = go_work_of(&id);
 	return true;
 }
 
-/* For whom does that goroutine receive? Others are its creator's eyes. */
-static __noinline struct go_work *receiver_for(const struct goroutine_id *id,
-					       struct goroutine_id *out, bool *frames)
+static __always_inline bool same_socket(__u64 a, __u64 b)
 {
-	struct go_work *w = go_work_make(id->g), *creator;
-
-	*out = *id;
-	*frames = false;
-	if (!w)
-		return NULL;
-	retire(w, id->goid);
-	if (!w->reader)
-		return w;
-	*frames = w->reader != 1 + GO_READS_AHEAD;
-	out->g = w->creator;
-	out->goid = w->creator_goid;
-	creator = go_work_make(out->g);
-	if (creator)
-		retire(creator, out->goid);
-	return creator;
+	return !((a ^ b) & ~PLAINTEXT_COOKIE);
 }
 
-/* len bytes were received from a client. False if that was not a goroutine. */
+/* It receives from that connection no more. */
+static __noinline int go_end_work(const struct goroutine_id *id, __u64 cookie)
+{
+	struct go_work *w = id->g ? go_work_at(id->g) : NULL;
+
+	if (w && w->goid == id->goid && w->received && same_socket(w->work.cookie, cookie))
+		w->work.cookie = 0;
+	return 0;
+}
+
+/*
+ * len bytes were received from a client. False if that was not a goroutine. The receiver may be another's eyes; and
+ * when the connection changes hands, the one that had it has done with it.
+ */
 static __noinline bool go_begin_work(struct connection_state *conn, __u32 len)
 {
-	const struct pt_regs *regs =
-		(const struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf());
-	const struct go_exe *exe = current_go();
-	struct go_work *w, *before;
-	struct goroutine_id id, to;
-	bool frames;
+	struct goroutine_id id, before = {};
+	struct go_work *w;
 
-	if (!exe || !current_goroutine(exe, regs, &id))
+	if (!go_in_call(&id))
 		return false;
-	w = receiver_for(&id, &to, &frames);
+	w = go_work_make(&id);
+	if (w && w->reads_for.g) {
+		id = w->reads_for;
+		w = go_work_make(&id);
+	}
+	if (conn->receiver.g != id.g || conn->receiver.goid != id.goid) {
+		before = conn->receiver;
+		conn->receiver = id;
+	}
+	go_end_work(&before, conn->cookie);
 	if (!w)
 		return true;
-	if (conn->receiver && conn->receiver != to.g) {
-		before = go_work_at(conn->receiver);
-		if (before && before->kind == WORK_RECEIVED && before->work.cookie == conn->cookie)
-			before->work.cookie = 0;
-	}
-	conn->receiver = to.g;
-	if (w->answered && !frames)
-		w->epoch++;
-	w->answered = false;
-	w->kind = WORK_RECEIVED;
-	w->work.cookie = conn->cookie;
+	w->several |= w->received && w->work.cookie && !same_socket(w->work.cookie, conn->cookie);
+	w->received = true;
+	w->work.cookie = w->several ? 0 : conn->cookie;
 	w->work.off = conn->rx_off - len;
 	w->work.len = len;
 	return true;
 }
 
-/* Something was sent to a client. */
-static __noinline int go_answer(const struct connection_state *conn)
-{
-	struct go_work *w;
-
-	if (go_work_get(&w) && w && w->kind == WORK_RECEIVED &&
-	    (w->work.cookie & ~PLAINTEXT_COOKIE) == conn->cookie)
-		w->answered = true;
-	return 0;
-}
-
 /* --- probes ------------------------------------------------------------------------------------ */
-
-/* What tells a place where goroutines are created: it, and what has called the function that it is in. */
-static __always_inline __u64 birthplace(const struct go_exe *exe, __u64 creator)
-{
-	__u64 frame = 0, of_newproc[2] = {}, of_creator[2] = {};
-
-	bpf_probe_read_user(&frame, sizeof(frame), (void *)(creator + exe->frame_at));
-	if (bpf_probe_read_user(of_newproc, sizeof(of_newproc), (void *)frame))
-		return 0;
-	bpf_probe_read_user(of_creator, sizeof(of_creator), (void *)of_newproc[0]);
-	return of_newproc[1] ^ of_creator[1] << 24;
-}
 
 /* The goroutine that the scheduler, which is at the probe, works for. */
 static __always_inline bool
@@ -273,58 +177,43 @@ scheduled_goroutine(const struct go_exe *exe, const struct pt_regs *regs, struct
 	       identify_goroutine(exe, g, out);
 }
 
-/* 1 + enum go_reader of goroutines that are created where this one was; 0: they are none. */
-static __always_inline __u8 reader_kind(const struct go_exe *exe, const struct pt_regs *regs,
+/* Where was it created? GO_BIRTHPLACES: somewhere else. */
+static __always_inline __u32 birthplace(const struct go_exe *exe, const struct pt_regs *regs,
 					__u64 g)
 {
 	__u64 from = 0;
+	__u32 i;
 
 	bpf_probe_read_user(&from, sizeof(from), (void *)(g + exe->birthplace_at));
 	from -= PT_REGS_IP(regs);
-	for (int i = 0; i < GO_READERS; i++)
-		if (from - (__s64)exe->readers[i].off < exe->readers[i].sz)
-			return 1 + i;
-	return 0;
-}
-
-static __always_inline void inherit(struct go_work *w, const struct goroutine_id *creator,
-				    const struct go_work *of_creator)
-{
-	w->creator = creator->g;
-	w->creator_goid = creator->goid;
-	w->creator_epoch = of_creator ? of_creator->epoch : 0;
-	if (!of_creator)
-		return;
-	w->work = of_creator->work;
-	w->kind = WORK_INHERITED;
+	for (i = 0; i < GO_BIRTHPLACES; i++)
+		if (from - (__s64)exe->births[i].off < exe->births[i].sz)
+			break;
+	return i;
 }
 
 static __always_inline int goroutine_born(const struct go_exe *exe, const struct pt_regs *regs)
 {
+	__u32 place = birthplace(exe, regs, GO_2(regs));
 	struct goroutine_id creator, id;
 	struct go_work *w, *of_creator;
-	__u8 reader;
 
-	if (!identify_goroutine(exe, GO_2(regs), &id))
+	if (place >= GO_BIRTHPLACES || !identify_goroutine(exe, GO_2(regs), &id) ||
+	    !scheduled_goroutine(exe, regs, &creator))
 		return 0;
-	w = go_work_of(&id);
-	if (!scheduled_goroutine(exe, regs, &creator))
+	of_creator = go_work_of(&creator);
+	if (place > GO_READS_LAST && (!of_creator || !of_creator->work.cookie))
 		return 0;
-	reader = reader_kind(exe, regs, id.g);
-	of_creator = go_work_at(creator.g);
-	if (of_creator && (of_creator->goid != creator.goid || !is_certain(of_creator)))
-		of_creator = NULL;
-	if ((!of_creator && !reader) || reader > GO_WAITED)
-		return 0;
-	if (!w)
-		w = go_work_make(id.g);
+	w = go_work_make(&id);
 	if (!w)
 		return 0;
-	w->goid = id.goid;
-	w->reader = reader;
-	inherit(w, &creator, reader ? NULL : of_creator);
-	if (!reader)
-		w->site = birthplace(exe, creator.g);
+	if (place <= GO_READS_LAST) {
+		w->reads_for = creator;
+		return 0;
+	}
+	if (of_creator)
+		w->work = of_creator->work;
+	w->alone = place >= GO_ASKS_FIRST;
 	return 0;
 }
 
@@ -353,7 +242,7 @@ static __always_inline bool waiting_writer(const struct go_exe *exe, __u64 pc,
 /* The goroutine that writes to that connection, if it can be told. */
 static __noinline bool find_writer(const struct go_exe *exe, __u64 pc, struct goroutine_id *out)
 {
-	struct go_place key = {.address = pc, .pid = current_pid()};
+	struct go_connection key = {.address = pc, .pid = current_pid()};
 	const struct goroutine_id *known = bpf_map_lookup_elem(&go_writers, &key);
 
 	return (known && identify_goroutine(exe, known->g, out) && out->goid == known->goid) ||
@@ -363,12 +252,11 @@ static __noinline bool find_writer(const struct go_exe *exe, __u64 pc, struct go
 /* What the goroutine sends from now on is for that; for whom is not known, if there is none. */
 static __always_inline void give_work(const struct goroutine_id *to, const struct work *work)
 {
-	struct go_work *w = work->cookie ? go_work_make(to->g) : go_work_at(to->g);
+	struct go_work *w = work->cookie ? go_work_make(to) : go_work_of(to);
 
 	if (!w)
 		return;
-	retire(w, to->goid);
-	w->kind = WORK_GIVEN;
+	w->received = false;
 	w->work = *work;
 }
 
@@ -378,7 +266,7 @@ static __always_inline void give_work(const struct goroutine_id *to, const struc
  */
 static __always_inline int begin_writer(const struct go_exe *exe, const struct pt_regs *regs)
 {
-	struct go_place key = {.address = GO_1(regs), .pid = current_pid()};
+	struct go_connection key = {.address = GO_1(regs), .pid = current_pid()};
 	const struct given *given;
 	struct goroutine_id id;
 
@@ -396,7 +284,7 @@ static __always_inline int begin_writer(const struct go_exe *exe, const struct p
 
 static __noinline int leave_work(__u64 pc, const struct work *work)
 {
-	struct go_place key = {.address = pc, .pid = current_pid()};
+	struct go_connection key = {.address = pc, .pid = current_pid()};
 	struct given given = {.channel = requests_of(pc), .work = *work};
 
 	return bpf_map_update_elem(&go_given, &key, &given, BPF_ANY);
@@ -404,7 +292,7 @@ static __noinline int leave_work(__u64 pc, const struct work *work)
 
 static __noinline int take_back(__u64 pc)
 {
-	struct go_place key = {.address = pc, .pid = current_pid()};
+	struct go_connection key = {.address = pc, .pid = current_pid()};
 
 	return bpf_map_delete_elem(&go_given, &key);
 }
@@ -420,7 +308,7 @@ static __always_inline int hand_over(const struct go_exe *exe, const struct pt_r
 	if (!current_goroutine(exe, regs, &id))
 		return 0;
 	giver = go_work_of(&id);
-	if (giver && is_certain(giver))
+	if (giver)
 		work = giver->work;
 	found = find_writer(exe, GO_1(regs), &writer);
 	if (!found) {

@@ -60,7 +60,7 @@ static __always_inline bool interleaves(const struct task_state *state,
 					const struct connection_state *conn)
 {
 	return state->work.cookie && !state->answering &&
-	       (state->work.cookie & ~PLAINTEXT_COOKIE) != conn->cookie;
+	       !same_socket(state->work.cookie, conn->cookie);
 }
 
 /* A socket was received from. A function of its own for the sake of the stack. */
@@ -117,8 +117,9 @@ static __always_inline void end_work(const struct connection_state *conn)
 
 	if (conn->role < ROLE_SERVER)
 		return;
+	go_end_work(&conn->receiver, conn->cookie);
 	state = bpf_task_storage_get(&tasks, bpf_get_current_task_btf(), 0, 0);
-	if (state && (state->work.cookie & ~PLAINTEXT_COOKIE) == conn->cookie)
+	if (state && same_socket(state->work.cookie, conn->cookie))
 		state->work.cookie = 0;
 }
 
@@ -129,9 +130,8 @@ static __always_inline void note_answer(const struct connection_state *conn)
 
 	if (conn->role < ROLE_SERVER)
 		return;
-	go_answer(conn);
 	state = bpf_task_storage_get(&tasks, bpf_get_current_task_btf(), 0, 0);
-	if (state && (state->work.cookie & ~PLAINTEXT_COOKIE) == conn->cookie)
+	if (state && same_socket(state->work.cookie, conn->cookie))
 		state->answering = true;
 }
 
@@ -163,10 +163,10 @@ static __always_inline bool current_work(struct current_work *out)
 	struct go_work *by_go;
 
 	if (go_work_get(&by_go)) {
-		if (!is_certain(by_go) || !by_go)
+		if (!by_go || !by_go->work.cookie)
 			return false;
 		out->of = by_go->work;
-		out->method = CAUSE_GOROUTINE;
+		out->method = by_go->alone ? CAUSE_STREAM : CAUSE_GOROUTINE;
 		return true;
 	}
 	state = bpf_task_storage_get(&tasks, bpf_get_current_task_btf(), 0, 0);

@@ -12,7 +12,7 @@
 
 #define GO_EXES_MAX 1024
 #define GOROUTINES_MAX 65536 /* that work for somebody */
-#define GO_BIRTHPLACES_MAX 8192
+#define GO_GIVEN_MAX 8192
 
 /* Code, counted from the probe of GO_BORN. */
 struct go_range {
@@ -20,26 +20,39 @@ struct go_range {
 	__u32 sz; /* 0: the program has none */
 };
 
-/* What is special in goroutines that are created there. They receive for their creator, ... */
-enum go_reader {
-	GO_READS_AHEAD,	   /* ... which receives itself once it has answered: net/http's server */
-	GO_READS_FRAMES,   /* ... and wait until it has seen to each frame: its server of HTTP/2 */
-	GO_READS_FRAMES_X, /* the same of golang.org/x/net */
-	GO_WAITED, /* They do not, and are for requests that came before: those servers' as well. */
-	GO_WAITED_X,
-	GO_READERS,
+/* Functions that create goroutines of which something is known. */
+enum go_birthplace {
+	/* They receive for their creator: net/http's server, of HTTP/2 as well. */
+	GO_READS_AHEAD,
+	GO_READS_FRAMES,
+	GO_READS_FRAMES_X, /* the same of golang.org/x/net, as all of _X */
+	GO_READS_LAST = GO_READS_FRAMES_X,
+	/* They do what their creator was asked: a stream of HTTP/2, or a part of a group's. */
+	GO_SERVES,
+	GO_SERVES_X,
+	GO_SERVES_OLD,
+	GO_SERVES_OLD_X,
+	GO_GROUP,
+	GO_GROUP_TRY,
+	GO_WAIT_GROUP,
+	/* The same, and send one request, with nobody else's: a client's stream of HTTP/2. */
+	GO_ASKS,
+	GO_ASKS_FIRST = GO_ASKS,
+	GO_ASKS_X,
+	GO_ASKS_OLD,
+	GO_ASKS_OLD_X,
+	GO_BIRTHPLACES,
 };
 
 /* Where the runtime of that version keeps what; all in bytes from the beginning. */
 struct go_exe {
 	__u16 goid_at;	     /* in runtime.g; 0: nothing is known of this version */
-	__u16 frame_at;	     /* in runtime.g: the frame pointer, while it is not running */
 	__u16 current_at;    /* in runtime.m: the goroutine that it runs */
 	__u16 receivers_at;  /* in runtime.hchan: the first that waits to receive */
 	__u16 birthplace_at; /* in runtime.g: where it was created */
 	__u8 tls;	     /* there are probes in crypto/tls */
 	__u8 reserved;
-	struct go_range readers[GO_READERS];
+	struct go_range births[GO_BIRTHPLACES];
 };
 
 /* The cookie of such a probe: what happens there. */

@@ -132,6 +132,7 @@ enum cause_method {
 	CAUSE_UNANSWERED = 2, /* the same, until it is answered */
 	CAUSE_GOROUTINE =
 		3, /* the same of a goroutine, or of one that it has created or sends through */
+	CAUSE_STREAM = 4, /* of a goroutine that sends one message, whatever others send there */
 };
 
 /*

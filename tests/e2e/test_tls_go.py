@@ -37,12 +37,14 @@ PLAN = [
 
 def oldest_program(name, *flags):
     """The same as go_program, by the oldest Go whose programs are seen."""
-    source = WORKLOADS / name / "main.go"
-    built = cached(f"{name}-go1.19", source.read_bytes(), *map(str.encode, flags))
+    directory = WORKLOADS / name
+    built = cached(f"{name}-go1.19", *[path.read_bytes() for path in sorted(directory.iterdir())],
+                   *map(str.encode, flags))
     if not built.exists():
-        subprocess.run([OLDEST, "build", *flags, "-o", built, source], check=True,
-                       stdin=subprocess.DEVNULL, cwd="/",
-                       env={**os.environ, "GO111MODULE": "off", "GOTOOLCHAIN": "local"})
+        modules = "on" if (directory / "go.mod").exists() else "off"
+        subprocess.run([OLDEST, "build", *flags, "-o", built, "main.go"], check=True,
+                       stdin=subprocess.DEVNULL, cwd=directory,
+                       env={**os.environ, "GO111MODULE": modules, "GOTOOLCHAIN": "local"})
     return str(built)
 
 

@@ -111,8 +111,7 @@ static void set_up(struct capture *capture)
 		bpf_map__set_max_entries(capture->bpf->maps.tls_parts, sessions);
 		bpf_map__set_max_entries(capture->bpf->maps.go_works, GOROUTINES_MAX);
 		bpf_map__set_max_entries(capture->bpf->maps.go_writers, GOROUTINES_MAX);
-		bpf_map__set_max_entries(capture->bpf->maps.go_given, GO_BIRTHPLACES_MAX);
-		bpf_map__set_max_entries(capture->bpf->maps.go_sites, GO_BIRTHPLACES_MAX);
+		bpf_map__set_max_entries(capture->bpf->maps.go_given, GO_GIVEN_MAX);
 	}
 	if (settings->by_address)
 		bpf_map__set_max_entries(capture->bpf->maps.address_connections,

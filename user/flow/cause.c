@@ -30,22 +30,34 @@ static bool is_served(const struct exchange *x)
 	return !x->session && !conn_began(x);
 }
 
+void cause_crowd(struct conn *conn, struct exchange *x, uint64_t seen_off)
+{
+	x->seen_off = seen_off;
+	x->crowded = x->off < conn->head_seen_off;
+	for (struct exchange *y = conn->last; y && y->seen_off > x->off; y = y->prev)
+		y->crowded = true;
+	conn->head_seen_off = seen_off;
+}
+
 /*
  * Of the requests that had come with those bytes and are not answered, the only one, else NULL, and how many
- * there are.
+ * there are. Where each has a sender of its own, bytes that were received later than it tell of another.
  */
 static struct exchange *under_way(const struct conn *conn, const struct cause *cause, uint32_t *cnt)
 {
+	bool apart = cause->method >= CAUSE_GOROUTINE && conn->protocol->by_id, crowded = false;
 	struct exchange *found = NULL;
 
 	*cnt = 0;
 	for (struct exchange *x = conn->first; x; x = x->next) {
-		if (is_served(x) && x->off < cause->request_off + cause->request_len) {
-			found = x;
-			++*cnt;
-		}
+		if (!is_served(x) || x->off >= cause->request_off + cause->request_len ||
+		    (apart && x->seen_off <= cause->request_off))
+			continue;
+		found = x;
+		crowded |= apart && x->crowded;
+		++*cnt;
 	}
-	return *cnt == 1 ? found : NULL;
+	return *cnt == 1 && !crowded ? found : NULL;
 }
 
 /* Were several requests under way at a time? */
@@ -60,7 +72,7 @@ void cause_apply(struct flow *flow, struct exchange *x, const struct cause *caus
 	struct exchange *parent;
 
 	if (x->parent_method != PARENT_NONE || !conn_began(x) || !cause->request_len ||
-	    is_shared(x->conn))
+	    (is_shared(x->conn) && cause->method != CAUSE_STREAM))
 		return;
 	conn = conn_table__peek(&flow->conns, cause->request_cookie);
 	if (!conn || conn->closed || !conn->protocol)
@@ -70,7 +82,7 @@ void cause_apply(struct flow *flow, struct exchange *x, const struct cause *caus
 		return;
 	if (parent)
 		exchange__adopt(parent, x,
-				cause->method == CAUSE_GOROUTINE ? PARENT_GOROUTINE : PARENT_TASK);
+				cause->method >= CAUSE_GOROUTINE ? PARENT_GOROUTINE : PARENT_TASK);
 	else if (x->candidates_cnt)
 		x->parent_method = PARENT_AMBIGUOUS;
 }

@@ -94,12 +94,13 @@ struct conn {
 	 * Where a turn has several requests, missing turns do not tell how many were missed. Missing
 	 * bytes do, by what the others have on average.
 	 */
-	bool batched;	       /* such a turn was seen */
-	uint32_t request_turn; /* of the last request */
-	uint64_t seen_off;     /* the client's bytes so far; ~0: up to its next message */
-	uint64_t requests_sz;  /* of the messages that were seen */
-	uint32_t requests_cnt; /* in them */
-	uint64_t missed_sz;    /* not counted as requests yet */
+	bool batched;		/* such a turn was seen */
+	uint32_t request_turn;	/* of the last request */
+	uint64_t seen_off;	/* the client's bytes so far; ~0: up to its next message */
+	uint64_t head_seen_off; /* exchange.seen_off of its last request */
+	uint64_t requests_sz;	/* of the messages that were seen */
+	uint32_t requests_cnt;	/* in them */
+	uint64_t missed_sz;	/* not counted as requests yet */
 	enum account_entry missed_cause;
 	uint32_t process_id;	   /* of the last operation */
 	struct verdict verdict;	   /* in force */

@@ -56,6 +56,7 @@ struct exchange {
 	uint64_t last_ns;	   /* last byte of either message so far */
 	uint64_t end_bound_ns;	   /* the other end had read all by then; 0 = not known */
 	uint64_t off;		   /* of the request's first byte in its stream */
+	uint64_t seen_off; /* that of what followed the bytes received by when it was known */
 	uint64_t id;
 	uint64_t request_body_sz, response_body_sz;
 	uint32_t seq, peer_seq; /* TCP, at off */
@@ -78,6 +79,7 @@ struct exchange {
 	bool brings_spans;    /* the request does, see MESSAGE_BRINGS_SPANS */
 	bool left_out;	      /* its span is not to be exported: its program makes one itself */
 	bool forwarded;	      /* another request is this one, passed on */
+	bool crowded;	      /* bytes of it came together with those of another request */
 	bool text_cut;	      /* not all of the messages' text could be kept */
 	struct slice failure; /* error.type when there is no whole response; static */
 

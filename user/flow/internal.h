@@ -189,6 +189,8 @@ void datagram_ends(const struct exchange *x, char text[ADDRESS_TEXT_SZ], struct 
 /* cause.c: why a client's requests are sent. */
 void cause_note(struct flow *flow, const struct record_cause *record);
 /* Finds the request that x, which has just begun, was sent for; its parent, if there is exactly one. */
+/* A request of the connection is known now, up to where bytes have been received; it is not in its queue yet. */
+void cause_crowd(struct conn *conn, struct exchange *x, uint64_t seen_off);
 void cause_apply(struct flow *flow, struct exchange *x, const struct cause *cause);
 /* x is complete: was it what its thread sent for itself? Else it becomes a root. */
 void cause_check(struct flow *flow, struct exchange *x);

@@ -359,6 +359,7 @@ static void begin_request(struct flow *flow, struct conn *conn, enum sender send
 	x = new_exchange(flow, conn, stream, time_ns);
 	if (!x)
 		return;
+	cause_crowd(conn, x, stream->next_off);
 	x->initiator = msg->initiator;
 	x->oneway = msg->kind == MSG_ONEWAY;
 	exchange__keep_request(x, msg);

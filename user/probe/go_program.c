@@ -14,21 +14,30 @@ enum {
 	RUNNABLE,
 	ROUND_TRIP,
 	WRITE_LOOP,
-	READERS, /* enum go_reader from here on */
+	BIRTHS, /* enum go_birthplace from here on */
 };
 
-_Static_assert(READERS + GO_READERS == GO_PROGRAM_FUNCTIONS, "all are in the header's count");
+_Static_assert(BIRTHS + GO_BIRTHPLACES == GO_PROGRAM_FUNCTIONS, "all are in the header's count");
 
 const char *const go_program_functions[GO_PROGRAM_FUNCTIONS] = {
 	[BIRTH] = "runtime.newproc.func1",
 	[RUNNABLE] = "runtime.runqput",
 	[ROUND_TRIP] = "net/http.(*persistConn).roundTrip",
 	[WRITE_LOOP] = "net/http.(*persistConn).writeLoop",
-	[READERS + GO_READS_AHEAD] = "net/http.(*connReader).startBackgroundRead",
-	[READERS + GO_READS_FRAMES] = "net/http.(*http2serverConn).serve",
-	[READERS + GO_READS_FRAMES_X] = "golang.org/x/net/http2.(*serverConn).serve",
-	[READERS + GO_WAITED] = "net/http.(*http2serverConn).handlerDone",
-	[READERS + GO_WAITED_X] = "golang.org/x/net/http2.(*serverConn).handlerDone",
+	[BIRTHS + GO_READS_AHEAD] = "net/http.(*connReader).startBackgroundRead",
+	[BIRTHS + GO_READS_FRAMES] = "net/http.(*http2serverConn).serve",
+	[BIRTHS + GO_READS_FRAMES_X] = "golang.org/x/net/http2.(*serverConn).serve",
+	[BIRTHS + GO_SERVES] = "net/http.(*http2serverConn).scheduleHandler",
+	[BIRTHS + GO_SERVES_X] = "golang.org/x/net/http2.(*serverConn).scheduleHandler",
+	[BIRTHS + GO_SERVES_OLD] = "net/http.(*http2serverConn).processHeaders",
+	[BIRTHS + GO_SERVES_OLD_X] = "golang.org/x/net/http2.(*serverConn).processHeaders",
+	[BIRTHS + GO_GROUP] = "golang.org/x/sync/errgroup.(*Group).Go",
+	[BIRTHS + GO_GROUP_TRY] = "golang.org/x/sync/errgroup.(*Group).TryGo",
+	[BIRTHS + GO_WAIT_GROUP] = "sync.(*WaitGroup).Go",
+	[BIRTHS + GO_ASKS] = "net/http.(*http2ClientConn).roundTrip",
+	[BIRTHS + GO_ASKS_X] = "golang.org/x/net/http2.(*ClientConn).roundTrip",
+	[BIRTHS + GO_ASKS_OLD] = "net/http.(*http2ClientConn).RoundTrip",
+	[BIRTHS + GO_ASKS_OLD_X] = "golang.org/x/net/http2.(*ClientConn).RoundTrip",
 };
 const bool go_program_starts[GO_PROGRAM_FUNCTIONS] = {
 	[BIRTH] = true,
@@ -44,7 +53,6 @@ static const struct {
 		.from = 19,
 		.to = 20,
 		.exe = {.goid_at = 152,
-			.frame_at = 104,
 			.current_at = 192,
 			.receivers_at = 56,
 			.birthplace_at = 296},
@@ -53,7 +61,6 @@ static const struct {
 		.from = 21,
 		.to = 22,
 		.exe = {.goid_at = 152,
-			.frame_at = 104,
 			.current_at = 192,
 			.receivers_at = 56,
 			.birthplace_at = 280},
@@ -62,7 +69,6 @@ static const struct {
 		.from = 23,
 		.to = 24,
 		.exe = {.goid_at = 160,
-			.frame_at = 104,
 			.current_at = 192,
 			.receivers_at = 64,
 			.birthplace_at = 288},
@@ -71,7 +77,6 @@ static const struct {
 		.from = 25,
 		.to = 25,
 		.exe = {.goid_at = 152,
-			.frame_at = 96,
 			.current_at = 184,
 			.receivers_at = 64,
 			.birthplace_at = 280},
@@ -80,7 +85,6 @@ static const struct {
 		.from = 26,
 		.to = 26,
 		.exe = {.goid_at = 152,
-			.frame_at = 96,
 			.current_at = 184,
 			.receivers_at = 64,
 			.birthplace_at = 288},
@@ -136,15 +140,15 @@ static bool add_site(const struct go_code *go, const struct go_function *functio
 }
 
 /* From the last site, which is that of births. */
-static void find_readers(const struct go_function *functions, struct go_program *out)
+static void find_births(const struct go_function *functions, struct go_program *out)
 {
 	uint32_t from = functions[BIRTH].off + out->v[out->cnt - 1].function_off;
 
-	for (uint32_t i = 0; i < GO_READERS; i++) {
-		const struct go_function *f = &functions[READERS + i];
+	for (uint32_t i = 0; i < GO_BIRTHPLACES; i++) {
+		const struct go_function *f = &functions[BIRTHS + i];
 
 		if (f->found)
-			out->exe.readers[i] =
+			out->exe.births[i] =
 				(struct go_range){.off = (int32_t)(f->off - from), .sz = f->size};
 	}
 }
@@ -170,7 +174,7 @@ static void find_sites(const struct go_code *go, const struct go_function *funct
 	if (!functions[BIRTH].found)
 		add_why(out, functions[BIRTH].name, "there is no such function");
 	else if (add_site(go, functions, BIRTH, GO_BORN, out))
-		find_readers(functions, out);
+		find_births(functions, out);
 }
 
 void go_program_find(const struct go_code *go, const struct go_function *functions,

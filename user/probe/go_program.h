@@ -27,7 +27,7 @@ struct go_program {
 };
 
 /* The functions that go_program_find wants to be looked up. */
-#define GO_PROGRAM_FUNCTIONS 9
+#define GO_PROGRAM_FUNCTIONS 18
 extern const char *const go_program_functions[GO_PROGRAM_FUNCTIONS];
 extern const bool go_program_starts[GO_PROGRAM_FUNCTIONS];
 

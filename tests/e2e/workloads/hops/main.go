@@ -23,6 +23,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 const fanOut = 4
@@ -55,31 +57,44 @@ func inHandler(path string) {
 }
 
 func fan(path string) {
+	var group errgroup.Group
+	for k := 0; k < fanOut; k++ {
+		k := k
+		group.Go(func() error {
+			ask(path, k)
+			return nil
+		})
+	}
+	group.Wait()
+}
+
+// Groups within a group, and one more each when those have ended.
+func nested(path string) {
+	var group errgroup.Group
+	for k := 0; k < 2; k++ {
+		k := k
+		group.Go(func() error {
+			var inner errgroup.Group
+			inner.Go(func() error {
+				ask(path, 2*k)
+				return nil
+			})
+			inner.Wait()
+			ask(path, 2*k+1)
+			return nil
+		})
+	}
+	group.Wait()
+}
+
+// Goroutines of which only their creator knows that they take no work from others.
+func bare(path string) {
 	var group sync.WaitGroup
 	for k := 0; k < fanOut; k++ {
 		group.Add(1)
 		go func(k int) {
 			defer group.Done()
 			ask(path, k)
-		}(k)
-	}
-	group.Wait()
-}
-
-// Goroutines that start others, and ask once more when those have ended.
-func nested(path string) {
-	var group sync.WaitGroup
-	for k := 0; k < 2; k++ {
-		group.Add(1)
-		go func(k int) {
-			defer group.Done()
-			inner := make(chan bool)
-			go func() {
-				ask(path, 2*k)
-				inner <- true
-			}()
-			<-inner
-			ask(path, 2*k+1)
 		}(k)
 	}
 	group.Wait()
@@ -183,7 +198,7 @@ func detached(path string) {
 }
 
 var ways = map[string]func(string){
-	"handler": inHandler, "fan": fan, "nested": nested, "pool": pool, "short": shortPool, "raw": raw,
+	"handler": inHandler, "fan": fan, "nested": nested, "bare": bare, "pool": pool, "short": shortPool, "raw": raw,
 	"detached": detached,
 }
 
