@@ -13,6 +13,7 @@
 #define GO_3(regs) ((regs)->cx)
 #define GO_4(regs) ((regs)->di)
 #define GO_5(regs) ((regs)->si)
+#define GO_CLOSURE(regs) ((regs)->dx)
 /* The branch that the probe is on is taken: to where the stack is grown, and then comes round once more. */
 #define GO_GROWS(regs) ((regs)->flags & 0x41)
 #elif defined(__TARGET_ARCH_arm64)
@@ -22,10 +23,13 @@
 #define GO_3(regs) ((regs)->regs[2])
 #define GO_4(regs) ((regs)->regs[3])
 #define GO_5(regs) ((regs)->regs[4])
+#define GO_CLOSURE(regs) ((regs)->regs[26])
 #define GO_GROWS(regs) false
 #endif
+#define STATUS_BEFORE 8 /* in g, before its id: what it is at */
+#define STATUS_SCAN 0x1000
+#define STATUS_DEAD 6
 #define STACK_LIMIT_AT 8 /* in g: the address above its stack */
-#define THREAD_AT 48	 /* in g: the m that runs it */
 
 struct goroutine_key {
 	__u64 g;
@@ -46,6 +50,7 @@ static __always_inline const struct go_exe *current_go(void)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct task_state *leader;
+	const struct go_exe *exe;
 	__u64 inode;
 
 	if (!go_generation)
@@ -53,16 +58,23 @@ static __always_inline const struct go_exe *current_go(void)
 	leader = bpf_task_storage_get(&tasks, task->group_leader, 0, 0);
 	if (!leader)
 		return NULL;
-	if (leader->go_generation == go_generation)
-		return leader->go_inode ? bpf_map_lookup_elem(&go_exes, &leader->go_inode) : NULL;
-	inode = BPF_CORE_READ(task, mm, exe_file, f_inode, i_ino);
-	if (!bpf_map_lookup_elem(&go_exes, &inode))
-		inode = 0;
-	leader->go_inode = inode;
-	barrier(); /* other threads look as well */
-	leader->go_generation = go_generation;
-	return inode ? bpf_map_lookup_elem(&go_exes, &inode) : NULL;
+	if (leader->go_generation != go_generation) {
+		inode = BPF_CORE_READ(task, mm, exe_file, f_inode, i_ino);
+		exe = bpf_map_lookup_elem(&go_exes, &inode);
+		if (exe)
+			leader->go = *exe;
+		else
+			__builtin_memset(&leader->go, 0, sizeof(leader->go));
+		barrier(); /* other threads look as well */
+		leader->go_generation = go_generation;
+	}
+	return leader->go.goid_at || leader->go.tls ? &leader->go : NULL;
 }
+
+/* Goroutines are used again, their ids are not. */
+struct goroutine_id {
+	__u64 g, goid;
+};
 
 static __always_inline bool identify_goroutine(const struct go_exe *exe, __u64 g,
 					       struct goroutine_id *out)

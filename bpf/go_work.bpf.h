@@ -33,8 +33,8 @@ struct {
 	__type(value, struct go_work);
 } go_works SEC(".maps") __weak;
 
-/* A connection of net/http's client, by its address. */
-struct go_connection {
+/* Something of a program: a connection of net/http's client, or a closure. */
+struct go_object {
 	__u64 address;
 	__u32 pid;
 	__u32 reserved;
@@ -44,7 +44,7 @@ struct go_connection {
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 1); /* user space: more, where it is used */
-	__type(key, struct go_connection);
+	__type(key, struct go_object);
 	__type(value, struct goroutine_id);
 } go_writers SEC(".maps") __weak;
 
@@ -57,9 +57,22 @@ struct given {
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 1); /* user space: more, where it is used */
-	__type(key, struct go_connection);
+	__type(key, struct go_object);
 	__type(value, struct given);
 } go_given SEC(".maps") __weak;
+
+/* By closure, a goroutine that is created to begin with it. */
+struct go_birth {
+	struct goroutine_id creator;
+	struct work work;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1); /* user space: more, where it is used */
+	__type(key, struct go_object);
+	__type(value, struct go_birth);
+} go_births SEC(".maps") __weak;
 
 static __always_inline __u32 current_pid(void)
 {
@@ -123,14 +136,24 @@ static __always_inline bool same_socket(__u64 a, __u64 b)
 	return !((a ^ b) & ~PLAINTEXT_COOKIE);
 }
 
-/* It receives from that connection no more. */
-static __noinline int go_end_work(const struct goroutine_id *id, __u64 cookie)
+/* Who received from that connection does so no more. */
+static __noinline int go_end_work(const struct connection_state *conn)
 {
-	struct go_work *w = id->g ? go_work_at(id->g) : NULL;
+	struct go_work *w = conn->receiver ? go_work_at(conn->receiver) : NULL;
 
-	if (w && w->goid == id->goid && w->received && same_socket(w->work.cookie, cookie))
+	if (w && w->received && same_socket(w->work.cookie, conn->cookie))
 		w->work.cookie = 0;
 	return 0;
+}
+
+/* Does it read ahead for the one who reads from that connection? */
+static __noinline bool reads_ahead(const struct go_exe *exe, __u64 g)
+{
+	__u64 from = 0;
+
+	bpf_probe_read_user(&from, sizeof(from), (void *)(g + exe->created_at));
+	from -= BPF_CORE_READ(bpf_get_current_task_btf(), mm, start_code);
+	return from - exe->ahead_off < exe->ahead_sz;
 }
 
 /*
@@ -139,21 +162,28 @@ static __noinline int go_end_work(const struct goroutine_id *id, __u64 cookie)
  */
 static __noinline bool go_begin_work(struct connection_state *conn, __u32 len)
 {
-	struct goroutine_id id, before = {};
+	struct goroutine_id id;
+	const struct go_exe *exe = go_in_call(&id);
 	struct go_work *w;
 
-	if (!go_in_call(&id))
+	if (!exe)
 		return false;
-	w = go_work_make(&id);
+	w = go_work_of(&id);
 	if (w && w->reads_for.g) {
 		id = w->reads_for;
 		w = go_work_make(&id);
+	} else if (conn->receiver && conn->receiver != id.g && reads_ahead(exe, id.g)) {
+		id.g = conn->receiver;
+		w = go_work_at(id.g);
+	} else {
+		w = go_work_make(&id);
 	}
-	if (conn->receiver.g != id.g || conn->receiver.goid != id.goid) {
-		before = conn->receiver;
-		conn->receiver = id;
+	if (w && !w->received && same_socket(w->work.cookie, conn->cookie))
+		return true; /* the rest of the request that it works for */
+	if (conn->receiver != id.g) {
+		go_end_work(conn);
+		conn->receiver = id.g;
 	}
-	go_end_work(&before, conn->cookie);
 	if (!w)
 		return true;
 	w->several |= w->received && w->work.cookie && !same_socket(w->work.cookie, conn->cookie);
@@ -166,54 +196,41 @@ static __noinline bool go_begin_work(struct connection_state *conn, __u32 len)
 
 /* --- probes ------------------------------------------------------------------------------------ */
 
-/* The goroutine that the scheduler, which is at the probe, works for. */
-static __always_inline bool
-scheduled_goroutine(const struct go_exe *exe, const struct pt_regs *regs, struct goroutine_id *out)
+/*
+ * The goroutine creates one, to do its part. By its closure that one is known when it begins; what its creator
+ * works for may be something else by then.
+ */
+static __always_inline int creates(const struct goroutine_id *id, const struct pt_regs *regs,
+				   __u32 part)
 {
-	__u64 m = 0, g = 0;
+	struct go_object key = {.address = GO_1(regs), .pid = current_pid()};
+	struct go_birth birth = {.creator = *id};
+	const struct go_work *w = go_work_of(id);
 
-	bpf_probe_read_user(&m, sizeof(m), (void *)(GOROUTINE(regs) + THREAD_AT));
-	return m && !bpf_probe_read_user(&g, sizeof(g), (void *)(m + exe->current_at)) &&
-	       identify_goroutine(exe, g, out);
+	if (w)
+		birth.work = w->work;
+	if (part == GO_READS || birth.work.cookie)
+		bpf_map_update_elem(&go_births, &key, &birth, BPF_ANY);
+	else
+		bpf_map_delete_elem(&go_births, &key);
+	return 0;
 }
 
-/* Where was it created? GO_BIRTHPLACES: somewhere else. */
-static __always_inline __u32 birthplace(const struct go_exe *exe, const struct pt_regs *regs,
-					__u64 g)
+static __always_inline int begins(const struct goroutine_id *id, const struct pt_regs *regs,
+				  __u32 part)
 {
-	__u64 from = 0;
-	__u32 i;
+	struct go_object key = {.address = GO_CLOSURE(regs), .pid = current_pid()};
+	const struct go_birth *birth = bpf_map_lookup_elem(&go_births, &key);
+	struct go_work *w = birth ? go_work_make(id) : NULL;
 
-	bpf_probe_read_user(&from, sizeof(from), (void *)(g + exe->birthplace_at));
-	from -= PT_REGS_IP(regs);
-	for (i = 0; i < GO_BIRTHPLACES; i++)
-		if (from - (__s64)exe->births[i].off < exe->births[i].sz)
-			break;
-	return i;
-}
-
-static __always_inline int goroutine_born(const struct go_exe *exe, const struct pt_regs *regs)
-{
-	__u32 place = birthplace(exe, regs, GO_2(regs));
-	struct goroutine_id creator, id;
-	struct go_work *w, *of_creator;
-
-	if (place >= GO_BIRTHPLACES || !identify_goroutine(exe, GO_2(regs), &id) ||
-	    !scheduled_goroutine(exe, regs, &creator))
-		return 0;
-	of_creator = go_work_of(&creator);
-	if (place > GO_READS_LAST && (!of_creator || !of_creator->work.cookie))
-		return 0;
-	w = go_work_make(&id);
 	if (!w)
 		return 0;
-	if (place <= GO_READS_LAST) {
-		w->reads_for = creator;
-		return 0;
-	}
-	if (of_creator)
-		w->work = of_creator->work;
-	w->alone = place >= GO_ASKS_FIRST;
+	if (part == GO_READS)
+		w->reads_for = birth->creator;
+	else
+		w->work = birth->work;
+	w->alone = part == GO_ASKS;
+	bpf_map_delete_elem(&go_births, &key);
 	return 0;
 }
 
@@ -239,13 +256,23 @@ static __always_inline bool waiting_writer(const struct go_exe *exe, __u64 pc,
 	return identify_goroutine(exe, g, out);
 }
 
+/* It keeps its id until it is used again. */
+static __always_inline bool has_ended(const struct go_exe *exe, __u64 g)
+{
+	__u32 status = 0;
+
+	bpf_probe_read_user(&status, sizeof(status), (void *)(g + exe->goid_at - STATUS_BEFORE));
+	return (status & ~STATUS_SCAN) == STATUS_DEAD;
+}
+
 /* The goroutine that writes to that connection, if it can be told. */
 static __noinline bool find_writer(const struct go_exe *exe, __u64 pc, struct goroutine_id *out)
 {
-	struct go_connection key = {.address = pc, .pid = current_pid()};
+	struct go_object key = {.address = pc, .pid = current_pid()};
 	const struct goroutine_id *known = bpf_map_lookup_elem(&go_writers, &key);
 
-	return (known && identify_goroutine(exe, known->g, out) && out->goid == known->goid) ||
+	return (known && identify_goroutine(exe, known->g, out) && out->goid == known->goid &&
+		!has_ended(exe, out->g)) ||
 	       waiting_writer(exe, pc, out);
 }
 
@@ -264,18 +291,15 @@ static __always_inline void give_work(const struct goroutine_id *to, const struc
  * A connection's writer begins, perhaps after the first who sends on it. Each of the two notes what it knows before
  * it looks for the other.
  */
-static __always_inline int begin_writer(const struct go_exe *exe, const struct pt_regs *regs)
+static __always_inline int begin_writer(const struct goroutine_id *id, __u64 pc)
 {
-	struct go_connection key = {.address = GO_1(regs), .pid = current_pid()};
+	struct go_object key = {.address = pc, .pid = current_pid()};
 	const struct given *given;
-	struct goroutine_id id;
 
-	if (!current_goroutine(exe, regs, &id))
-		return 0;
-	bpf_map_update_elem(&go_writers, &key, &id, BPF_ANY);
+	bpf_map_update_elem(&go_writers, &key, id, BPF_ANY);
 	given = bpf_map_lookup_elem(&go_given, &key);
 	if (given && given->channel == requests_of(key.address))
-		give_work(&id, &given->work);
+		give_work(id, &given->work);
 	/* The next connection that is at this address has another writer. */
 	if (given)
 		bpf_map_delete_elem(&go_given, &key);
@@ -284,7 +308,7 @@ static __always_inline int begin_writer(const struct go_exe *exe, const struct p
 
 static __noinline int leave_work(__u64 pc, const struct work *work)
 {
-	struct go_connection key = {.address = pc, .pid = current_pid()};
+	struct go_object key = {.address = pc, .pid = current_pid()};
 	struct given given = {.channel = requests_of(pc), .work = *work};
 
 	return bpf_map_update_elem(&go_given, &key, &given, BPF_ANY);
@@ -292,30 +316,28 @@ static __noinline int leave_work(__u64 pc, const struct work *work)
 
 static __noinline int take_back(__u64 pc)
 {
-	struct go_connection key = {.address = pc, .pid = current_pid()};
+	struct go_object key = {.address = pc, .pid = current_pid()};
 
 	return bpf_map_delete_elem(&go_given, &key);
 }
 
 /* What the writer sends next is what its caller works for, or nobody knows for whom. */
-static __always_inline int hand_over(const struct go_exe *exe, const struct pt_regs *regs)
+static __always_inline int hand_over(const struct go_exe *exe, const struct goroutine_id *id,
+				     __u64 pc)
 {
-	struct goroutine_id id, writer;
+	const struct go_work *giver = go_work_of(id);
+	struct goroutine_id writer;
 	struct work work = {};
-	struct go_work *giver;
 	bool found;
 
-	if (!current_goroutine(exe, regs, &id))
-		return 0;
-	giver = go_work_of(&id);
 	if (giver)
 		work = giver->work;
-	found = find_writer(exe, GO_1(regs), &writer);
+	found = find_writer(exe, pc, &writer);
 	if (!found) {
-		leave_work(GO_1(regs), &work);
-		found = find_writer(exe, GO_1(regs), &writer);
+		leave_work(pc, &work);
+		found = find_writer(exe, pc, &writer);
 		if (found)
-			take_back(GO_1(regs));
+			take_back(pc);
 	}
 	if (found)
 		give_work(&writer, &work);
@@ -325,16 +347,23 @@ static __always_inline int hand_over(const struct go_exe *exe, const struct pt_r
 SEC("uprobe")
 int go_call(struct pt_regs *ctx)
 {
-	__u64 call = bpf_get_attach_cookie(ctx);
+	__u64 cookie = bpf_get_attach_cookie(ctx);
 	const struct go_exe *exe = current_go();
+	__u32 call = GO_CALL(cookie);
+	struct goroutine_id id;
 
-	if (!exe)
+	if (!exe || (call != GO_CREATES && GO_GROWS(ctx)) || !current_goroutine(exe, ctx, &id))
 		return 0;
-	if (call == GO_BORN)
-		return goroutine_born(exe, ctx);
-	if (GO_GROWS(ctx))
-		return 0;
-	return call == GO_ROUND_TRIP ? hand_over(exe, ctx) : begin_writer(exe, ctx);
+	switch (call) {
+	case GO_ROUND_TRIP:
+		return hand_over(exe, &id, GO_1(ctx));
+	case GO_WRITE_LOOP:
+		return begin_writer(&id, GO_1(ctx));
+	case GO_CREATES:
+		return creates(&id, ctx, GO_PART(cookie));
+	default:
+		return begins(&id, ctx, GO_PART(cookie));
+	}
 }
 
 #endif

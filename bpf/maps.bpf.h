@@ -60,11 +60,6 @@ struct frame_walk {
 	struct begun_frame last_begun;
 };
 
-/* Goroutines are used again, their ids are not. */
-struct goroutine_id {
-	__u64 g, goid;
-};
-
 struct connection_state {
 	__u64 cookie;		   /* the socket's, once announced */
 	__u64 tx_off, rx_off;	   /* stream offsets, 0 = first byte seen */
@@ -85,22 +80,22 @@ struct connection_state {
 	__u8 fresh;
 	__u8 seq_known;
 	__u8 announced;
-	__u8 ignored;		      /* by a verdict */
-	__u8 judged;		      /* a verdict came */
-	__u8 several;		      /* requests come before earlier ones are answered */
-	__u8 waking;		      /* user space was woken, to give one */
-	__u8 own;		      /* sonde's: its other end is not traced */
-	__u8 carries;		      /* enum carries */
-	__u8 greeted;		      /* bits: 1 << direction, in which no hello of TLS follows */
-	__u8 filtered;		      /* by its ports */
-	__u8 untraced;		      /* that thread is not to be traced */
-	__u8 corked;		      /* UDP: a datagram is being put together */
-	__u8 ended;		      /* bits: 1 << enum end_reason already reported */
-	__u8 shape;		      /* 1 + index of its frames' shape; 0: turns only */
-	__u32 serial;		      /* of its last datagram */
-	__u64 tls_session;	      /* the one that it was last seen to carry */
-	struct goroutine_id receiver; /* the last that received from it; g 0: none */
-	struct frame_walk walks[2];   /* by enum record_direction */
+	__u8 ignored;		    /* by a verdict */
+	__u8 judged;		    /* a verdict came */
+	__u8 several;		    /* requests come before earlier ones are answered */
+	__u8 waking;		    /* user space was woken, to give one */
+	__u8 own;		    /* sonde's: its other end is not traced */
+	__u8 carries;		    /* enum carries */
+	__u8 greeted;		    /* bits: 1 << direction, in which no hello of TLS follows */
+	__u8 filtered;		    /* by its ports */
+	__u8 untraced;		    /* that thread is not to be traced */
+	__u8 corked;		    /* UDP: a datagram is being put together */
+	__u8 ended;		    /* bits: 1 << enum end_reason already reported */
+	__u8 shape;		    /* 1 + index of its frames' shape; 0: turns only */
+	__u32 serial;		    /* of its last datagram */
+	__u64 tls_session;	    /* the one that it was last seen to carry */
+	__u64 receiver;		    /* the goroutine that last received from it; 0: none */
+	struct frame_walk walks[2]; /* by enum record_direction */
 };
 
 struct {
@@ -195,7 +190,8 @@ struct task_state {
 	__u8 shares_loop;    /* leader only: several threads serve sockets that do not block */
 	__u32 loop_tid;	     /* leader only: the thread that does */
 	__u32 go_generation; /* leader only: of go_exes, when is_go was decided */
-	__u64 go_inode;	     /* leader only: its executable's, which is in go_exes; 0: it is not */
+	struct go_exe
+		go; /* leader only: of its executable; goid_at 0, and no tls: it is none of Go */
 	__u64 request_cookie, request_off; /* key of the request last received; 0: none */
 	/* Kept by work.bpf.h: */
 	struct work work; /* the thread is at it */

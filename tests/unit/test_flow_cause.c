@@ -345,16 +345,111 @@ static void test_depth(void **state)
 	rig_finish(rig);
 }
 
+/* A request of HTTP/2, 15 bytes: stream, path of one letter. */
+#define STREAM(id, letter) "\0\0\6\1\5\0\0\0" id "\x82\x86\4\2/" letter
+#define STREAM_SZ 15u
+#define ANSWER(id) "\0\0\1\1\5\0\0\0" id "\x89"
+#define ANSWER_SZ 10u
+#define PREFACE "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0"
+
+/* A server of HTTP/2 whose client has said that it speaks it. */
+static struct end http2_server(struct rig *rig)
+{
+	struct end server = end_new(rig, ROLE_SERVER);
+
+	end_op(&server, false, PREFACE, sizeof(PREFACE) - 1);
+	end_op(&server, true, "\0\0\0\4\0\0\0\0\0", 9);
+	return server;
+}
+
+/* Each of several at once has a goroutine, which is known by the bytes that it was created for. */
+static void test_streams(void **state)
+{
+	struct rig *rig = rig_new(NULL);
+	struct end server = http2_server(rig), client = end_new(rig, ROLE_CLIENT);
+
+	(void)state;
+	rig->made += 2;
+	end_op(&server, false, STREAM("\1", "a"), STREAM_SZ);
+	end_op(&server, false, STREAM("\3", "b"), STREAM_SZ);
+	cause_by(CAUSE_GOROUTINE, &client, sizeof(GET("/for-b")) - 1, &server, STREAM_SZ);
+	ask(&client, GET("/for-b"));
+	answer(&client, OK_EMPTY);
+	cause_by(CAUSE_GOROUTINE, &client, sizeof(GET("/for-a")) - 1, &server, 2 * STREAM_SZ);
+	ask(&client, GET("/for-a"));
+	answer(&client, OK_EMPTY);
+	end_op(&server, true, ANSWER("\1"), ANSWER_SZ);
+	end_op(&server, true, ANSWER("\3"), ANSWER_SZ);
+	rig_wait(rig, 200 * MS);
+	check_parent(seen_of(rig, "/for-b", SPAN_CLIENT), seen_of(rig, "/b", SPAN_SERVER),
+		     "goroutine");
+	check_parentless(seen_of(rig, "/for-a", SPAN_CLIENT), "ambiguous");
+	rig_finish(rig);
+}
+
+/* What came together cannot be told apart, also when only one of the two is left. */
+static void test_streams_together(void **state)
+{
+	struct rig *rig = rig_new(NULL);
+	struct end server = http2_server(rig), client = end_new(rig, ROLE_CLIENT);
+
+	(void)state;
+	rig->made += 2;
+	end_op(&server, false, STREAM("\1", "a") STREAM("\3", "b"), 2 * STREAM_SZ);
+	end_op(&server, true, ANSWER("\1"), ANSWER_SZ);
+	cause_by(CAUSE_GOROUTINE, &client, sizeof(GET("/late")) - 1, &server, 2 * STREAM_SZ);
+	ask(&client, GET("/late"));
+	answer(&client, OK_EMPTY);
+	end_op(&server, true, ANSWER("\3"), ANSWER_SZ);
+	rig_wait(rig, 200 * MS);
+	check_parentless(seen_of(rig, "/late", SPAN_CLIENT), "ambiguous");
+	rig_finish(rig);
+}
+
+/* On a connection that many share, who sends one request of its own is believed, and who may send others' is not. */
+static void test_streams_shared(void **state)
+{
+	static const enum cause_method methods[] = {CAUSE_STREAM, CAUSE_GOROUTINE};
+	static const char *const parents[] = {"goroutine", "none"};
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		struct rig *rig = rig_new(NULL);
+		struct end server = end_new(rig, ROLE_SERVER), client = end_new(rig, ROLE_CLIENT);
+
+		ask(&server, GET("/in"));
+		rig->made += 2;
+		end_op(&client, true, PREFACE STREAM("\1", "a"), sizeof(PREFACE) - 1 + STREAM_SZ);
+		cause_by(methods[i], &client, STREAM_SZ, &server, sizeof(GET("/in")) - 1);
+		end_op(&client, true, STREAM("\3", "b"), STREAM_SZ);
+		end_op(&client, false, "\0\0\0\4\0\0\0\0\0" ANSWER("\1"), 9 + ANSWER_SZ);
+		end_op(&client, false, ANSWER("\3"), ANSWER_SZ);
+		answer(&server, OK_EMPTY);
+		rig_wait(rig, 200 * MS);
+		assert_string_equal(seen_of(rig, "/b", SPAN_CLIENT)->method, parents[i]);
+		rig_finish(rig);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_calls),		cmocka_unit_test(test_body),
-		cmocka_unit_test(test_answered),	cmocka_unit_test(test_two_at_once),
-		cmocka_unit_test(test_read_ahead),	cmocka_unit_test(test_answering),
-		cmocka_unit_test(test_shared),		cmocka_unit_test(test_answered_elsewhere),
-		cmocka_unit_test(test_other_operation), cmocka_unit_test(test_header),
-		cmocka_unit_test(test_late_client),	cmocka_unit_test(test_lost_parent),
+		cmocka_unit_test(test_calls),
+		cmocka_unit_test(test_body),
+		cmocka_unit_test(test_answered),
+		cmocka_unit_test(test_two_at_once),
+		cmocka_unit_test(test_read_ahead),
+		cmocka_unit_test(test_answering),
+		cmocka_unit_test(test_shared),
+		cmocka_unit_test(test_answered_elsewhere),
+		cmocka_unit_test(test_other_operation),
+		cmocka_unit_test(test_header),
+		cmocka_unit_test(test_late_client),
+		cmocka_unit_test(test_lost_parent),
 		cmocka_unit_test(test_depth),
+		cmocka_unit_test(test_streams),
+		cmocka_unit_test(test_streams_together),
+		cmocka_unit_test(test_streams_shared),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -111,7 +111,8 @@ static void set_up(struct capture *capture)
 		bpf_map__set_max_entries(capture->bpf->maps.tls_parts, sessions);
 		bpf_map__set_max_entries(capture->bpf->maps.go_works, GOROUTINES_MAX);
 		bpf_map__set_max_entries(capture->bpf->maps.go_writers, GOROUTINES_MAX);
-		bpf_map__set_max_entries(capture->bpf->maps.go_given, GO_GIVEN_MAX);
+		bpf_map__set_max_entries(capture->bpf->maps.go_given, GO_PENDING_MAX);
+		bpf_map__set_max_entries(capture->bpf->maps.go_births, GO_PENDING_MAX);
 	}
 	if (settings->by_address)
 		bpf_map__set_max_entries(capture->bpf->maps.address_connections,

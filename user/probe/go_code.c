@@ -73,6 +73,16 @@ static bool find_text_in(struct go_code *go, struct window *ahead, struct window
 	return false;
 }
 
+static uint64_t lowest(const struct elf_segment *segments, uint32_t cnt)
+{
+	uint64_t address = UINT64_MAX;
+
+	for (uint32_t i = 0; i < cnt; i++)
+		if (segments[i].address < address)
+			address = segments[i].address;
+	return address;
+}
+
 /*
  * The table no longer says where the text is, and never did so in files that are relocated. It is where all
  * functions begin as they should.
@@ -89,6 +99,7 @@ static bool find_text(int fd, struct go_code *go, const bool *starts)
 		first++;
 	for (uint32_t i = 0; ahead && w && first < go->functions_cnt && i < cnt && !found; i++)
 		found = find_text_in(go, ahead, w, starts, &segments[i], go->functions[first].off);
+	go->text_off = found ? go->text - lowest(segments, cnt) : 0;
 	window__free(ahead);
 	window__free(w);
 	return found;

@@ -13,7 +13,8 @@ struct go_code {
 	struct code *code;
 	struct go_function *functions;
 	size_t functions_cnt;
-	uint64_t text; /* where all of Go's code begins */
+	uint64_t text;	   /* where all of Go's code begins */
+	uint64_t text_off; /* the same from where the first segment that is executable begins */
 	bool has_text;
 	uint32_t minor; /* of the version 1.x; 0: not known */
 };

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Goroutines are created on the scheduler's stack: by then the new one is known, and the one that is created from is
- * the one that the thread runs. net/http's client has a goroutine to write for each connection; who sends a request
- * tells it in roundTrip. Offsets are those that DWARF tells of each version's own programs.
+ * Of most goroutines nobody can tell what for they were created. Of some the function that creates them does: there
+ * is a probe where it calls runtime.newproc, and one where they begin, in a closure of its own, which linkers name
+ * after it. net/http's client has a goroutine to write for each connection; who sends a request tells it in roundTrip.
+ * Offsets are those that DWARF tells of each version's own programs.
  */
 #include "user/probe/go_program.h"
 
@@ -10,85 +11,68 @@
 #include <string.h>
 
 enum {
-	BIRTH,
-	RUNNABLE,
+	NEWPROC,
 	ROUND_TRIP,
 	WRITE_LOOP,
-	BIRTHS, /* enum go_birthplace from here on */
+	READ_AHEAD,
 };
 
-_Static_assert(BIRTHS + GO_BIRTHPLACES == GO_PROGRAM_FUNCTIONS, "all are in the header's count");
+#define BOTH(name, call, part)                               \
+	{"net/http.(*http2" name, call, part},               \
+	{                                                    \
+		"golang.org/x/net/http2.(*" name, call, part \
+	}
+#define GROUP "golang.org/x/sync/errgroup.(*Group)."
 
-const char *const go_program_functions[GO_PROGRAM_FUNCTIONS] = {
-	[BIRTH] = "runtime.newproc.func1",
-	[RUNNABLE] = "runtime.runqput",
-	[ROUND_TRIP] = "net/http.(*persistConn).roundTrip",
-	[WRITE_LOOP] = "net/http.(*persistConn).writeLoop",
-	[BIRTHS + GO_READS_AHEAD] = "net/http.(*connReader).startBackgroundRead",
-	[BIRTHS + GO_READS_FRAMES] = "net/http.(*http2serverConn).serve",
-	[BIRTHS + GO_READS_FRAMES_X] = "golang.org/x/net/http2.(*serverConn).serve",
-	[BIRTHS + GO_SERVES] = "net/http.(*http2serverConn).scheduleHandler",
-	[BIRTHS + GO_SERVES_X] = "golang.org/x/net/http2.(*serverConn).scheduleHandler",
-	[BIRTHS + GO_SERVES_OLD] = "net/http.(*http2serverConn).processHeaders",
-	[BIRTHS + GO_SERVES_OLD_X] = "golang.org/x/net/http2.(*serverConn).processHeaders",
-	[BIRTHS + GO_GROUP] = "golang.org/x/sync/errgroup.(*Group).Go",
-	[BIRTHS + GO_GROUP_TRY] = "golang.org/x/sync/errgroup.(*Group).TryGo",
-	[BIRTHS + GO_WAIT_GROUP] = "sync.(*WaitGroup).Go",
-	[BIRTHS + GO_ASKS] = "net/http.(*http2ClientConn).roundTrip",
-	[BIRTHS + GO_ASKS_X] = "golang.org/x/net/http2.(*ClientConn).roundTrip",
-	[BIRTHS + GO_ASKS_OLD] = "net/http.(*http2ClientConn).RoundTrip",
-	[BIRTHS + GO_ASKS_OLD_X] = "golang.org/x/net/http2.(*ClientConn).RoundTrip",
+/* The names of closures differ between versions. */
+static const struct {
+	const char *name;
+	enum go_call call;
+	enum go_part part;
+} known[GO_PROGRAM_FUNCTIONS] = {
+	[NEWPROC] = {"runtime.newproc", 0, 0},
+	[ROUND_TRIP] = {"net/http.(*persistConn).roundTrip", GO_ROUND_TRIP, 0},
+	[WRITE_LOOP] = {"net/http.(*persistConn).writeLoop", GO_WRITE_LOOP, 0},
+	[READ_AHEAD] = {"net/http.(*connReader).startBackgroundRead", 0, 0},
+	BOTH("serverConn).serve", GO_CREATES, GO_READS),
+	BOTH("serverConn).serve.gowrap7", GO_BEGINS, GO_READS),
+	BOTH("serverConn).serve.gowrap8", GO_BEGINS, GO_READS),
+	BOTH("serverConn).serve.func7", GO_BEGINS, GO_READS),
+	BOTH("serverConn).serve.func8", GO_BEGINS, GO_READS),
+	BOTH("serverConn).scheduleHandler", GO_CREATES, GO_DOES),
+	BOTH("serverConn).scheduleHandler.gowrap1", GO_BEGINS, GO_DOES),
+	BOTH("serverConn).scheduleHandler.func1", GO_BEGINS, GO_DOES),
+	BOTH("serverConn).processHeaders", GO_CREATES, GO_DOES),
+	BOTH("serverConn).processHeaders.func1", GO_BEGINS, GO_DOES),
+	BOTH("ClientConn).roundTrip", GO_CREATES, GO_ASKS),
+	BOTH("ClientConn).roundTrip.gowrap1", GO_BEGINS, GO_ASKS),
+	BOTH("ClientConn).RoundTrip", GO_CREATES, GO_ASKS),
+	BOTH("ClientConn).RoundTrip.gowrap1", GO_BEGINS, GO_ASKS),
+	BOTH("ClientConn).RoundTrip.func3", GO_BEGINS, GO_ASKS),
+	BOTH("ClientConn).RoundTrip.func4", GO_BEGINS, GO_ASKS),
+	{GROUP "Go", GO_CREATES, GO_DOES},
+	{GROUP "Go.func1", GO_BEGINS, GO_DOES},
+	{GROUP "TryGo", GO_CREATES, GO_DOES},
+	{GROUP "TryGo.func1", GO_BEGINS, GO_DOES},
+	{"sync.(*WaitGroup).Go", GO_CREATES, GO_DOES},
+	{"sync.(*WaitGroup).Go.func1", GO_BEGINS, GO_DOES},
 };
-const bool go_program_starts[GO_PROGRAM_FUNCTIONS] = {
-	[BIRTH] = true,
-	[ROUND_TRIP] = true,
-	[WRITE_LOOP] = true,
-};
+
+const char *go_program_function(size_t i, bool *starts)
+{
+	*starts = i <= WRITE_LOOP;
+	return known[i].name;
+}
 
 static const struct {
 	uint32_t from, to; /* minor versions */
 	struct go_exe exe;
 } versions[] = {
-	{
-		.from = 19,
-		.to = 20,
-		.exe = {.goid_at = 152,
-			.current_at = 192,
-			.receivers_at = 56,
-			.birthplace_at = 296},
-	},
-	{
-		.from = 21,
-		.to = 22,
-		.exe = {.goid_at = 152,
-			.current_at = 192,
-			.receivers_at = 56,
-			.birthplace_at = 280},
-	},
-	{
-		.from = 23,
-		.to = 24,
-		.exe = {.goid_at = 160,
-			.current_at = 192,
-			.receivers_at = 64,
-			.birthplace_at = 288},
-	},
-	{
-		.from = 25,
-		.to = 25,
-		.exe = {.goid_at = 152,
-			.current_at = 184,
-			.receivers_at = 64,
-			.birthplace_at = 280},
-	},
-	{
-		.from = 26,
-		.to = 26,
-		.exe = {.goid_at = 152,
-			.current_at = 184,
-			.receivers_at = 64,
-			.birthplace_at = 288},
-	},
+	{19, 20, {.goid_at = 152, .receivers_at = 56, .created_at = 296}},
+	{21, 22, {.goid_at = 152, .receivers_at = 56, .created_at = 280}},
+	{23, 24, {.goid_at = 160, .receivers_at = 64, .created_at = 288}},
+	{25, 25, {.goid_at = 152, .receivers_at = 64, .created_at = 280}},
+	{26, 26, {.goid_at = 152, .receivers_at = 64, .created_at = 288}},
 };
 
 static void add_why(struct go_program *out, const char *function, const char *reason)
@@ -98,83 +82,65 @@ static void add_why(struct go_program *out, const char *function, const char *re
 	snprintf(out->why + n, sizeof(out->why) - n, "%s%s: %s", n ? "; " : "", function, reason);
 }
 
-static const char *pick(const struct go_code *go, const struct go_function *functions,
-			uint32_t which, struct go_site *out)
+static enum site_fault pick_in(const struct code_function *code,
+			       const struct go_function *functions, const struct go_function *f,
+			       enum go_call call, struct site *out)
+{
+	if (call != GO_CREATES)
+		return site_pick_go_entry_x86(code->bytes, code->n, out);
+	return site_pick_call_x86(code->bytes, code->n, (int64_t)functions[NEWPROC].off - f->off,
+				  out);
+}
+
+static void add_site(const struct go_code *go, const struct go_function *functions, uint32_t which,
+		     struct go_program *out)
 {
 	const struct go_function *f = &functions[which];
+	enum go_call call = known[which].call;
 	struct code_function code;
 	enum site_fault fault;
 	struct site site;
 
-	if (go_code_read(go, f, &code))
-		return "its code cannot be read";
-	if (which != BIRTH)
-		fault = site_pick_go_entry_x86(code.bytes, code.n, &site);
-	else if (functions[RUNNABLE].found)
-		fault = site_pick_call_x86(code.bytes, code.n,
-					   (int64_t)functions[RUNNABLE].off - f->off, &site);
-	else
-		fault = SITE_NO_CALL;
-	if (fault != SITE_FOUND)
-		return site_fault_text(fault);
-	out->file_off = code.file_off + site.off;
-	out->function_off = site.off;
-	out->insn = site.insn;
-	snprintf(out->function, sizeof(out->function), "%s", f->name);
-	return NULL;
+	if (go_code_read(go, f, &code)) {
+		add_why(out, f->name, "its code cannot be read");
+		return;
+	}
+	fault = pick_in(&code, functions, f, call, &site);
+	if (fault == SITE_NO_CALL) /* in this version another function creates them */
+		return;
+	if (fault != SITE_FOUND || out->cnt == GO_SITES_MAX) {
+		add_why(out, f->name,
+			fault != SITE_FOUND ? site_fault_text(fault) : "there are too many");
+		return;
+	}
+	out->v[out->cnt++] = (struct go_site){
+		.file_off = code.file_off + site.off,
+		.cookie = call | (uint64_t)known[which].part << 8,
+	};
 }
 
-static bool add_site(const struct go_code *go, const struct go_function *functions, uint32_t which,
-		     enum go_call call, struct go_program *out)
+/* Of a client's connections both are needed: its writer works for none but the last to ask. */
+static bool is_half(const struct go_function *functions, struct go_program *out)
 {
-	struct go_site *site = &out->v[out->cnt];
-	const char *reason = pick(go, functions, which, site);
-
-	if (reason) {
-		add_why(out, functions[which].name, reason);
+	if (functions[ROUND_TRIP].found == functions[WRITE_LOOP].found)
 		return false;
-	}
-	site->cookie = call;
-	out->cnt++;
+	add_why(out, functions[ROUND_TRIP].name, "the program has it only as part of others");
 	return true;
 }
 
-/* From the last site, which is that of births. */
-static void find_births(const struct go_function *functions, struct go_program *out)
-{
-	uint32_t from = functions[BIRTH].off + out->v[out->cnt - 1].function_off;
-
-	for (uint32_t i = 0; i < GO_BIRTHPLACES; i++) {
-		const struct go_function *f = &functions[BIRTHS + i];
-
-		if (f->found)
-			out->exe.births[i] =
-				(struct go_range){.off = (int32_t)(f->off - from), .sz = f->size};
-	}
-}
-
-/*
- * Without a look at what a connection's requests are handed over, its writer would count as working for whoever
- * has made the connection.
- */
 static void find_sites(const struct go_code *go, const struct go_function *functions,
 		       struct go_program *out)
 {
-	if (functions[ROUND_TRIP].found != functions[WRITE_LOOP].found) {
-		add_why(out, functions[ROUND_TRIP].name,
-			"the program has it only as part of others");
-		return;
+	bool half = is_half(functions, out);
+
+	for (uint32_t i = NEWPROC + 1; i < GO_PROGRAM_FUNCTIONS; i++)
+		if (functions[i].found && known[i].call && !(half && i <= WRITE_LOOP) &&
+		    (known[i].call != GO_CREATES || functions[NEWPROC].found))
+			add_site(go, functions, i, out);
+	if (functions[READ_AHEAD].found) {
+		out->exe.ahead_off = (uint32_t)(go->text_off + functions[READ_AHEAD].off);
+		out->exe.ahead_sz = functions[READ_AHEAD].size;
 	}
-	if (functions[ROUND_TRIP].found &&
-	    (!add_site(go, functions, ROUND_TRIP, GO_ROUND_TRIP, out) ||
-	     !add_site(go, functions, WRITE_LOOP, GO_WRITE_LOOP, out))) {
-		out->cnt = 0;
-		return;
-	}
-	if (!functions[BIRTH].found)
-		add_why(out, functions[BIRTH].name, "there is no such function");
-	else if (add_site(go, functions, BIRTH, GO_BORN, out))
-		find_births(functions, out);
 }
 
 void go_program_find(const struct go_code *go, const struct go_function *functions,

@@ -6,15 +6,12 @@
 #include "include/abi/go.h"
 #include "user/probe/go_code.h"
 
-#define GO_SITES_MAX 3
+#define GO_SITES_MAX 32
 #define GO_WHY_SZ 256
 
 struct go_site {
 	uint64_t file_off;
-	uint32_t function_off; /* the same from where its function begins */
-	uint64_t cookie;       /* enum go_call */
-	struct insn insn;
-	char function[48];
+	uint64_t cookie; /* see include/abi/go.h */
 };
 
 struct go_program {
@@ -26,10 +23,9 @@ struct go_program {
 	char why[GO_WHY_SZ]; /* which sites are missing, and why */
 };
 
-/* The functions that go_program_find wants to be looked up. */
-#define GO_PROGRAM_FUNCTIONS 18
-extern const char *const go_program_functions[GO_PROGRAM_FUNCTIONS];
-extern const bool go_program_starts[GO_PROGRAM_FUNCTIONS];
+/* The names of functions that go_program_find wants to be looked up; starts: as go_code_open's. */
+#define GO_PROGRAM_FUNCTIONS 42
+const char *go_program_function(size_t i, bool *starts);
 
 /* functions: those, as they were looked up. */
 void go_program_find(const struct go_code *go, const struct go_function *functions,

@@ -70,7 +70,8 @@ static void note_name(struct table *table, const struct go_function *functions, 
 		      const uint8_t *name, size_t n, uint64_t name_off)
 {
 	for (size_t i = 0; i < cnt; i++)
-		if (strlen(functions[i].name) == n && memcmp(functions[i].name, name, n) == 0)
+		if (!table->names[i] && strlen(functions[i].name) == n &&
+		    memcmp(functions[i].name, name, n) == 0)
 			table->names[i] = (uint32_t)name_off;
 }
 

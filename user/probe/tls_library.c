@@ -302,10 +302,8 @@ static void search_go(int fd, struct search *s)
 		functions[i].name = go_tls_functions[i];
 		starts[i] = true;
 	}
-	for (size_t i = 0; i < GO_PROGRAM_FUNCTIONS; i++) {
-		functions[GO_TLS_FUNCTIONS + i].name = go_program_functions[i];
-		starts[GO_TLS_FUNCTIONS + i] = go_program_starts[i];
-	}
+	for (size_t i = GO_TLS_FUNCTIONS; i < GO_FUNCTIONS; i++)
+		functions[i].name = go_program_function(i - GO_TLS_FUNCTIONS, &starts[i]);
 	if (!go_code_open(fd, s->code, functions, GO_FUNCTIONS, starts, &go))
 		return;
 	if (!s->out->library)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// net/http, server and client: go_http [pool]. A call is made in the goroutine of its handler, calls at
-// once in goroutines that the handler starts. With pool, goroutines that have always been there make
+// net/http, server and client: go_http [bare|pool]. A call is made in the goroutine of its handler, calls at
+// once in goroutines that the handler starts by WaitGroup.Go; with bare, by a go statement. With pool, goroutines that have always been there make
 // all calls, and get them through a channel. With PEM, a certificate and its key, all is TLS.
 package main
 
@@ -52,15 +52,23 @@ func getByWorker(path string) int {
 	return <-job.status
 }
 
-var call = get
+var (
+	call = get
+	bare bool
+)
 
 func callAtOnce(ident string, count int, statuses []int) {
 	var calls sync.WaitGroup
 	for k := 0; k < count; k++ {
+		one := func() { statuses[k] = call(fmt.Sprintf("/leaf/%s/%d", ident, k)) }
+		if !bare {
+			calls.Go(one)
+			continue
+		}
 		calls.Add(1)
 		go func() {
 			defer calls.Done()
-			statuses[k] = call(fmt.Sprintf("/leaf/%s/%d", ident, k))
+			one()
 		}()
 	}
 	calls.Wait()
@@ -102,6 +110,7 @@ func background() {
 }
 
 func main() {
+	bare = len(os.Args) > 1 && os.Args[1] == "bare"
 	if len(os.Args) > 1 && os.Args[1] == "pool" {
 		call = getByWorker
 		for i := 0; i < 32; i++ {
