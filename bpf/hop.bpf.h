@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
  * Ids go with requests from host to host, in a TCP option (include/abi/hop.h); docs/causality.md has the
- * reasons.
+ * reasons. Or in a header: bpf/header.bpf.h.
  *
  * The end that connects writes the option on the segments in which its turn begins, before they leave:
  * at the latest inside the system call that sends, when the connection holds nothing else that could leave
@@ -16,6 +16,7 @@
 
 #include "bpf/buffer.bpf.h"
 #include "bpf/connection.bpf.h"
+#include "bpf/head.bpf.h"
 #include "bpf/process.bpf.h"
 #include "bpf/work.bpf.h"
 #include "include/abi/hop.h"
@@ -25,6 +26,7 @@
 
 struct hop_ids {
 	__u64 trace[2], span; /* as bytes */
+	__u64 unsampled;      /* whoever began the trace keeps none of it */
 };
 
 /*
@@ -43,6 +45,7 @@ struct hop {
 	__u8 willing;	    /* options may be written on this connection */
 	__u8 test;	    /* it is sonde's own, of its test */
 	__u8 set;	    /* seq and ids are */
+	__u8 inserted;	    /* in a header, of which the socket hook does not know yet */
 	__u32 arrivals_cnt; /* so far */
 	struct hop_arrival arrivals[ARRIVALS_MAX];
 };
@@ -55,7 +58,7 @@ struct {
 } hops SEC(".maps") __weak;
 
 struct hop_trace {
-	__u64 trace[2];
+	__u64 trace[2], unsampled;
 	__u64 off; /* at which the request's turn began */
 };
 
@@ -116,6 +119,7 @@ static __always_inline bool ids_of_sender(struct hop_ids *ids)
 	    state->filter_generation != filter_generation)
 		return false;
 	ids->span = random_word();
+	ids->unsampled = false;
 	if (!state->work.cookie && !leader->serves) {
 		ids->trace[0] = random_word();
 		ids->trace[1] = random_word();
@@ -129,6 +133,7 @@ static __always_inline bool ids_of_sender(struct hop_ids *ids)
 		return false;
 	ids->trace[0] = served->trace[0];
 	ids->trace[1] = served->trace[1];
+	ids->unsampled = served->unsampled;
 	return true;
 }
 
@@ -158,7 +163,8 @@ static __always_inline bool is_sending(struct tcp_sock *tcp)
 /* --- in the socket hook ------------------------------------------------------------------------ */
 
 static __always_inline void tell_context(struct scratch *s, struct connection_state *conn,
-					 __u16 what, __u32 seq, const struct hop_ids *ids)
+					 __u16 what, __u32 seq, const struct hop_ids *ids,
+					 __u32 inserted)
 {
 	struct record_context c = {
 		.head.size = sizeof(c),
@@ -166,6 +172,7 @@ static __always_inline void tell_context(struct scratch *s, struct connection_st
 		.head.flags = what,
 		.cookie = conn->cookie,
 		.seq = seq,
+		.inserted = inserted,
 	};
 
 	__builtin_memcpy(c.trace_id, ids->trace, sizeof(c.trace_id));
@@ -184,7 +191,7 @@ static __noinline int hop_sent(struct scratch *s, struct connection_state *conn,
 		hop->seq = seq;
 		hop->set = true;
 	}
-	tell_context(s, conn, CONTEXT_SENT, seq, &hop->ids);
+	tell_context(s, conn, CONTEXT_SENT, seq, &hop->ids, 0);
 	return 0;
 }
 
@@ -200,7 +207,7 @@ static __always_inline bool hop_arrived(struct scratch *s, struct connection_sta
 
 		if (!a.ids.span || a.seq - seq >= len || sum_of(&a) != a.sum)
 			continue;
-		tell_context(s, conn, CONTEXT_RECEIVED, a.seq, &a.ids);
+		tell_context(s, conn, CONTEXT_RECEIVED, a.seq, &a.ids, 0);
 		if (a.seq != seq)
 			continue;
 		*ids = a.ids;
@@ -210,22 +217,29 @@ static __always_inline bool hop_arrived(struct scratch *s, struct connection_sta
 }
 
 /*
- * A request's turn begins: its trace is the one that came with it, or else a new one. Where several may be
- * under way it is not known whose turn it is.
+ * A request's turn begins: its trace is the one that it names, or that came with it, or else a new one.
+ * Where several may be under way it is not known whose turn it is.
  */
 static __always_inline void begin_trace(struct scratch *s, struct connection_state *conn,
-					struct hop_ids *ids, bool arrived, __u32 seq, __u64 off)
+					struct hop_ids *ids, bool arrived, __u32 seq, __u32 len,
+					__u64 off)
 {
 	struct hop_trace served = {.off = off};
 	__u64 cookie = conn->cookie;
+	__u8 flags = 1;
 
 	forget_trace(conn);
 	if (conn->several)
 		return;
+	if (trace_of_head(s, len, served.trace, &flags)) {
+		served.unsampled = !(flags & 1);
+		bpf_map_update_elem(&request_traces, &cookie, &served, BPF_ANY);
+		return;
+	}
 	if (!arrived) {
 		ids->trace[0] = random_word();
 		ids->trace[1] = random_word();
-		tell_context(s, conn, CONTEXT_GIVEN, seq, ids);
+		tell_context(s, conn, CONTEXT_GIVEN, seq, ids, 0);
 	}
 	served.trace[0] = ids->trace[0];
 	served.trace[1] = ids->trace[1];
@@ -245,9 +259,16 @@ static __noinline int hop_received(struct scratch *s, struct sock *sk,
 	if (conn->seq_known & (1 << DIRECTION_RECV))
 		off += (__s64)(__s32)(seq - conn->rx_seq);
 	if (conn->turn == 0 || conn->direction != DIRECTION_RECV)
-		begin_trace(s, conn, &ids, arrived, seq, off);
+		begin_trace(s, conn, &ids, arrived, seq, len, off);
 	return 0;
 }
+
+static __always_inline void ask_for(struct bpf_sock_ops *ctx, __u32 flag)
+{
+	bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | flag);
+}
+
+#include "bpf/header.bpf.h"
 
 /* A process that receives requests, on whatever connection, sends on behalf of them. */
 static __always_inline void note_serving(const struct connection_state *conn)
@@ -278,6 +299,9 @@ static __always_inline void hop_op(struct scratch *s, struct sock *sk,
 			forget_trace(conn);
 	} else if (conn->role >= ROLE_SERVER) {
 		hop_received(s, sk, conn, bytes_read_until(sk, tcp, typed), len);
+	} else if (hops_in_header) {
+		if (conn->role == ROLE_CLIENT && send && conn->turn == 0)
+			header_sent(s, sk, conn);
 	} else if (conn->role == ROLE_CLIENT && send && turn_begins(conn)) {
 		hop = bpf_sk_storage_get(&hops, sk, 0, 0);
 		if (hop && hop->willing)
@@ -308,13 +332,8 @@ static __always_inline void note_connecting(struct sock *sk)
 	if (!hop)
 		return;
 	hop->test = test;
-	hop->set = false;
+	hop->set = hop->inserted = false;
 	hop->willing = true;
-}
-
-static __always_inline void ask_for(struct bpf_sock_ops *ctx, __u32 flag)
-{
-	bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | flag);
 }
 
 /* --- as segments leave and come ---------------------------------------------------------------- */
@@ -468,7 +487,9 @@ static __always_inline int hop_event(struct bpf_sock_ops *ctx)
 	switch (ctx->op) {
 	case BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB:
 		hop = hop_of(ctx, false);
-		if (hop && hop->willing)
+		if (hop && hop->willing && hops_in_header)
+			watch_opening(ctx, hop);
+		else if (hop && hop->willing)
 			ask_for(ctx, BPF_SOCK_OPS_WRITE_HDR_OPT_CB_FLAG);
 		break;
 	case BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB:
@@ -476,7 +497,10 @@ static __always_inline int hop_event(struct bpf_sock_ops *ctx)
 		hop_read(ctx); /* data may come with the last segment of the handshake */
 		break;
 	case BPF_SOCK_OPS_HDR_OPT_LEN_CB:
-		hop_reserve(ctx);
+		if (hops_in_header)
+			end_opening(ctx);
+		else
+			hop_reserve(ctx);
 		break;
 	case BPF_SOCK_OPS_WRITE_HDR_OPT_CB:
 		hop_write(ctx);

@@ -40,9 +40,10 @@ __u32 mmsg_used = 0;
 __u32 tls_used = 0; /* there are probes in TLS libraries */
 /* There are names of commands whose TLS is not to be seen. */
 __u32 tls_denies = 0;
-__u32 go_generation = 0; /* changes with go_exes; 0: it is empty */
-__u32 propagation = 0;	 /* enum propagation */
-/* TCP options with ids that left, and that came. */
+__u32 go_generation = 0;  /* changes with go_exes; 0: it is empty */
+__u32 propagation = 0;	  /* enum propagation */
+__u32 hops_in_header = 0; /* ids go in a header, rather than in a TCP option */
+/* Requests whose ids left, and TCP options with ids that came. */
 __u64 hops_written = 0, hops_read = 0;
 __u32 hop_denies = 0; /* there are processes whose requests are never to carry ids */
 

@@ -103,6 +103,13 @@ int carry_ids(struct bpf_sock_ops *ctx)
 	return hop_event(ctx);
 }
 
+/* Attached to opening_sockets, only while ids go in headers. */
+SEC("sk_msg")
+int insert_header(struct sk_msg_md *msg)
+{
+	return header_message(msg);
+}
+
 /* Runs on each CPU by its software clock; see user/capture/sampler.c. */
 SEC("perf_event")
 int sample_cpu(struct bpf_perf_event_data *ctx)

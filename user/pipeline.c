@@ -448,14 +448,16 @@ void pipeline__propagate(struct pipeline *p)
 {
 	const struct config *c = p->options.config;
 	struct targets denied = denied_ids_of(c);
+	bool in_header = c->propagation.mode == CONFIG_PROPAGATION_HEADER;
 	char why[PIPELINE_WHY_SZ];
 
 	if (c->propagation.mode == CONFIG_PROPAGATION_OFF)
 		capture__keep_ids(p->capture);
-	else if (capture__send_ids(p->capture, &denied, why))
+	else if (capture__send_ids(p->capture, &denied, in_header, why))
 		log_error("propagation is off, requests to other hosts carry no ids: %s", why);
 	else
-		log_info("requests to other hosts carry ids in a TCP option; its test has passed");
+		log_info("requests to other hosts carry ids in a %s; its test has passed",
+			 in_header ? "header" : "TCP option");
 }
 
 struct pipeline *pipeline__new(const struct pipeline_options *options, char why[PIPELINE_WHY_SZ])

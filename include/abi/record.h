@@ -261,7 +261,7 @@ struct record_context {
 	struct record_head head;
 	__u64 cookie; /* the socket's */
 	__u32 seq;
-	__u32 reserved;
+	__u32 inserted; /* bytes of a header, as if before that one: the request has begun so much earlier */
 	__u8 trace_id[16];
 	__u8 span_id[8];
 };

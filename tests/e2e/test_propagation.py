@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One trace over several hosts by `propagation: tcp-option`: three network namespaces, each with a sonde
-that sees nothing of the others, and whose programs carry each request's own name from hop to hop."""
+"""One trace over several hosts by `propagation: tcp-option` and `header`: three network namespaces, each
+with a sonde that sees nothing of the others, and whose programs carry each request's own name from hop to hop."""
 import contextlib
 import os
 import pathlib
@@ -20,6 +20,7 @@ from traced import Agent, Trace, environment, run, wait_for
 SERVICE = pathlib.Path(__file__).parent / "workloads" / "hop_service.py"
 PORT = 8080
 ON = ("--propagation", "tcp-option")
+HEADER = ("--propagation", "header")
 OPTION_KIND = 253
 ETH_P_IP, ETH_P_ALL = 0x0800, 0x0003
 
@@ -118,11 +119,11 @@ def method(span):
     return span["attributes"]["sonde.parent.method"]
 
 
-def check_hop(sent, received):
-    """The server's span is the client's child, and knows it from the option."""
+def check_hop(sent, received, by="tcp-option"):
+    """The server's span is the client's child, and knows it from the option, or the header."""
     assert received["traceId"] == sent["traceId"]
     assert received["parentSpanId"] == sent["spanId"]
-    assert method(received) == "tcp-option"
+    assert method(received) == by
 
 
 class Wire(threading.Thread):
@@ -216,6 +217,49 @@ def test_one_trace(tmp_path, hosts, chain, start, keep_alive):
     assert len({span["traceId"] for span in spans_a.values()}) == len(paths)
     assert len(wire.options) == len(paths)
     assert wire.bare == 0
+
+
+def is_first(path):
+    """Of the requests of its connection, which is kept alive."""
+    return path.endswith("-0")
+
+
+@pytest.mark.parametrize("keep_alive", [True, False])
+def test_one_trace_by_header(tmp_path, hosts, chain, start, keep_alive):
+    """The first request of each connection to a server that has been asked before: its spans are one
+    trace. All others have no parent, rather than a wrong one."""
+    threads, requests = 4, 40
+    middle, last = chain
+    once, asking = start(client(hosts, 1, 1)), start(client(hosts, threads, requests, keep_alive))
+    a = start(Trace(tmp_path, *HEADER, "-p", once.pid, "-p", asking.pid))
+    b = start(Trace(tmp_path, *HEADER, "-p", middle.pid))
+    c = start(Trace(tmp_path, *HEADER, "-p", last.pid))
+    once.say()
+    assert once.finish() == 1
+    asking.say()
+    assert asking.finish() == threads * requests
+    for trace in (a, b, c):
+        trace.stop()
+        assert "its test has passed" in trace.stderr
+    sent, received = but_first(a, "CLIENT"), but_first(b, "SERVER")
+    passed_on, last_received = but_first(b, "CLIENT"), but_first(c, "SERVER")
+    paths = {f"/r/{t}-{n}" for t in range(threads) for n in range(requests)}
+    for path in paths:
+        if keep_alive and not is_first(path):
+            assert method(received[path]) == method(last_received[path]) == "none"
+        else:
+            check_hop(sent[path], received[path], "header")
+            check_hop(passed_on[path], last_received[path], "header")
+        assert passed_on[path]["traceId"] == received[path]["traceId"]
+        assert passed_on[path]["parentSpanId"] == received[path]["spanId"]
+        assert method(passed_on[path]) == "task"
+    assert set(sent) == set(received) == set(passed_on) == set(last_received) == paths
+    assert len({span["traceId"] for span in sent.values()}) == len(paths)
+
+
+def but_first(trace, kind):
+    """By path, without the first one, of the client that has asked before."""
+    return by_path(of_kind(trace.spans, kind)[1:], kind)
 
 
 def test_off_by_default(tmp_path, hosts, chain, start):

@@ -7,7 +7,8 @@
 #define HEADER "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\n"
 
 /* What the kernel tells before the bytes: ids made of n, of the request that begins at seq. */
-static void tell(struct end *end, uint16_t what, uint32_t seq, uint8_t n)
+static void tell_inserted(struct end *end, uint16_t what, uint32_t seq, uint8_t n,
+			  uint32_t inserted)
 {
 	struct record_context *c = malloc(sizeof(*c));
 
@@ -16,6 +17,7 @@ static void tell(struct end *end, uint16_t what, uint32_t seq, uint8_t n)
 		.head = {.size = sizeof(*c), .kind = RECORD_CONTEXT, .flags = what},
 		.cookie = end->about.cookie,
 		.seq = seq,
+		.inserted = inserted,
 	};
 	memset(c->trace_id, 0x40 + n, sizeof(c->trace_id));
 	if (what != CONTEXT_GIVEN)
@@ -25,6 +27,11 @@ static void tell(struct end *end, uint16_t what, uint32_t seq, uint8_t n)
 	assert_true(record_valid(c, sizeof(*c)));
 	flow__record(end->rig->flow, &c->head);
 	free(c);
+}
+
+static void tell(struct end *end, uint16_t what, uint32_t seq, uint8_t n)
+{
+	tell_inserted(end, what, seq, n, 0);
 }
 
 static void check_trace(const struct seen *seen, uint8_t n)
@@ -175,6 +182,33 @@ static void test_one_host(void **state)
 	}
 }
 
+#define INSERTED "traceparent: 00-41414141414141414141414141414141-8181818181818181-01\r\n"
+
+/* Both ends on this host, and the kernel put a header into what the client sent: also what follows is joined. */
+static void test_inserted(void **state)
+{
+	struct rig *rig = rig_new(NULL);
+	const uint32_t sz = sizeof(INSERTED) - 1;
+	struct end client, server;
+
+	(void)state;
+	ends_new(rig, &client, &server);
+	client.tx_seq += sz;
+	tell_inserted(&client, CONTEXT_SENT, client.tx_seq, 1, sz);
+	ask(&client, GET("/a") GET("/b"));
+	ask(&server, "GET /a HTTP/1.1\r\n" INSERTED "Host: app\r\n\r\n" GET("/b"));
+	assert_int_equal(client.tx_seq, server.rx_seq);
+	rig->made += 2;
+	answer(&server, OK_EMPTY OK_EMPTY);
+	answer(&client, OK_EMPTY OK_EMPTY);
+	check_spans(rig, 4);
+	assert_string_equal(span_of(rig, SPAN_SERVER, 0)->method, "header");
+	check_id(&span_of(rig, SPAN_SERVER, 0)->parent_id, 1);
+	check_child(span_of(rig, SPAN_SERVER, 1), span_of(rig, SPAN_CLIENT, 1));
+	check_id(&span_of(rig, SPAN_CLIENT, 0)->span_id, 1);
+	rig_finish(rig);
+}
+
 /* What is asked next is asked for the request that the server has received. */
 static void tell_cause(struct end *asking, const struct end *server, size_t len)
 {
@@ -271,8 +305,8 @@ int main(void)
 		cmocka_unit_test(test_two_hosts),	cmocka_unit_test(test_other_bytes),
 		cmocka_unit_test(test_pipelined),	cmocka_unit_test(test_header_first),
 		cmocka_unit_test(test_wrong_direction), cmocka_unit_test(test_one_host),
-		cmocka_unit_test(test_fixed),		cmocka_unit_test(test_given),
-		cmocka_unit_test(test_too_many),
+		cmocka_unit_test(test_inserted),	cmocka_unit_test(test_fixed),
+		cmocka_unit_test(test_given),		cmocka_unit_test(test_too_many),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -114,6 +114,8 @@ static void set_up(struct capture *capture)
 		bpf_map__set_max_entries(capture->bpf->maps.go_given, GO_PENDING_MAX);
 		bpf_map__set_max_entries(capture->bpf->maps.go_births, GO_PENDING_MAX);
 	}
+	if (!bpf_program__autoload(capture->bpf->progs.insert_header))
+		bpf_map__set_max_entries(capture->bpf->maps.opening_sockets, 1);
 	if (settings->by_address)
 		bpf_map__set_max_entries(capture->bpf->maps.address_connections,
 					 o->max_connections);
@@ -314,8 +316,10 @@ static int bring_up_what_works(struct capture *capture, char *why)
 	err = bring_up_one_kind(capture, kinds, why);
 
 	/* What few kernels can, and is perhaps not wanted, is said when it is asked for. */
-	if (err && !why[0] && capture->uses & USE_PROPAGATION) {
-		capture->uses &= ~USE_PROPAGATION;
+	for (unsigned int use = USE_HEADERS; use >= USE_PROPAGATION; use /= 2) {
+		if (!err || why[0] || !(capture->uses & use))
+			continue;
+		capture->uses &= ~use;
 		err = bring_up_one_kind(capture, kinds, why);
 	}
 	if (!err || why[0])
@@ -335,10 +339,11 @@ struct capture *capture__new(const struct capture_options *options, char why[CAP
 		return NULL;
 	}
 	capture->options = *options;
-	capture->uses = (options->tracing ? USE_TRACING : 0) |
-			(options->tracing && options->tls ? USE_TLS : 0) |
-			(options->tracing && options->propagation ? USE_PROPAGATION : 0) |
-			(options->sample_hz ? USE_PROFILING : 0);
+	capture->uses =
+		(options->tracing ? USE_TRACING : 0) |
+		(options->tracing && options->tls ? USE_TLS : 0) |
+		(options->tracing && options->propagation ? USE_PROPAGATION | USE_HEADERS : 0) |
+		(options->sample_hz ? USE_PROFILING : 0);
 	capture->cpus = libbpf_num_possible_cpus();
 	if (capture->cpus < 1) {
 		snprintf(why, CAPTURE_WHY_SZ, "cannot tell the number of CPUs: %s",
@@ -476,10 +481,14 @@ static int deny_ids(struct capture *capture, const struct targets *denied, char 
 	return 0;
 }
 
-int capture__send_ids(struct capture *capture, const struct targets *denied,
+int capture__send_ids(struct capture *capture, const struct targets *denied, bool in_header,
 		      char why[CAPTURE_WHY_SZ])
 {
-	if (!bpf_program__autoload(capture->bpf->progs.carry_ids)) {
+	const struct tracer_bpf *bpf = capture->bpf;
+
+	if (bpf->bss->hops_in_header != in_header)
+		capture__keep_ids(capture);
+	if (!bpf_program__autoload(in_header ? bpf->progs.insert_header : bpf->progs.carry_ids)) {
 		snprintf(why, CAPTURE_WHY_SZ, "this kernel cannot, as `sonde doctor` says");
 		return -1;
 	}
@@ -488,7 +497,7 @@ int capture__send_ids(struct capture *capture, const struct targets *denied,
 		return -1;
 	}
 	if (!capture->hops)
-		capture->hops = propagation_attach(capture->bpf, why, CAPTURE_WHY_SZ);
+		capture->hops = propagation_attach(capture->bpf, in_header, why, CAPTURE_WHY_SZ);
 	if (!capture->hops)
 		return -1;
 	capture->bpf->bss->propagation = PROPAGATION_ON;

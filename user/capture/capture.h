@@ -87,10 +87,10 @@ void uprobes__free(struct uprobes *uprobes);
 int capture__deny_tls(struct capture *capture, const char *const *names, size_t cnt,
 		      char why[CAPTURE_WHY_SZ]);
 /*
- * From now on ids go with requests to other hosts, in a TCP option, except those of processes that are
- * denied (names, exes, cgroups). 0, or -1 with a sentence in why: then none do. One thread at a time.
+ * From now on ids go with requests to other hosts, in a header or else in a TCP option, except those of
+ * processes that are denied (names, exes, cgroups). 0, or -1 with a sentence in why: then none do. One thread at a time.
  */
-int capture__send_ids(struct capture *capture, const struct targets *denied,
+int capture__send_ids(struct capture *capture, const struct targets *denied, bool in_header,
 		      char why[CAPTURE_WHY_SZ]);
 /* And from now on they do not. */
 void capture__keep_ids(struct capture *capture);

@@ -14,8 +14,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "include/abi/hop.h"
+
 #define WAIT_MS 2000
 #define PIECE_SZ 4096u
+#define REQUEST_LINE "POST /sonde HTTP/1.1\r\n"
+#define REQUEST_REST "Host: 127.0.0.1\r\nContent-Length: 4\r\n\r\ntest"
 
 struct ends {
 	int client, server;
@@ -54,6 +58,14 @@ static int open_ends(struct ends *ends, char *why, size_t why_sz)
 	if (listener >= 0)
 		close(listener);
 	return ok ? 0 : -1;
+}
+
+static void close_ends(const struct ends *ends)
+{
+	if (ends->client >= 0)
+		close(ends->client);
+	if (ends->server >= 0)
+		close(ends->server);
 }
 
 static uint8_t byte_at(size_t off)
@@ -155,9 +167,46 @@ int loopback_check(size_t sz, char *why, size_t why_sz)
 	err = open_ends(&ends, why, why_sz);
 	err = err ?: pass(ends.client, ends.server, sz, why, why_sz);
 	err = err ?: pass(ends.server, ends.client, sz, why, why_sz);
-	if (ends.client >= 0)
-		close(ends.client);
-	if (ends.server >= 0)
-		close(ends.server);
+	close_ends(&ends);
+	return err;
+}
+
+/* Sends a request, and compares what arrives: all of it in one piece. */
+static int pass_request(const struct ends *ends, char *why, size_t why_sz)
+{
+	static const char request[] = REQUEST_LINE REQUEST_REST;
+	const size_t sz = sizeof(request) - 1, line_sz = sizeof(REQUEST_LINE) - 1;
+	struct {
+		char line[sizeof(REQUEST_LINE) - 1];
+		struct hop_header header;
+		char rest[sizeof(REQUEST_REST) - 1];
+	} got;
+
+	if (send(ends->client, request, sz, MSG_DONTWAIT | MSG_NOSIGNAL) != (ssize_t)sz)
+		return say(why, why_sz, "cannot send");
+	if (check_waiting(ends->server, sizeof(got), why, why_sz))
+		return -1;
+	if (recv(ends->server, &got, sizeof(got), MSG_DONTWAIT) != (ssize_t)sizeof(got))
+		return say(why, why_sz, "cannot receive");
+	errno = 0;
+	if (memcmp(got.line, request, line_sz) ||
+	    memcmp(got.header.name, HOP_HEADER_NAME, sizeof(got.header.name)) ||
+	    memcmp(got.header.end + 3, "\r\n", 2) ||
+	    memcmp(got.rest, request + line_sz, sizeof(got.rest)))
+		return say(why, why_sz, "a request did not arrive as it was sent, with a header");
+	return 0;
+}
+
+int loopback_check_header(char *why, size_t why_sz)
+{
+	struct ends ends;
+	int err;
+
+	errno = 0;
+	err = open_ends(&ends, why, why_sz);
+	err = err ?: pass_request(&ends, why, why_sz);
+	err = err ?: pass(ends.server, ends.client, LOOPBACK_WAITING_MAX, why, why_sz);
+	err = err ?: pass(ends.client, ends.server, LOOPBACK_WAITING_MAX, why, why_sz);
+	close_ends(&ends);
 	return err;
 }

@@ -12,5 +12,10 @@
  */
 #define LOOPBACK_WAITING_MAX 16384u
 int loopback_check(size_t sz, char *why, size_t why_sz);
+/*
+ * Sends a request of HTTP, which must arrive with the header of include/abi/hop.h and otherwise as it was
+ * sent; then bytes in both directions, which must pass as with loopback_check.
+ */
+int loopback_check_header(char *why, size_t why_sz);
 
 #endif

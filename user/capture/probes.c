@@ -156,6 +156,22 @@ const struct probe probes[] = {
 			},
 	},
 	{
+		.capability = "ids sent in headers",
+		.without = "propagation: header does not work",
+		.todo = "use a kernel whose sk_msg programs may read task storage, with "
+			"CONFIG_BPF_STREAM_PARSER, and cgroup v2; have the loopback device up",
+		.uses = USE_HEADERS,
+		.variants =
+			{
+				{
+					.name = "sk_msg and sockops",
+					.programs = {"insert_header", "carry_ids",
+						     "inet_sock_set_state", "identify_self"},
+					.kinds = KIND_TP_BTF | KIND_FEXIT,
+				},
+			},
+	},
+	{
 		.capability = "CPU profiles",
 		.without = "sonde profile and profiles.enabled do not work",
 		.todo = "enable CONFIG_PERF_EVENTS and let this process use perf_event_open",
@@ -327,7 +343,8 @@ static int try_propagation(struct tracer_bpf *bpf)
 	struct bpf_link *link;
 
 	identify_self(bpf);
-	link = propagation_attach(bpf, why, sizeof(why));
+	link = propagation_attach(bpf, bpf_program__autoload(bpf->progs.insert_header), why,
+				  sizeof(why));
 	if (!link && messages)
 		snprintf(messages, messages_sz, "%s", why);
 	propagation_detach(bpf, link);

@@ -27,6 +27,7 @@ struct tracer_bpf;
 #define USE_PROFILING 2u
 #define USE_TLS 4u
 #define USE_PROPAGATION 8u
+#define USE_HEADERS 16u
 
 struct probe_variant {
 	const char *name; /* e.g. "tp_btf/sock_send_length + sock_recv_length" */

@@ -2,6 +2,7 @@
 /* Attaches, tests, detaches. */
 #include "user/capture/propagation.h"
 
+#include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -36,13 +37,20 @@ static int open_root(void)
 	return fd;
 }
 
-static int test(struct tracer_bpf *bpf, char *why, size_t why_sz)
+static int test_sizes_pass(char *why, size_t why_sz)
 {
-	uint64_t written_cnt = bpf->bss->hops_written, read_cnt = bpf->bss->hops_read;
 	int err = 0;
 
 	for (size_t i = 0; i < TESTS_CNT && !err; i++)
 		err = loopback_check(test_sizes[i], why, why_sz);
+	return err;
+}
+
+static int test_options(struct tracer_bpf *bpf, char *why, size_t why_sz)
+{
+	uint64_t written_cnt = bpf->bss->hops_written, read_cnt = bpf->bss->hops_read;
+	int err = test_sizes_pass(why, why_sz);
+
 	written_cnt = bpf->bss->hops_written - written_cnt;
 	read_cnt = bpf->bss->hops_read - read_cnt;
 	if (err || (written_cnt >= TESTS_CNT && read_cnt >= TESTS_CNT))
@@ -53,7 +61,37 @@ static int test(struct tracer_bpf *bpf, char *why, size_t why_sz)
 	return -1;
 }
 
-struct bpf_link *propagation_attach(struct tracer_bpf *bpf, char *why, size_t why_sz)
+static int attach_to_sockets(struct tracer_bpf *bpf, char *why, size_t why_sz)
+{
+	if (!bpf_prog_attach(bpf_program__fd(bpf->progs.insert_header),
+			     bpf_map__fd(bpf->maps.opening_sockets), BPF_SK_MSG_VERDICT, 0))
+		return 0;
+	snprintf(why, why_sz, "cannot attach to a map of sockets: %s", strerror(errno));
+	return -1;
+}
+
+/* Those that have not sent anything yet are as others again. */
+static void detach_from_sockets(struct tracer_bpf *bpf)
+{
+	int map_fd = bpf_map__fd(bpf->maps.opening_sockets);
+	uint64_t cookie;
+
+	for (uint32_t i = bpf_map__max_entries(bpf->maps.opening_sockets);
+	     i > 0 && !bpf_map_get_next_key(map_fd, NULL, &cookie); i--)
+		bpf_map_delete_elem(map_fd, &cookie);
+	bpf_prog_detach2(bpf_program__fd(bpf->progs.insert_header), map_fd, BPF_SK_MSG_VERDICT);
+}
+
+static int test_headers(struct tracer_bpf *bpf, char *why, size_t why_sz)
+{
+	int err = attach_to_sockets(bpf, why, why_sz);
+
+	err = err ?: test_sizes_pass(why, why_sz);
+	return err ?: loopback_check_header(why, why_sz);
+}
+
+struct bpf_link *propagation_attach(struct tracer_bpf *bpf, bool in_header, char *why,
+				    size_t why_sz)
 {
 	int root_fd = open_root();
 	struct bpf_link *link;
@@ -68,8 +106,9 @@ struct bpf_link *propagation_attach(struct tracer_bpf *bpf, char *why, size_t wh
 	close(root_fd);
 	if (!link)
 		return NULL;
+	bpf->bss->hops_in_header = in_header;
 	bpf->bss->propagation = PROPAGATION_TEST;
-	if (test(bpf, why, why_sz) == 0)
+	if ((in_header ? test_headers : test_options)(bpf, why, why_sz) == 0)
 		return link;
 	propagation_detach(bpf, link);
 	return NULL;
@@ -81,4 +120,7 @@ void propagation_detach(struct tracer_bpf *bpf, struct bpf_link *link)
 		return;
 	bpf->bss->propagation = PROPAGATION_OFF;
 	bpf_link__destroy(link);
+	if (bpf->bss->hops_in_header)
+		detach_from_sockets(bpf);
+	bpf->bss->hops_in_header = false;
 }

@@ -76,6 +76,7 @@ struct config_rule {
 enum config_propagation {
 	CONFIG_PROPAGATION_OFF,
 	CONFIG_PROPAGATION_TCP_OPTION,
+	CONFIG_PROPAGATION_HEADER,
 };
 
 enum config_compression {

@@ -58,6 +58,7 @@ static const char *const actions[] = {
 static const char *const propagations[] = {
 	[CONFIG_PROPAGATION_OFF] = "off",
 	[CONFIG_PROPAGATION_TCP_OPTION] = "tcp-option",
+	[CONFIG_PROPAGATION_HEADER] = "header",
 	NULL,
 };
 static const char *const compressions[] = {
@@ -337,7 +338,7 @@ const struct setting settings[] = {
 	},
 	{
 		.path = "propagation.mode",
-		.help = "How ids go with requests to other hosts",
+		.help = "How ids go to other hosts",
 		CHOICE(propagation.mode),
 		.fallback = "off",
 		.choices = propagations,

@@ -45,6 +45,7 @@ void context_apply(struct exchange *x)
 	if (c->head.flags == CONTEXT_SENT) {
 		memcpy(x->span_id.bytes, c->span_id, sizeof(c->span_id));
 		x->sent = true;
+		x->seq -= c->inserted;
 	} else if (c->head.flags == CONTEXT_RECEIVED) {
 		memcpy(x->parent_id.bytes, c->span_id, sizeof(c->span_id));
 		x->parent_method = PARENT_OPTION;
