@@ -2,11 +2,13 @@
 """One trace over several hosts by `propagation: tcp-option` and `header`: three network namespaces, each
 with a sonde that sees nothing of the others, and whose programs carry each request's own name from hop to hop."""
 import contextlib
+import json
 import os
 import pathlib
 import re
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -14,6 +16,8 @@ import threading
 import pytest
 
 from checks import of_kind
+from workloads import header_cases
+from workloads.header_cases import ANSWER, CONTINUE
 from net import ip
 from traced import Agent, Trace, environment, run, wait_for
 
@@ -260,6 +264,92 @@ def test_one_trace_by_header(tmp_path, hosts, chain, start, keep_alive):
 def but_first(trace, kind):
     """By path, without the first one, of the client that has asked before."""
     return by_path(of_kind(trace.spans, kind)[1:], kind)
+
+
+INSERTED = re.compile(rb"traceparent: 00-([0-9a-f]{32})-([0-9a-f]{16})-01\r\n")
+UNTOUCHED = {
+    "trace", "connect", "version_0_9", "http2", "bare_line_feeds", "longest_head", "w3c", "b3",
+    "x-b3-traceid", "uber-trace-id", "x-datadog-trace-id", "x-amzn-trace-id", "not_http", "nothing",
+    "byte_by_byte", "split_head", "all_by_sendfile", "small_segments"}
+
+
+class Answering(threading.Thread):
+    """The server of header_cases.py; keeps what each connection has sent."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.received = []
+
+    def run(self):
+        with contextlib.suppress(OSError):
+            while True:
+                with self.listener.accept()[0] as s:
+                    self.received.append(self.serve(s))
+
+    def serve(self, s):
+        got, answered = b"", 0
+        while piece := s.recv(1 << 20):
+            got += piece
+            if b" /case/reset " in got and b"\r\n\r\n" in got:
+                s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                return got
+            if b" /case/wait " in got and not got.endswith(b"\r\n\r\nx"):
+                continue
+            for _ in range(got.count(b"\r\n\r\n") - answered):
+                s.sendall(CONTINUE if b" /case/expect " in got else ANSWER)
+                answered += 1
+            if b" /case/expect " in got and got.endswith(b"body"):
+                s.sendall(ANSWER)
+        return got
+
+    def stop(self):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.join()
+        self.listener.close()
+
+
+def run_cases(tmp_path, start, *args):
+    """What the client of all cases has seen, what the server has received, by case, and its trace."""
+    server = Answering()
+    server.start()
+    command = [sys.executable, header_cases.__file__, str(server.listener.getsockname()[1])]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                          env=environment()) as client:
+        try:
+            assert client.stdout.readline() == "ready\n"
+            trace = start(Trace(tmp_path, *args, "-p", client.pid))
+            out, _ = client.communicate("go\n", timeout=60)
+        finally:
+            client.kill()
+    server.stop()
+    names = ["first", *header_cases.CASES]
+    assert len(server.received) == len(names)
+    return json.loads(out), dict(zip(names, server.received)), trace.stop()
+
+
+def test_same_by_header(tmp_path, start):
+    """Requests of all kinds arrive as they were sent but for one line, at most, behind their first; the
+    client sees no difference; the spans have the ids that were sent, and nothing is missed."""
+    seen, received, trace = run_cases(tmp_path, start)
+    seen_then, received_then, trace_then = run_cases(tmp_path, start, *HEADER)
+    assert seen_then == seen
+    spans = {span["attributes"]["url.full"].rpartition("/")[2]: span
+             for span in of_kind(trace_then.spans, "CLIENT")}
+    for name, sent in received.items():
+        arrived = received_then[name]
+        if name == "first" or name in UNTOUCHED:
+            assert arrived == sent, name
+            continue
+        first_line, _, rest = arrived.partition(b"\r\n")
+        ids = INSERTED.match(rest)
+        assert ids, (name, arrived[:200])
+        assert first_line + b"\r\n" + rest[ids.end():] == sent, name
+        assert spans[name]["traceId"] == ids[1].decode(), name
+        assert spans[name]["spanId"] == ids[2].decode(), name
+    for count in ("spans", "gaps", "unparsed_bytes"):
+        assert trace_then.account.get(count) == trace.account.get(count), count
+    assert trace_then.account.lost == trace.account.lost
 
 
 def test_off_by_default(tmp_path, hosts, chain, start):
