@@ -25,7 +25,9 @@ SERVICE = pathlib.Path(__file__).parent / "workloads" / "hop_service.py"
 PORT = 8080
 ON = ("--propagation", "tcp-option")
 HEADER = ("--propagation", "header")
+MODES = ("tcp-option", "header")
 OPTION_KIND = 253
+INSERTED = re.compile(rb"traceparent: 00-([0-9a-f]{32})-([0-9a-f]{16})-01\r\n")
 ETH_P_IP, ETH_P_ALL = 0x0800, 0x0003
 
 
@@ -131,12 +133,12 @@ def check_hop(sent, received, by="tcp-option"):
 
 
 class Wire(threading.Thread):
-    """Counts the segments that pass an interface of a namespace: those with the option, by what they
-    carry; each option once, however many segments have it."""
+    """Counts the segments that pass an interface of a namespace: those with the option or the header, by
+    what they carry; each once, however many segments have it."""
 
     def __init__(self, netns, interface):
         super().__init__(daemon=True)
-        self.options, self.bare, self.others = set(), 0, 0
+        self.options, self.headers, self.bare, self.others = set(), set(), 0, 0
         self.stopping = False
         home = os.open("/proc/self/ns/net", os.O_RDONLY)
         there = os.open(f"/run/netns/{netns}", os.O_RDONLY)
@@ -161,10 +163,14 @@ class Wire(threading.Thread):
 
     def take(self, packet):
         tcp = packet[(packet[0] & 15) * 4:int.from_bytes(packet[2:4], "big") or None]
+        payload = tcp[(tcp[12] >> 4) * 4:]
         option = self.option_of(tcp[20:(tcp[12] >> 4) * 4])
-        if not option:
+        header = INSERTED.search(payload[:400])
+        if header:
+            self.headers.add(header[2])
+        elif not option:
             self.others += 1
-        elif len(tcp) == (tcp[12] >> 4) * 4:
+        elif not payload:
             self.bare += 1
         else:
             self.options.add(option)
@@ -176,6 +182,10 @@ class Wire(threading.Thread):
                 return options[:options[1]]
             options = options[1:] if options[0] == 1 else options[options[1]:]
         return None
+
+    @property
+    def ids_cnt(self):
+        return len(self.options) + len(self.headers)
 
     def stop(self):
         self.stopping = True
@@ -266,7 +276,6 @@ def but_first(trace, kind):
     return by_path(of_kind(trace.spans, kind)[1:], kind)
 
 
-INSERTED = re.compile(rb"traceparent: 00-([0-9a-f]{32})-([0-9a-f]{16})-01\r\n")
 UNTOUCHED = {
     "trace", "connect", "version_0_9", "http2", "bare_line_feeds", "longest_head", "w3c", "b3",
     "x-b3-traceid", "uber-trace-id", "x-datadog-trace-id", "x-amzn-trace-id", "not_http", "nothing",
@@ -276,9 +285,10 @@ UNTOUCHED = {
 class Answering(threading.Thread):
     """The server of header_cases.py; keeps what each connection has sent."""
 
-    def __init__(self):
+    def __init__(self, address):
         super().__init__(daemon=True)
-        self.listener = socket.create_server(("127.0.0.1", 0))
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        self.listener = socket.create_server((address, 0), family=family)
         self.received = []
 
     def run(self):
@@ -309,11 +319,12 @@ class Answering(threading.Thread):
         self.listener.close()
 
 
-def run_cases(tmp_path, start, *args):
+def run_cases(tmp_path, start, address, *args):
     """What the client of all cases has seen, what the server has received, by case, and its trace."""
-    server = Answering()
+    server = Answering(address)
     server.start()
-    command = [sys.executable, header_cases.__file__, str(server.listener.getsockname()[1])]
+    port = server.listener.getsockname()[1]
+    command = [sys.executable, header_cases.__file__, address, str(port)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
                           env=environment()) as client:
         try:
@@ -328,11 +339,12 @@ def run_cases(tmp_path, start, *args):
     return json.loads(out), dict(zip(names, server.received)), trace.stop()
 
 
-def test_same_by_header(tmp_path, start):
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+def test_same_by_header(tmp_path, start, address):
     """Requests of all kinds arrive as they were sent but for one line, at most, behind their first; the
     client sees no difference; the spans have the ids that were sent, and nothing is missed."""
-    seen, received, trace = run_cases(tmp_path, start)
-    seen_then, received_then, trace_then = run_cases(tmp_path, start, *HEADER)
+    seen, received, trace = run_cases(tmp_path, start, address)
+    seen_then, received_then, trace_then = run_cases(tmp_path, start, address, *HEADER)
     assert seen_then == seen
     spans = {span["attributes"]["url.full"].rpartition("/")[2]: span
              for span in of_kind(trace_then.spans, "CLIENT")}
@@ -369,17 +381,18 @@ def test_off_by_default(tmp_path, hosts, chain, start):
     assert not wire.options and wire.others
 
 
+@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("deny", ["deny", "deny_names", "deny_cgroups"])
-def test_denied(tmp_path, hosts, chain, start, deny):
+def test_denied(tmp_path, hosts, chain, start, deny, mode):
     """A client that is denied, in each of the ways, sends none; another one does."""
     middle, last = chain
-    asking = start(client(hosts, 1, 8))
+    asking = start(client(hosts, 1, 8, keep_alive=False))
     name = pathlib.Path(f"/proc/{asking.pid}/comm").read_text().strip()
     group = own_cgroup(start, asking.pid)
     denied = {"deny": os.path.realpath(f"/proc/{asking.pid}/exe"), "deny_names": name,
               "deny_cgroups": str(group)}
     env = {f"SONDE_PROPAGATION_{deny.upper()}": denied[deny]}
-    a = start(Trace(tmp_path, *ON, "-p", asking.pid, env=env))
+    a = start(Trace(tmp_path, "--propagation", mode, "-p", asking.pid, env=env))
     wire = Wire(hosts.a, "to_b")
     wire.start()
     asking.say()
@@ -387,7 +400,7 @@ def test_denied(tmp_path, hosts, chain, start, deny):
     assert "its test has passed" in a.stop().stderr
     assert len(a.spans) == 8
     wire.stop()
-    assert not wire.options and wire.others
+    assert not wire.ids_cnt and wire.others
 
 
 def own_cgroup(start, pid):
@@ -412,7 +425,8 @@ def own_cgroup(start, pid):
     return group
 
 
-def test_kill_switch(tmp_path, hosts, chain, start):
+@pytest.mark.parametrize("mode", MODES)
+def test_kill_switch(tmp_path, hosts, chain, start, mode):
     """Switched off and on by reloads while requests pass: none fails, and ids go exactly while it is
     on."""
     def config(mode, pid):
@@ -421,28 +435,49 @@ def test_kill_switch(tmp_path, hosts, chain, start):
 
     middle, last = chain
     asking = start(client(hosts, 4, 0, keep_alive=False))
-    agent = start(Agent(tmp_path, config("tcp-option", asking.pid)))
+    agent = start(Agent(tmp_path, config(mode, asking.pid)))
     wire = Wire(hosts.a, "to_b")
     wire.start()
     asking.say()
     for _ in range(3):
-        seen = len(wire.options)
-        wait_for(lambda: len(wire.options) > seen + 20, "options to be sent")
+        seen = wire.ids_cnt
+        wait_for(lambda: wire.ids_cnt > seen + 20, "ids to be sent")
         lines = agent.log.count("reloaded propagation.mode")
         agent.write_config(config("off", asking.pid))
         agent.process.send_signal(signal.SIGHUP)
         wait_for(lambda: agent.log.count("reloaded propagation.mode") > lines, "a reload")
         others = wire.others
         wait_for(lambda: wire.others > others + 500, "requests that began before it to pass")
-        seen, others = len(wire.options), wire.others
-        wait_for(lambda: wire.others > others + 2000, "requests without options")
-        assert len(wire.options) == seen
-        agent.write_config(config("tcp-option", asking.pid))
+        seen, others = wire.ids_cnt, wire.others
+        wait_for(lambda: wire.others > others + 2000, "requests without ids")
+        assert wire.ids_cnt == seen
+        agent.write_config(config(mode, asking.pid))
         agent.process.send_signal(signal.SIGHUP)
     asking.say()
     assert asking.finish() > 100
     wire.stop()
     assert agent.stop().log.count("its test has passed") >= 3
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_killed(tmp_path, hosts, chain, start, mode):
+    """sonde is killed while requests pass: none fails, and none has ids any more."""
+    asking = start(client(hosts, 4, 0, keep_alive=False))
+    trace = start(Trace(tmp_path, "--propagation", mode, "-p", asking.pid))
+    wire = Wire(hosts.a, "to_b")
+    wire.start()
+    asking.say()
+    wait_for(lambda: wire.ids_cnt > 20, "ids to be sent")
+    trace.process.kill()
+    trace.process.wait()
+    others = wire.others
+    wait_for(lambda: wire.others > others + 2000, "the kernel to end its programs")
+    seen, others = wire.ids_cnt, wire.others
+    wait_for(lambda: wire.others > others + 2000, "requests without ids")
+    assert wire.ids_cnt == seen
+    asking.say()
+    assert asking.finish() > 100
+    wire.stop()
 
 
 def put_on_path(tmp_path, netns, interface, what):

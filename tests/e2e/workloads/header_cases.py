@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A client of HTTP/1.1 that sends in many ways, each on a connection of its own: header_cases.py PORT
+"""A client of HTTP/1.1 that sends in many ways, each on a connection of its own: header_cases.py ADDRESS PORT
 
 Waits for a line, then prints one JSON object: by case, what the client saw of it. The server must answer every
 head with ANSWER (/expect by CONTINUE first, /wait only when more comes, /reset by a reset), and the end of what
@@ -242,18 +242,18 @@ def zerocopy(s):
     return last, finish(s)
 
 
-def main(port):
+def main(address, port):
     print("ready", flush=True)
     sys.stdin.readline()
     seen = {}
     for name in ("get", *CASES):  # the first one only tells what is spoken there
-        with socket.socket() as s:
+        with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as s:
             if name in BEFORE:
                 s.setsockopt(*BEFORE[name])
-            s.connect(("127.0.0.1", port))
+            s.connect((address, port))
             seen[name] = CASES[name](s)
     print(json.dumps(seen), flush=True)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(sys.argv[1], int(sys.argv[2]))
