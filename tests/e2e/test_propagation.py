@@ -27,7 +27,7 @@ ON = ("--propagation", "tcp-option")
 HEADER = ("--propagation", "header")
 MODES = ("tcp-option", "header")
 OPTION_KIND = 253
-INSERTED = re.compile(rb"traceparent: 00-([0-9a-f]{32})-([0-9a-f]{16})-01\r\n")
+INSERTED = re.compile(rb"traceparent: 00-([0-9a-f]{32})-([0-9a-f]{16})-(0[01])\r\n")
 ETH_P_IP, ETH_P_ALL = 0x0800, 0x0003
 
 
@@ -167,7 +167,7 @@ class Wire(threading.Thread):
         option = self.option_of(tcp[20:(tcp[12] >> 4) * 4])
         header = INSERTED.search(payload[:400])
         if header:
-            self.headers.add(header[2])
+            self.headers.add(header[0])
         elif not option:
             self.others += 1
         elif not payload:
@@ -358,7 +358,7 @@ def test_same_by_header(tmp_path, start, address):
         assert ids, (name, arrived[:200])
         assert first_line + b"\r\n" + rest[ids.end():] == sent, name
         assert spans[name]["traceId"] == ids[1].decode(), name
-        assert spans[name]["spanId"] == ids[2].decode(), name
+        assert spans[name]["spanId"] == ids[2].decode() and ids[3] == b"01", name
     for count in ("spans", "gaps", "unparsed_bytes"):
         assert trace_then.account.get(count) == trace.account.get(count), count
     assert trace_then.account.lost == trace.account.lost
@@ -478,6 +478,30 @@ def test_killed(tmp_path, hosts, chain, start, mode):
     asking.say()
     assert asking.finish() > 100
     wire.stop()
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_trace_goes_on(tmp_path, hosts, chain, start, mode):
+    """A request that names its trace, and says that this one is not sampled: what is sent for it goes on in
+    that trace, and says so where there is room to."""
+    middle, last = chain
+    traces = [start(Trace(tmp_path, "--propagation", mode, "-p", p.pid)) for p in (middle, last)]
+    wire = Wire(hosts.b, "to_c")
+    wire.start()
+    trace_id = "0af7651916cd43dd8448eb211c80319c"
+    for n in range(3):
+        subprocess.run(["ip", "netns", "exec", hosts.a, "curl", "-sS", "--data", "x", "-H",
+                        f"TraceParent: 00-{trace_id}-b7ad6b7169203331-00",
+                        f"http://{hosts.b_address}:{PORT}/r/0-{n}"], check=True, timeout=20,
+                       stdout=subprocess.DEVNULL, env=environment())
+    wire.stop()
+    b, c = (trace.stop().spans for trace in traces)
+    sent, received = by_path(b, "CLIENT"), by_path(c, "SERVER")
+    for path in ("/r/0-1", "/r/0-2"):
+        check_hop(sent[path], received[path], mode)
+        assert received[path]["traceId"] == trace_id
+    assert wire.ids_cnt == (2 if mode == "header" else 3)
+    assert all(header.endswith(b"-00\r\n") for header in wire.headers)
 
 
 def put_on_path(tmp_path, netns, interface, what):
