@@ -307,12 +307,23 @@ static int bring_up_one_kind(struct capture *capture, unsigned int kinds, char *
 	return err;
 }
 
+/* Older kernels refuse the programs that send ids only after they have verified most others. */
+static void leave_out_propagation(struct capture *capture)
+{
+	const unsigned int uses = USE_PROPAGATION | USE_HEADERS;
+
+	if (capture->uses & uses &&
+	    libbpf_probe_bpf_helper(BPF_PROG_TYPE_SOCK_OPS, BPF_FUNC_task_storage_get, NULL) == 0)
+		capture->uses &= ~uses;
+}
+
 static int bring_up_what_works(struct capture *capture, char *why)
 {
 	unsigned int kinds = probe_kinds(capture->options.variant);
 	int err;
 
 	why[0] = 0;
+	leave_out_propagation(capture);
 	err = bring_up_one_kind(capture, kinds, why);
 
 	/* What few kernels can, and is perhaps not wanted, is said when it is asked for. */
