@@ -189,10 +189,10 @@ static int pass_request(const struct ends *ends, char *why, size_t why_sz)
 	if (recv(ends->server, &got, sizeof(got), MSG_DONTWAIT) != (ssize_t)sizeof(got))
 		return say(why, why_sz, "cannot receive");
 	errno = 0;
-	if (memcmp(got.line, request, line_sz) ||
-	    memcmp(got.header.name, HOP_HEADER_NAME, sizeof(got.header.name)) ||
-	    memcmp(got.header.end + 3, "\r\n", 2) ||
-	    memcmp(got.rest, request + line_sz, sizeof(got.rest)))
+	if (memcmp(got.line, request, line_sz) != 0 ||
+	    memcmp(got.header.name, HOP_HEADER_NAME, sizeof(got.header.name)) != 0 ||
+	    memcmp(got.header.end + 3, "\r\n", 2) != 0 ||
+	    memcmp(got.rest, request + line_sz, sizeof(got.rest)) != 0)
 		return say(why, why_sz, "a request did not arrive as it was sent, with a header");
 	return 0;
 }
