@@ -480,6 +480,46 @@ def test_killed(tmp_path, hosts, chain, start, mode):
     wire.stop()
 
 
+IDLE_CLIENT = """
+import array, fcntl, select, socket, sys, termios
+print("ready", flush=True)
+sys.stdin.readline()
+at = ("127.0.0.1", int(sys.argv[1]))
+with socket.create_connection(at) as s:
+    s.sendall(b"GET / HTTP/1.1\\r\\n\\r\\n")
+with socket.create_connection(at) as s:
+    print("idle", flush=True)
+    select.select([s], [], [])
+    waiting, tries = array.array("i", [0]), 0
+    while waiting[0] == 0 and tries < 200:  # the kernel takes down what was killed in its own time
+        fcntl.ioctl(s, termios.FIONREAD, waiting)
+        tries += 1
+        select.select([], [], [], 0.05)
+    print(waiting[0], s.recv(100), flush=True)
+"""
+
+
+@pytest.mark.parametrize("end", [Trace.stop, lambda trace: trace.process.kill()],
+                         ids=["stopped", "killed"])
+def test_idle_by_header(tmp_path, start, end):
+    """A connection that has sent nothing, and could still get a header, is as all others when sonde ends."""
+    listener = start(socket.create_server(("127.0.0.1", 0)))
+    command = [sys.executable, "-c", IDLE_CLIENT, str(listener.getsockname()[1])]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                          env=environment()) as asking:
+        assert asking.stdout.readline() == "ready\n"
+        trace = start(Trace(tmp_path, *HEADER, "-p", asking.pid))
+        asking.stdin.write("go\n")
+        asking.stdin.flush()
+        first, idle = listener.accept()[0], listener.accept()[0]
+        assert asking.stdout.readline() == "idle\n"
+        end(trace)
+        trace.process.wait()
+        with first, idle:
+            idle.sendall(b"hello")
+            assert asking.stdout.readline() == f"5 {b'hello'!r}\n"
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_trace_goes_on(tmp_path, hosts, chain, start, mode):
     """A request that names its trace, and says that this one is not sampled: what is sent for it goes on in

@@ -167,7 +167,8 @@ const struct probe probes[] = {
 					.name = "sk_msg and sockops",
 					.programs = {"insert_header", "carry_ids",
 						     "inet_sock_set_state", "identify_self"},
-					.kinds = KIND_TP_BTF | KIND_FEXIT,
+					/* fexit would miss what sockets in a map send. */
+					.kinds = KIND_TP_BTF,
 				},
 			},
 	},
