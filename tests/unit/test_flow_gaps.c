@@ -6,6 +6,7 @@
 #define OK_EMPTY "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 
 #define CNT(array) (sizeof(array) / sizeof(*(array)))
+#define BYTES(lit) lit, sizeof(lit) - 1
 
 static const enum role both_roles[] = {ROLE_CLIENT, ROLE_SERVER};
 
@@ -26,18 +27,38 @@ static void check_pairing(const struct seen *seen)
 
 static const struct shape {
 	const char *request[PIECES + 1], *response[PIECES + 1];
+	int64_t request_sz, response_sz; /* as the span has them if all was seen */
 } shapes[] = {
 	{{"POST /n/%d/ HTTP/1.1\r\nContent-Length: 9\r\n\r\n", "xxxxxxxxx"},
-	 {"HTTP/1.1 %d X\r\nContent-Length: 12\r\n\r\n", "xxxxxxxxxxxx"}},
+	 {"HTTP/1.1 %d X\r\nContent-Length: 12\r\n\r\n", "xxxxxxxxxxxx"},
+	 9,
+	 12},
 	{{"GET /n/%d/ HTTP/1.1\r\n", "A: b\r\n\r\n"},
-	 {"HTTP/1.1 %d X\r\nTransfer-Encoding: chunked\r\n\r\n", "5\r\nxxxxx\r\n0\r\n\r\n"}},
+	 {"HTTP/1.1 %d X\r\nTransfer-Encoding: chunked\r\n\r\n", "5\r\nxxxxx\r\n0\r\n\r\n"},
+	 -1,
+	 5},
 	{{"GET /n/%d/ ", "HTTP/1.1\r\n\r\n"},
-	 {"HTTP/1.1 %d X\r\n", "Content-Length: 4\r\n\r\n", "xxxx"}},
+	 {"HTTP/1.1 %d X\r\n", "Content-Length: 4\r\n\r\n", "xxxx"},
+	 -1,
+	 4},
 	{{"POST /n/%d/ HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", "3\r\nxxx\r\n0\r\n\r\n"},
-	 {"HTTP/1.1 %d X\r\nContent-Length: 0\r\n\r\n"}},
+	 {"HTTP/1.1 %d X\r\nContent-Length: 0\r\n\r\n"},
+	 3,
+	 0},
 	{{"POST /n/%d/ HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", "3\r\nxxx\r\n0\r\n\r\n"},
-	 {"HTTP/1.1 %d X\r\nContent-Length: 4\r\n\r\n", "xxxx"}},
+	 {"HTTP/1.1 %d X\r\nContent-Length: 4\r\n\r\n", "xxxx"},
+	 3,
+	 4},
 };
+
+/* Bytes may have been missed: a body has the size that it had, or none. (A 304 has no body.) */
+static void check_sizes(const struct seen *seen, const struct shape *shape)
+{
+	if (seen->request_sz != -1)
+		assert_int_equal(seen->request_sz, shape->request_sz);
+	if (seen->response_sz != -1 && !seen->error[0] && seen->code != 304)
+		assert_int_equal(seen->response_sz, shape->response_sz);
+}
 
 /* Passes the pieces of a message; of each, a bit of *lost tells if its record is lost. */
 static void pass_pieces(struct end *end, enum sender sender, const char *const *pieces, int number,
@@ -81,8 +102,10 @@ static void lose(struct rig *rig, const struct shape *shape, enum role role, uns
 	pass_exchange(&end, shape, EXCHANGES + 1, &none);
 	finish(&end, END_CLOSED, 0);
 	rig_wait(rig, 60 * MS);
-	for (uint32_t i = 0; i < rig->spans_cnt; i++)
+	for (uint32_t i = 0; i < rig->spans_cnt; i++) {
 		check_pairing(&rig->spans[i]);
+		check_sizes(&rig->spans[i], shape);
+	}
 	if (rig->made != account_get(ACCOUNT_SPANS) + rig_lost())
 		fail_msg("shape %d, role %d, lost records %#x, %d made: %u spans, %u lost",
 			 (int)(shape - shapes), role, lost, (int)rig->made,
@@ -354,6 +377,92 @@ static void test_gap_in_chunks(void **state)
 	rig_finish(rig);
 }
 
+#define CHUNKED(line) line "Transfer-Encoding: chunked\r\n\r\n"
+#define ASKS_5 "POST /n/0/ HTTP/1.1\r\nContent-Length: 5\r\n\r\nxxxxx"
+#define ANSWERS_4 "HTTP/1.1 300 X\r\nContent-Length: 4\r\n\r\nxxxx"
+
+/* A record, or what is not copied of one, is lost. The body has a size only if that is told elsewhere. */
+static void test_size_of_gap(void **state)
+{
+	static const struct {
+		unsigned int lost;
+		uint32_t copy_op; /* of the bytes of one operation */
+		struct shape shape;
+	} cases[] = {
+		{0x2,
+		 4096,
+		 {{CHUNKED("POST /n/0/ HTTP/1.1\r\n"), "3\r\nxxx\r\n", "0\r\n\r\n"},
+		  {ANSWERS_4},
+		  -1,
+		  4}},
+		{0x2,
+		 4096,
+		 {{CHUNKED("POST /n/0/ HTTP/1.1\r\n") "8\r\n", "xxxx", "xxxx\r\n0\r\n\r\n"},
+		  {ANSWERS_4},
+		  8,
+		  4}},
+		{0x4,
+		 4096,
+		 {{ASKS_5}, {CHUNKED("HTTP/1.1 300 X\r\n"), "3\r\nxxx\r\n", "0\r\n\r\n"}, 5, -1}},
+		{0x4,
+		 4096,
+		 {{ASKS_5},
+		  {CHUNKED("HTTP/1.1 300 X\r\n") "9\r\nx", "xxxx", "xxxx\r\n0\r\n\r\n"},
+		  5,
+		  9}},
+		{0, 24, {{ASKS_5}, {ANSWERS_4}, -1, -1}},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < 2 * CNT(cases); i++) {
+		const struct shape *shape = &cases[i / 2].shape;
+		unsigned int lost = cases[i / 2].lost;
+		struct rig *rig = rig_new(NULL);
+		struct end end = end_new(rig, both_roles[i % 2]);
+
+		end.copy_op = cases[i / 2].copy_op;
+		pass_exchange(&end, shape, 0, &lost);
+		end.copy_op = 4096;
+		ask(&end, GET("/n/1/"));
+		answer(&end, ANSWERS_4);
+		check_spans(rig, 2);
+		assert_int_equal(rig->spans[0].request_sz, shape->request_sz);
+		assert_int_equal(rig->spans[0].response_sz, shape->response_sz);
+		assert_int_equal(rig->spans[1].response_sz, 4);
+		rig_finish(rig);
+	}
+}
+
+#define PREFACE "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0"
+#define ASKS(id) "\0\0\x03\x01\x05\0\0\0" id "\x82\x86\x84"
+#define ANSWERS(id) "\0\0\x01\x01\x04\0\0\0" id "\x88"
+#define PART(id, flags) "\0\0\x02\0" flags "\0\0\0" id "xx"
+#define ACK "\0\0\0\x04\x01\0\0\0\0"
+
+/* Where messages come in parts between those of others, no size is known of any that was in progress. */
+static void test_size_of_parts(void **state)
+{
+	struct rig *rig = rig_new(NULL);
+	struct end end = end_new(rig, ROLE_CLIENT);
+
+	(void)state;
+	rig->made += 2;
+	end_op(&end, true, BYTES(PREFACE ASKS("\1")));
+	end_op(&end, false, BYTES("\0\0\0\x04\0\0\0\0\0" ANSWERS("\1") PART("\1", "\0")));
+	rig->drop_cnt = 1;
+	end_op(&end, false, BYTES(PART("\1", "\0")));
+	end_op(&end, true, BYTES(ACK));
+	end_op(&end, false, BYTES(PART("\1", "\0"))); /* here it is noticed */
+	end_op(&end, true, BYTES(ACK));
+	end_op(&end, false, BYTES(PART("\1", "\1")));
+	end_op(&end, true, BYTES(ASKS("\3")));
+	end_op(&end, false, BYTES(ANSWERS("\3") PART("\3", "\0") PART("\3", "\1")));
+	check_spans(rig, 2);
+	assert_int_equal(rig->spans[0].response_sz, -1);
+	assert_int_equal(rig->spans[1].response_sz, 4);
+	rig_finish(rig);
+}
+
 /* Pipelined requests of which the copy ends in the middle, in a head or between two. */
 static void test_copy_ends(void **state)
 {
@@ -591,6 +700,8 @@ int main(void)
 		cmocka_unit_test(test_quarantine),
 		cmocka_unit_test(test_not_quiet),
 		cmocka_unit_test(test_gap_in_chunks),
+		cmocka_unit_test(test_size_of_gap),
+		cmocka_unit_test(test_size_of_parts),
 		cmocka_unit_test(test_copy_ends),
 		cmocka_unit_test(test_overlap),
 		cmocka_unit_test(test_forgotten),

@@ -70,6 +70,19 @@ static const struct semconv_case cases[] = {
 		  "server.address=shop.example\nserver.port=81\n" CLIENT_PEER
 		  "network.protocol.version=1.1\nnetwork.transport=tcp\n" STATUS(
 			  201) "http.request.body.size=5\nhttp.response.body.size=6\n"},
+	{.name = "not all of the request was seen",
+	 .request = {.method = SLICE("GET"), .target = SLICE("/")},
+	 .status = 200,
+	 .view = {CLIENT_VIEW, .request_unmeasured = true, .request_body_sz = 5},
+	 .operation = "GET",
+	 .attrs = GET_ATTR "url.full=http://10.0.0.2:8080/\n" CLIENT_BY_VIEW TCP STATUS(200) EMPTY},
+	{.name = "not all of the response was seen",
+	 .request = {.method = SLICE("GET"), .target = SLICE("/")},
+	 .status = 200,
+	 .view = {CLIENT_VIEW, .response_unmeasured = true, .request_body_sz = 5},
+	 .operation = "GET",
+	 .attrs = GET_ATTR "url.full=http://10.0.0.2:8080/\n" CLIENT_BY_VIEW TCP STATUS(
+		 200) "http.request.body.size=5\n"},
 	{.name = "server without Host",
 	 .request = {.method = SLICE("GET"), .target = SLICE("/")},
 	 .status = 200,

@@ -70,7 +70,8 @@ struct exchange {
 	uint16_t peer_port; /* the client's own, where that was found */
 	bool oneway;	    /* nobody answers it */
 	bool uncertain; /* bytes were missed since it began: its answer may have been among them */
-	bool session;	/* it is the connection itself, see protocol.conclude */
+	bool request_unmeasured, response_unmeasured; /* how long its body is was not all seen */
+	bool session; /* it is the connection itself, see protocol.conclude */
 	bool request_done, responded, abandoned, held;
 	bool joined;	      /* its other end was found */
 	bool told;	      /* a span of its trace has been made: it stays in that */

@@ -75,7 +75,8 @@ static struct exchange_view view_of(const struct exchange *x, char text[ADDRESS_
 		.tls = conn_is_plaintext(conn),
 		.request_body_sz = x->request_body_sz,
 		.response_body_sz = x->response_body_sz,
-		.sizes_unknown = x->uncertain,
+		.request_unmeasured = x->uncertain || x->request_unmeasured,
+		.response_unmeasured = x->uncertain || x->response_unmeasured,
 		.failure = x->failure,
 	};
 }

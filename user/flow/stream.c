@@ -44,11 +44,25 @@ void stream_lose(struct flow *flow, struct conn *conn, enum sender sender)
 	resync(conn, sender);
 }
 
-/* The message in progress ends with its sender's turn, unless others may hide in that. */
+/* Are the sender's bytes, now that x is its message in progress, of the request? */
+static bool asks(const struct exchange *x, enum sender sender)
+{
+	return sender == x->initiator || !x->responded;
+}
+
+/*
+ * Where the message in progress goes on is not known, nor how long its body is: it ends with its sender's
+ * turn, unless others may hide in that.
+ */
 static void end_with_turn(struct flow *flow, struct conn *conn, enum sender sender)
 {
+	struct exchange *x = conn->streams[sender].current;
+
 	if (conn->exchange_cnt < 2 && !(sender == FROM_CLIENT && conn->pipelined)) {
 		conn->streams[sender].until_turn = true;
+		if (x)
+			*(asks(x, sender) ? &x->request_unmeasured : &x->response_unmeasured) =
+				true;
 		return;
 	}
 	conn->pipelined = true;
@@ -92,7 +106,7 @@ static void pass_body(struct flow *flow, struct conn *conn, enum sender sender, 
 	stream->last_ns = time_ns;
 	if (stream->skips_head)
 		x = NULL;
-	if (x && (sender == x->initiator || !x->responded))
+	if (x && asks(x, sender))
 		x->request_body_sz += n;
 	else if (x)
 		x->response_body_sz += n;

@@ -674,11 +674,11 @@ static enum detect detect(enum sender sender, struct slice head)
 }
 
 /* Bytes of a body without the padding of its records, if all of it was seen; else -1. */
-static int64_t body_size(const struct exchange_view *x, const struct attrs *message, uint64_t sz)
+static int64_t body_size(const struct attrs *message, uint64_t sz, bool unmeasured)
 {
 	const struct attr *padding = attrs_get(message, padding_key);
 
-	if (x->sizes_unknown || !padding || (uint64_t)padding->num > sz)
+	if (unmeasured || !padding || (uint64_t)padding->num > sz)
 		return -1;
 	return (int64_t)sz - padding->num;
 }
@@ -686,11 +686,11 @@ static int64_t body_size(const struct exchange_view *x, const struct attrs *mess
 static void describe(const struct exchange_view *x, struct description *out)
 {
 	const struct attr *length = attrs_get(x->request, content_length_key);
-	int64_t request_sz = body_size(x, x->request, x->request_body_sz);
-	int64_t response_sz = body_size(x, x->response, x->response_body_sz);
+	int64_t request_sz = body_size(x->request, x->request_body_sz, x->request_unmeasured);
+	int64_t response_sz = body_size(x->response, x->response_body_sz, x->response_unmeasured);
 	struct exchange_view rest = *x;
 
-	rest.sizes_unknown = true;
+	rest.request_unmeasured = rest.response_unmeasured = true;
 	http_describe(&rest, out);
 	if (request_sz < 0 && length)
 		request_sz = length->num;

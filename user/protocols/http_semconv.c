@@ -391,11 +391,9 @@ static struct slice error_type(struct description *out, const struct exchange_vi
 
 static void add_sizes(struct attrs *attrs, const struct exchange_view *x)
 {
-	if (x->sizes_unknown)
-		return;
-	if (x->request_body_sz)
+	if (x->request_body_sz && !x->request_unmeasured)
 		attrs_add_int(attrs, SLICE("http.request.body.size"), (int64_t)x->request_body_sz);
-	if (x->response->cnt)
+	if (x->response->cnt && !x->response_unmeasured)
 		attrs_add_int(attrs, SLICE("http.response.body.size"),
 			      (int64_t)x->response_body_sz);
 }

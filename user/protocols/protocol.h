@@ -173,7 +173,8 @@ struct exchange_view {
 	bool tls;		    /* it was encrypted */
 	/* Body bytes that passed: the sum of the skips. */
 	uint64_t request_body_sz, response_body_sz;
-	bool sizes_unknown; /* bytes were missed while it was in progress */
+	bool request_unmeasured,
+		response_unmeasured; /* bytes were missed, and how many is not known */
 	/* Why there is no (whole) response, as error.type, e.g. "timeout"; empty if there is one. */
 	struct slice failure;
 };
