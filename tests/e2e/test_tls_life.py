@@ -23,11 +23,11 @@ LIBRARIES = ("libssl.so.3", "libcrypto.so.3")
 class Program:
     """workloads/late_tls.py, with OpenSSL from a directory of its own. A context manager."""
 
-    def __init__(self, authority, libraries=None, prefix=()):
+    def __init__(self, authority, libraries=None, prefix=(), python=sys.executable):
         self.env = {**os.environ, **authority.env}
         if libraries:
             self.env["LD_LIBRARY_PATH"] = str(libraries)
-        self.command = [*prefix, sys.executable, str(WORKLOADS / "late_tls.py")]
+        self.command = [*prefix, str(python), str(WORKLOADS / "late_tls.py")]
 
     def __enter__(self):
         self.process = subprocess.Popen(self.command, stdin=subprocess.PIPE, env=self.env,
@@ -270,6 +270,19 @@ def test_denied(tmp_path, authority, server, libraries):
         trace.stop()
     assert client_paths(trace) == ["/items/2"], trace.stderr
     assert str(libraries) not in trace.stderr
+
+
+def test_denied_name(tmp_path, authority, server):
+    """Nothing is seen of a command of that name, though others use the same library."""
+    vault = tmp_path / "vault"
+    vault.symlink_to(sys.executable)
+    with Trace(tmp_path, "--port", server.port, env={"SONDE_TLS_DENY_NAMES": "vault"}) as trace:
+        with Program(authority, python=vault) as denied, Program(authority) as other:
+            for program, item in ((denied, 1), (other, 2)):
+                program.tell("load")
+                assert program.tell("get", f"{server.url}/items/{item}") == "200"
+        trace.stop()
+    assert client_paths(trace) == ["/items/2"], trace.stderr
 
 
 # --- what is left behind ---------------------------------------------------------------------------

@@ -554,6 +554,38 @@ static void test_captured(void **unused)
 	free(state);
 }
 
+/* Bytes of bodies were missed. CONTENT_LENGTH tells of the request's all the same. */
+static void test_unmeasured(void **unused)
+{
+	struct attr request_v[2], response_v[2];
+	struct attrs request = {.v = request_v, .cap = 2}, response = {.v = response_v, .cap = 2};
+
+	(void)unused;
+	attrs_add_int(&request, SLICE("fastcgi.content_length"), 20);
+	attrs_add_int(&request, SLICE("fastcgi.padding.size"), 3);
+	attrs_add_int(&response, SLICE("http.response.status_code"), 200);
+	attrs_add_int(&response, SLICE("fastcgi.padding.size"), 6);
+	for (int missed = 0; missed < 4; missed++) {
+		struct attr v[32];
+		struct description out = {.attrs = {.v = v, .cap = 32}};
+		const struct exchange_view view = {
+			.request = &request,
+			.response = &response,
+			.request_body_sz = 16,
+			.response_body_sz = 10,
+			.request_unmeasured = missed & 1,
+			.response_unmeasured = missed & 2,
+		};
+		const struct attr *sz;
+
+		fastcgi->describe(&view, &out);
+		sz = attrs_get(&out.attrs, SLICE("http.request.body.size"));
+		assert_int_equal(sz->num, missed & 1 ? 20 : 13);
+		sz = attrs_get(&out.attrs, SLICE("http.response.body.size"));
+		assert_int_equal(sz ? sz->num : -1, missed & 2 ? -1 : 4);
+	}
+}
+
 static void test_detection(void **unused)
 {
 	const struct detect_case cases[] = {
@@ -593,7 +625,8 @@ int main(void)
 		cmocka_unit_test(test_requests),      cmocka_unit_test(test_params),
 		cmocka_unit_test(test_responses),     cmocka_unit_test(test_long_heads),
 		cmocka_unit_test(test_parts_missing), cmocka_unit_test(test_hostile),
-		cmocka_unit_test(test_captured),      cmocka_unit_test(test_detection),
+		cmocka_unit_test(test_captured),      cmocka_unit_test(test_unmeasured),
+		cmocka_unit_test(test_detection),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, NULL);
