@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* JSON text: strings that are not UTF-8, numbers, and every bound. */
+#include <errno.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -174,11 +175,36 @@ static void bounds(void **state)
 	json_writer__free(&j);
 }
 
+/* What is not whole is not written, and a full disk is told as such. */
+static void written(void **state)
+{
+	FILE *full = fopen("/dev/full", "w"), *out;
+	struct json_writer j;
+	char *text;
+	size_t n;
+
+	(void)state;
+	assert_non_null(full);
+	setbuf(full, NULL);
+	out = open_memstream(&text, &n);
+	json_writer__init(&j, 5);
+	jw_lit(&j, "[1]");
+	assert_int_equal(json_writer__write(&j, out), 0);
+	assert_int_equal(json_writer__write(&j, full), -ENOSPC);
+	jw_lit(&j, "[2]");
+	assert_int_equal(json_writer__write(&j, out), -ENOMEM);
+	json_writer__free(&j);
+	fclose(full);
+	fclose(out);
+	assert_string_equal(text, "[1]");
+	free(text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(strings),  cmocka_unit_test(read_back), cmocka_unit_test(doubles),
-		cmocka_unit_test(integers), cmocka_unit_test(bounds),
+		cmocka_unit_test(integers), cmocka_unit_test(bounds),	 cmocka_unit_test(written),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,8 +2,8 @@
 /* JSON text (RFC 8259), with numbers as the JSON mapping of protobuf has them. */
 #include "user/base/json_writer.h"
 
+#include <errno.h>
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "user/base/utf8.h"
@@ -26,6 +26,14 @@ void json_writer__reset(struct json_writer *j)
 {
 	j->len = 0;
 	j->full = j->failed = false;
+}
+
+int json_writer__write(const struct json_writer *j, FILE *out)
+{
+	if (j->failed)
+		return -ENOMEM;
+	errno = 0;
+	return fwrite(j->buf, 1, j->len, out) == j->len ? 0 : -(errno ?: EIO);
 }
 
 /* A failed writer has no room at all, so that nothing follows what is missing. */

@@ -7,6 +7,8 @@
 #ifndef SONDE_BASE_JSON_WRITER_H
 #define SONDE_BASE_JSON_WRITER_H
 
+#include <stdio.h>
+
 #include "user/base/slice.h"
 
 struct json_writer {
@@ -28,6 +30,9 @@ static inline struct slice json_writer__text(const struct json_writer *j)
 {
 	return slice_of(j->buf, j->len);
 }
+
+/* Writes that to out. 0, or a negative errno; -ENOMEM, and nothing is written, where it has failed. */
+int json_writer__write(const struct json_writer *j, FILE *out);
 
 /* Takes back what was written after the first len bytes. */
 static inline void json_writer__cut(struct json_writer *j, size_t len)

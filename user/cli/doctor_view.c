@@ -33,7 +33,7 @@ static int write_json(FILE *out, const char *kernel, const char *arch,
 		      const struct capability *capabilities, size_t cnt)
 {
 	struct json_writer json;
-	int err = 0;
+	int err;
 
 	json_writer__init(&json, JSON_MAX);
 	put_member(&json, SLICE("{\"kernel\":"), kernel);
@@ -51,11 +51,7 @@ static int write_json(FILE *out, const char *kernel, const char *arch,
 		jw_lit(&json, "}");
 	}
 	jw_lit(&json, "]}\n");
-	errno = 0;
-	if (json.failed)
-		err = -ENOMEM;
-	else if (fwrite(json.buf, 1, json.len, out) != json.len)
-		err = -(errno ?: EIO);
+	err = json_writer__write(&json, out);
 	json_writer__free(&json);
 	return err;
 }

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 /* One trace: its tree, and of each span on the critical path how much of the whole is its own. */
-#include <errno.h>
-
 #include "user/base/json_writer.h"
 #include "user/cli/amount.h"
 #include "user/cli/columns.h"
@@ -134,7 +132,7 @@ int map_critical_json(FILE *out, const struct service_graph *graph)
 	const struct graph_trace *trace = &graph->trace;
 	const struct span_node *root = &trace->nodes[trace->root];
 	struct json_writer json;
-	int err = 0;
+	int err;
 
 	json_writer__init(&json, JSON_MAX);
 	jw_lit(&json, "{\"traceId\":");
@@ -149,11 +147,7 @@ int map_critical_json(FILE *out, const struct service_graph *graph)
 			 root->start_ns);
 	}
 	jw_lit(&json, "]}\n");
-	errno = 0;
-	if (json.failed)
-		err = -ENOMEM;
-	else if (fwrite(json.buf, 1, json.len, out) != json.len)
-		err = -(errno ?: EIO);
+	err = json_writer__write(&json, out);
 	json_writer__free(&json);
 	return err;
 }

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 /* A graph for programs: JSON, and the language of Graphviz. */
-#include <errno.h>
-
 #include "user/base/json_writer.h"
 #include "user/base/utf8.h"
 #include "user/cli/amount.h"
@@ -11,13 +9,8 @@
 
 static int write_out(FILE *out, struct json_writer *json)
 {
-	int err = 0;
+	int err = json_writer__write(json, out);
 
-	errno = 0;
-	if (json->failed)
-		err = -ENOMEM;
-	else if (fwrite(json->buf, 1, json->len, out) != json->len)
-		err = -(errno ?: EIO);
 	json_writer__free(json);
 	return err;
 }

@@ -126,7 +126,7 @@ int map_impact_json(FILE *out, const struct service_graph *graph, const char *na
 	struct affected v[GRAPH_NODES_MAX];
 	uint32_t target = find(graph, name), cnt;
 	struct json_writer json;
-	int err = 0;
+	int err;
 
 	if (target == NONE)
 		return -ENOENT;
@@ -145,11 +145,7 @@ int map_impact_json(FILE *out, const struct service_graph *graph, const char *na
 		jw_lit(&json, "}");
 	}
 	jw_lit(&json, "]}\n");
-	errno = 0;
-	if (json.failed)
-		err = -ENOMEM;
-	else if (fwrite(json.buf, 1, json.len, out) != json.len)
-		err = -(errno ?: EIO);
+	err = json_writer__write(&json, out);
 	json_writer__free(&json);
 	return err;
 }

@@ -219,7 +219,7 @@ static int write_json(FILE *out, const struct summary *s)
 {
 	const struct profile *p = s->profile;
 	struct json_writer json;
-	int err = 0;
+	int err;
 
 	json_writer__init(&json, JSON_MAX);
 	jw_lit(&json, "{\"samples\":");
@@ -235,11 +235,7 @@ static int write_json(FILE *out, const struct summary *s)
 	jw_lit(&json, "],\"processes\":[");
 	put_processes(&json, s);
 	jw_lit(&json, "]}\n");
-	errno = 0;
-	if (json.failed)
-		err = -ENOMEM;
-	else if (fwrite(json.buf, 1, json.len, out) != json.len)
-		err = -(errno ?: EIO);
+	err = json_writer__write(&json, out);
 	json_writer__free(&json);
 	return err;
 }

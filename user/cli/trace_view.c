@@ -294,11 +294,7 @@ static void write_json(struct trace_view *view)
 {
 	struct json_writer *json = &view->json.out;
 
-	errno = 0;
-	if (json->failed)
-		view->err = view->err ?: -ENOMEM;
-	else if (!view->err && fwrite(json->buf, 1, json->len, view->out) != json->len)
-		view->err = -(errno ?: EIO);
+	view->err = view->err ?: json_writer__write(json, view->out);
 	json_writer__reset(json);
 }
 

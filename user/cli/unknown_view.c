@@ -99,7 +99,7 @@ static void put_object(struct json_writer *j, const struct unknown_row *row)
 static int put_json(FILE *out, const struct unknown_row *rows, size_t cnt)
 {
 	struct json_writer j;
-	int err = 0;
+	int err;
 
 	json_writer__init(&j, JSON_MAX);
 	jw_lit(&j, "[");
@@ -109,12 +109,9 @@ static int put_json(FILE *out, const struct unknown_row *rows, size_t cnt)
 		put_object(&j, &rows[i]);
 	}
 	jw_lit(&j, "]");
-	if (j.failed) {
+	if (j.failed)
 		fputs("[]", out);
-		err = -ENOMEM;
-	} else if (fwrite(j.buf, 1, j.len, out) != j.len) {
-		err = -EIO;
-	}
+	err = json_writer__write(&j, out);
 	json_writer__free(&j);
 	return err;
 }
