@@ -128,6 +128,19 @@ static void test_messages(void **state)
 	}
 }
 
+/* All three are answered, and were passed on by the connection of the same number. */
+static void finish_three(struct proxy *p)
+{
+	for (int i = 0; i < 3; i++) {
+		answer_as(&p->clients[i], 200 + i);
+		answer_as(&p->servers[i], 210 + i);
+	}
+	check_spans(p->rig, 6);
+	for (int i = 0; i < 3; i++)
+		check_forwarded(p->rig, 200 + i, 210 + i);
+	rig_finish(p->rig);
+}
+
 /* Requests at once, the same but for one line: each is told by it, whichever goes first. */
 static void test_at_once(void **state)
 {
@@ -148,14 +161,7 @@ static void test_at_once(void **state)
 		ask(&p.servers[i], received[i]);
 	for (int i = 2; i >= 0; i--)
 		ask(&p.clients[i], sent[i]);
-	for (int i = 0; i < 3; i++) {
-		answer_as(&p.clients[i], 200 + i);
-		answer_as(&p.servers[i], 210 + i);
-	}
-	check_spans(p.rig, 6);
-	for (int i = 0; i < 3; i++)
-		check_forwarded(p.rig, 200 + i, 210 + i);
-	rig_finish(p.rig);
+	finish_three(&p);
 }
 
 /* Two that are the same: no telling. One of them once more when the other is answered: there is. */
@@ -189,14 +195,7 @@ static void test_one_after_the_other(void **state)
 		ask(&p.servers[i], HEAD("/a") AGENT END);
 		ask(&p.clients[i], SENT("/a") SENT_AGENT END);
 	}
-	for (int i = 0; i < 3; i++) {
-		answer_as(&p.clients[i], 200 + i);
-		answer_as(&p.servers[i], 210 + i);
-	}
-	check_spans(p.rig, 6);
-	for (int i = 0; i < 3; i++)
-		check_forwarded(p.rig, 200 + i, 210 + i);
-	rig_finish(p.rig);
+	finish_three(&p);
 }
 
 /* What failed is tried again, and then the other one, which is the same, is a candidate. */
