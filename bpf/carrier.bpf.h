@@ -38,24 +38,17 @@ static __always_inline void note_carrier(struct tls_carrier *c, struct sock *sk,
 	c->netns_inum = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
 	c->family = FIELD(sk, __sk_common.skc_family);
 	c->role = conn->role;
-	if (!conn->fresh || c->family == FAMILY_UNIX)
-		goto addresses;
-	c->first = (send ? conn->tx_off : conn->rx_off) == 0;
-	c->young = conn->tx_off + conn->rx_off < CARRIER_YOUNG;
-	c->tx_seq = conn->tx_seq - (__u32)conn->tx_off;
-	c->rx_seq = conn->rx_seq - (__u32)conn->rx_off;
-addresses:
 	if (c->family == FAMILY_UNIX)
 		return;
 	c->local_port = FIELD(sk, __sk_common.skc_num);
 	c->remote_port = bpf_ntohs(FIELD(sk, __sk_common.skc_dport));
-	if (c->family == FAMILY_INET) {
-		*(__u32 *)c->local_addr = FIELD(sk, __sk_common.skc_rcv_saddr);
-		*(__u32 *)c->remote_addr = FIELD(sk, __sk_common.skc_daddr);
-	} else {
-		BPF_CORE_READ_INTO(&c->local_addr, sk, __sk_common.skc_v6_rcv_saddr);
-		BPF_CORE_READ_INTO(&c->remote_addr, sk, __sk_common.skc_v6_daddr);
-	}
+	read_addresses(sk, c->family, &c->local_addr, &c->remote_addr, typed);
+	if (!conn->fresh)
+		return;
+	c->first = (send ? conn->tx_off : conn->rx_off) == 0;
+	c->young = conn->tx_off + conn->rx_off < CARRIER_YOUNG;
+	c->tx_seq = conn->tx_seq - (__u32)conn->tx_off;
+	c->rx_seq = conn->rx_seq - (__u32)conn->rx_off;
 }
 
 #include "bpf/goroutine.bpf.h"

@@ -20,6 +20,19 @@
 		value_;                                                 \
 	}))
 
+/* The addresses of an Internet socket's two ends; those of IPv4 take the first 4 bytes. */
+static __always_inline void read_addresses(struct sock *sk, __u16 family, __u8 (*local)[16],
+					   __u8 (*remote)[16], bool typed)
+{
+	if (family == FAMILY_INET) {
+		*(__u32 *)local = FIELD(sk, __sk_common.skc_rcv_saddr);
+		*(__u32 *)remote = FIELD(sk, __sk_common.skc_daddr);
+	} else {
+		BPF_CORE_READ_INTO(local, sk, __sk_common.skc_v6_rcv_saddr);
+		BPF_CORE_READ_INTO(remote, sk, __sk_common.skc_v6_daddr);
+	}
+}
+
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 1); /* user space: more, where it is used */

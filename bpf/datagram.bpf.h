@@ -39,13 +39,7 @@ static __always_inline void read_ends(struct record_datagram *d, struct sock *sk
 	d->local_port = FIELD(sk, __sk_common.skc_num);
 	d->remote_port = bpf_ntohs(FIELD(sk, __sk_common.skc_dport));
 	__builtin_memset(d->local_addr, 0, sizeof(d->local_addr) + sizeof(d->remote_addr));
-	if (d->family == FAMILY_INET) {
-		*(__u32 *)d->local_addr = FIELD(sk, __sk_common.skc_rcv_saddr);
-		*(__u32 *)d->remote_addr = FIELD(sk, __sk_common.skc_daddr);
-	} else {
-		BPF_CORE_READ_INTO(&d->local_addr, sk, __sk_common.skc_v6_rcv_saddr);
-		BPF_CORE_READ_INTO(&d->remote_addr, sk, __sk_common.skc_v6_daddr);
-	}
+	read_addresses(sk, d->family, &d->local_addr, &d->remote_addr, typed);
 }
 
 /* The other end as the sender named it, which counts more than what the socket is connected to. */

@@ -24,20 +24,6 @@
 #define EPIPE 32
 #define ETIMEDOUT 110
 
-/* Addresses, ports and role of a socket that is seen for the first time. */
-static __always_inline void read_inet(struct record_connection *c, struct sock *sk, bool typed)
-{
-	c->local_port = FIELD(sk, __sk_common.skc_num);
-	c->remote_port = bpf_ntohs(FIELD(sk, __sk_common.skc_dport));
-	if (c->family == FAMILY_INET) {
-		*(__u32 *)c->local_addr = FIELD(sk, __sk_common.skc_rcv_saddr);
-		*(__u32 *)c->remote_addr = FIELD(sk, __sk_common.skc_daddr);
-	} else {
-		BPF_CORE_READ_INTO(&c->local_addr, sk, __sk_common.skc_v6_rcv_saddr);
-		BPF_CORE_READ_INTO(&c->remote_addr, sk, __sk_common.skc_v6_daddr);
-	}
-}
-
 static __always_inline void read_unix_path(struct record_connection *c, struct unix_sock *unix_sk)
 {
 	struct unix_address *addr = BPF_CORE_READ(unix_sk, addr);
@@ -129,7 +115,9 @@ static __noinline void announce_connection(struct scratch *s, struct sock *sk,
 	if (c->family == FAMILY_UNIX) {
 		read_unix(c, sk, typed);
 	} else {
-		read_inet(c, sk, typed);
+		c->local_port = FIELD(sk, __sk_common.skc_num);
+		c->remote_port = bpf_ntohs(FIELD(sk, __sk_common.skc_dport));
+		read_addresses(sk, c->family, &c->local_addr, &c->remote_addr, typed);
 		if (c->role == ROLE_UNKNOWN && was_accepted(sk, c->family))
 			c->role = ROLE_SERVER_LIKELY;
 	}
