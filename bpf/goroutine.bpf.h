@@ -12,12 +12,13 @@
 #include "bpf/tls_session.bpf.h"
 
 struct goroutine {
-	__u64 session; /* whose handshake or write it was last seen in; 0: its socket has been seen */
-	__u64 depth;   /* of the stack then, in bytes */
+	/* Whose handshake or write it was last seen in; 0: its socket has been seen. */
+	__u64 session;
+	__u64 depth;  /* of the stack then, in bytes */
 	__u64 reader; /* the session that was found to use the carrier */
+	__u8 handshake, whole;
 	/* What it last received from that began as a record of TLS, and belongs to no session so far. */
 	struct tls_carrier carrier;
-	__u8 handshake, whole;
 };
 
 struct {

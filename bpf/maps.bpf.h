@@ -129,11 +129,11 @@ struct tls_call_state {
 	__u64 sp;      /* at its entry */
 	__u64 sent_ns; /* when its ciphertext left; 0: none did */
 	__u64 cookie;
-	struct tls_carrier
-		carrier; /* the socket that the call used, or that was read from before */
-	__u8 used;	 /* the thread has called a TLS library */
-	__u8 io;	 /* the call has used sockets */
-	__u8 whole;	 /* all probes of its file are in place */
+	__u8 used;  /* the thread has called a TLS library */
+	__u8 io;    /* the call has used sockets */
+	__u8 whole; /* all probes of its file are in place */
+	/* The socket that the call used, or that was read from before: */
+	struct tls_carrier carrier;
 };
 
 /* What has passed on a session. */

@@ -28,13 +28,13 @@ enum tls_call {
 
 enum tls_answer {
 	TLS_ANSWER_NONE = 0,
-	TLS_ANSWER_COUNT =
-		1, /* an int or ssize_t: bytes, if above 0; 0 of a read: the other end's last */
-	TLS_ANSWER_FLAG_3 =
-		2, /* an int: above 0, and the bytes are in a size_t that the fourth argument points to */
+	/* An int or ssize_t: bytes, if above 0; 0 of a read: the other end's last. */
+	TLS_ANSWER_COUNT = 1,
+	/* An int: above 0, and the bytes are in a size_t that the fourth argument points to. */
+	TLS_ANSWER_FLAG_3 = 2,
 	TLS_ANSWER_FLAG_4 = 3, /* the same with the fifth */
-	TLS_ANSWER_RESULT =
-		4,	    /* Rust's io::Result<usize>: 0, and the bytes in the second register */
+	/* Rust's io::Result<usize>: 0, and the bytes in the second register. */
+	TLS_ANSWER_RESULT = 4,
 	TLS_ANSWER_ALL = 5, /* the whole length, whatever it returns */
 };
 
