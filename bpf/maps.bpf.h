@@ -326,54 +326,35 @@ struct {
 	__type(value, __u8);
 } filter_pids SEC(".maps") __weak;
 
-struct {
+/* Sets of commands, executables and cgroups: who is wanted, and who is denied something. */
+struct name_set {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, FILTER_NAMES_MAX);
 	__type(key, struct name_key);
 	__type(value, __u8);
-} filter_names SEC(".maps") __weak;
+};
 
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, FILTER_NAMES_MAX);
-	__type(key, struct name_key);
-	__type(value, __u8);
-} tls_denied_names SEC(".maps") __weak;
-
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, FILTER_NAMES_MAX);
-	__type(key, struct name_key);
-	__type(value, __u8);
-} hop_denied_names SEC(".maps") __weak;
-
-struct {
+struct exe_set {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 1024);
 	__type(key, struct exe_key);
 	__type(value, __u8);
-} filter_exes SEC(".maps") __weak;
+};
 
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 1024);
-	__type(key, struct exe_key);
-	__type(value, __u8);
-} hop_denied_exes SEC(".maps") __weak;
-
-struct {
+struct cgroup_set {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 1024);
 	__type(key, __u64);
 	__type(value, __u8);
-} filter_cgroups SEC(".maps") __weak;
+};
 
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 1024);
-	__type(key, __u64);
-	__type(value, __u8);
-} hop_denied_cgroups SEC(".maps") __weak;
+struct name_set filter_names SEC(".maps") __weak;
+struct name_set tls_denied_names SEC(".maps") __weak;
+struct name_set hop_denied_names SEC(".maps") __weak;
+struct exe_set filter_exes SEC(".maps") __weak;
+struct exe_set hop_denied_exes SEC(".maps") __weak;
+struct cgroup_set filter_cgroups SEC(".maps") __weak;
+struct cgroup_set hop_denied_cgroups SEC(".maps") __weak;
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
