@@ -102,4 +102,20 @@ static inline const struct attr *attrs_get(const struct attrs *list, struct slic
 	return NULL;
 }
 
+/* Its text; empty if there is none of that key and type. */
+static inline struct slice attrs_get_str(const struct attrs *list, struct slice key)
+{
+	const struct attr *attr = attrs_get(list, key);
+
+	return attr && attr->type == ATTR_STRING ? attr->str : SLICE("");
+}
+
+/* Its number, or what else it is to be. */
+static inline int64_t attrs_get_int(const struct attrs *list, struct slice key, int64_t otherwise)
+{
+	const struct attr *attr = attrs_get(list, key);
+
+	return attr && attr->type == ATTR_INT ? attr->num : otherwise;
+}
+
 #endif

@@ -49,29 +49,15 @@ static uint8_t keep(struct span_row *row, size_t *used, struct slice s, size_t m
 	return (uint8_t)s.n;
 }
 
-static struct slice get_str(const struct span *span, struct slice key)
-{
-	const struct attr *attr = attrs_get(&span->attrs, key);
-
-	return attr && attr->type == ATTR_STRING ? attr->str : SLICE("");
-}
-
-static int64_t get_int(const struct span *span, struct slice key, int64_t otherwise)
-{
-	const struct attr *attr = attrs_get(&span->attrs, key);
-
-	return attr && attr->type == ATTR_INT ? attr->num : otherwise;
-}
-
 /* How it ended, if by no HTTP status. */
 static struct slice get_code(const struct span *span)
 {
-	struct slice code = get_str(span, SLICE("error.type"));
+	struct slice code = attrs_get_str(&span->attrs, SLICE("error.type"));
 
 	if (!code.n)
-		code = get_str(span, SLICE("rpc.status_code"));
+		code = attrs_get_str(&span->attrs, SLICE("rpc.status_code"));
 	if (!code.n)
-		code = get_str(span, SLICE("db.response.status_code"));
+		code = attrs_get_str(&span->attrs, SLICE("db.response.status_code"));
 	if (!code.n && span->status == SPAN_STATUS_ERROR)
 		code = SLICE("error");
 	return code;
@@ -93,23 +79,23 @@ static struct slice with_port(struct slice address, int64_t port, char *buf, siz
 static struct slice get_peer(const struct span *span, char *buf, size_t buf_sz)
 {
 	bool server = span->kind == SPAN_SERVER || span->kind == SPAN_CONSUMER;
-	struct slice address = get_str(span, SLICE("server.address"));
-	int64_t port = get_int(span, SLICE("server.port"), 0);
+	struct slice address = attrs_get_str(&span->attrs, SLICE("server.address"));
+	int64_t port = attrs_get_int(&span->attrs, SLICE("server.port"), 0);
 
 	if (server) { /* its client's port says nothing */
-		address = get_str(span, SLICE("client.address"));
+		address = attrs_get_str(&span->attrs, SLICE("client.address"));
 		port = 0;
 	}
 	if (!address.n) {
-		address = get_str(span, SLICE("network.peer.address"));
-		port = server ? 0 : get_int(span, SLICE("network.peer.port"), 0);
+		address = attrs_get_str(&span->attrs, SLICE("network.peer.address"));
+		port = server ? 0 : attrs_get_int(&span->attrs, SLICE("network.peer.port"), 0);
 	}
 	return with_port(address, port, buf, buf_sz);
 }
 
 static enum row_parent parent_of(const struct span *span)
 {
-	struct slice method = get_str(span, SLICE("sonde.parent.method"));
+	struct slice method = attrs_get_str(&span->attrs, SLICE("sonde.parent.method"));
 
 	if (slice_eq(method, SLICE("ambiguous")))
 		return ROW_PARENT_UNDECIDED;
@@ -125,21 +111,22 @@ static uint8_t small(int64_t n)
 
 void span_row__fill(struct span_row *row, const struct span *span)
 {
-	struct slice peer = get_str(span, SLICE("url.full"));
+	struct slice peer = attrs_get_str(&span->attrs, SLICE("url.full"));
 	char buf[160];
 	size_t used = 0;
 
 	row->start_ns = span->start_ns;
 	row->duration_ns = span->end_ns > span->start_ns ? span->end_ns - span->start_ns : 0;
-	row->request_sz = get_int(span, SLICE("http.request.body.size"), -1);
-	row->response_sz = get_int(span, SLICE("http.response.body.size"), -1);
-	row->http_status = get_int(span, SLICE("http.response.status_code"), 0);
+	row->request_sz = attrs_get_int(&span->attrs, SLICE("http.request.body.size"), -1);
+	row->response_sz = attrs_get_int(&span->attrs, SLICE("http.response.body.size"), -1);
+	row->http_status = attrs_get_int(&span->attrs, SLICE("http.response.status_code"), 0);
 	row->kind = (uint8_t)span->kind;
 	row->error = span->status == SPAN_STATUS_ERROR;
 	row->url = peer.n > 0;
 	row->links_cnt = small(span->links_cnt);
 	row->method = (uint8_t)parent_of(span);
-	row->candidates_cnt = small(get_int(span, SLICE("sonde.parent.candidates"), 0));
+	row->candidates_cnt =
+		small(attrs_get_int(&span->attrs, SLICE("sonde.parent.candidates"), 0));
 	if (!peer.n)
 		peer = get_peer(span, buf, sizeof(buf));
 	row->service_len = keep(row, &used, span->resource->service_name, 48);

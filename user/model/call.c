@@ -6,20 +6,6 @@
 
 #include "user/base/utf8.h"
 
-static struct slice get_str(const struct span *span, struct slice key)
-{
-	const struct attr *attr = attrs_get(&span->attrs, key);
-
-	return attr && attr->type == ATTR_STRING ? attr->str : SLICE("");
-}
-
-static int64_t get_int(const struct span *span, struct slice key, int64_t otherwise)
-{
-	const struct attr *attr = attrs_get(&span->attrs, key);
-
-	return attr && attr->type == ATTR_INT ? attr->num : otherwise;
-}
-
 static struct slice protocol_of(const struct span *span)
 {
 	static const struct slice keys[] = {SLICE("rpc.system.name"), SLICE("rpc.system"),
@@ -28,12 +14,12 @@ static struct slice protocol_of(const struct span *span)
 	struct slice name = SLICE("");
 
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]) && !name.n; i++)
-		name = get_str(span, keys[i]);
+		name = attrs_get_str(&span->attrs, keys[i]);
 	if (name.n)
 		return name;
 	if (attrs_get(&span->attrs, SLICE("dns.question.name")))
 		return SLICE("dns");
-	name = get_str(span, SLICE("network.protocol.name"));
+	name = attrs_get_str(&span->attrs, SLICE("network.protocol.name"));
 	if (name.n)
 		return name;
 	if (attrs_get(&span->attrs, SLICE("http.request.method")))
@@ -43,14 +29,14 @@ static struct slice protocol_of(const struct span *span)
 
 static uint16_t server_of(const struct span *span, struct names *names)
 {
-	struct slice address = get_str(span, SLICE("server.address"));
-	int64_t port = get_int(span, SLICE("server.port"), 0);
+	struct slice address = attrs_get_str(&span->attrs, SLICE("server.address"));
+	int64_t port = attrs_get_int(&span->attrs, SLICE("server.port"), 0);
 	char text[192];
 	int n;
 
 	if (!address.n && span->kind != SPAN_SERVER) {
-		address = get_str(span, SLICE("network.peer.address"));
-		port = get_int(span, SLICE("network.peer.port"), 0);
+		address = attrs_get_str(&span->attrs, SLICE("network.peer.address"));
+		port = attrs_get_int(&span->attrs, SLICE("network.peer.port"), 0);
 	}
 	if (!address.n)
 		return NAMES_NONE;
@@ -64,12 +50,12 @@ static uint16_t server_of(const struct span *span, struct names *names)
 
 void call_fill(struct call *call, const struct span *span, struct names *names)
 {
-	struct slice method = get_str(span, SLICE("sonde.parent.method"));
+	struct slice method = attrs_get_str(&span->attrs, SLICE("sonde.parent.method"));
 	struct slice name = utf8_first(span->name, CALL_NAME_SZ);
-	int64_t message_sz = get_int(span, SLICE("messaging.message.body.size"), -1);
+	int64_t message_sz = attrs_get_int(&span->attrs, SLICE("messaging.message.body.size"), -1);
 
-	call->request_sz = get_int(span, SLICE("http.request.body.size"), message_sz);
-	call->response_sz = get_int(span, SLICE("http.response.body.size"), -1);
+	call->request_sz = attrs_get_int(&span->attrs, SLICE("http.request.body.size"), message_sz);
+	call->response_sz = attrs_get_int(&span->attrs, SLICE("http.response.body.size"), -1);
 	call->service = names__number(names, span->resource->service_name);
 	call->protocol = names__number(names, protocol_of(span));
 	call->server = server_of(span, names);

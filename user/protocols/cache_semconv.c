@@ -16,7 +16,7 @@ static void add_error(const struct exchange_view *x, struct description *out)
 	struct slice error = x->failure;
 
 	if (!error.n)
-		error = db_text_of(x->response, CACHE_STATUS);
+		error = attrs_get_str(x->response, CACHE_STATUS);
 	out->error = error.n || attrs_get(&out->attrs, CACHE_ERROR);
 	if (!attrs_get(&out->attrs, CACHE_ERROR))
 		db_add(&out->attrs, CACHE_ERROR, error);
@@ -25,8 +25,8 @@ static void add_error(const struct exchange_view *x, struct description *out)
 void cache_describe(const struct exchange_view *x, struct slice system, uint16_t usual_port,
 		    struct description *out)
 {
-	struct slice operation = db_text_of(x->request, CACHE_OPERATION);
-	struct slice procedure = db_text_of(x->request, CACHE_PROCEDURE);
+	struct slice operation = attrs_get_str(x->request, CACHE_OPERATION);
+	struct slice procedure = attrs_get_str(x->request, CACHE_PROCEDURE);
 
 	out->operation = operation.n ? db_name(out, operation, procedure) : system;
 	attrs_add_str(&out->attrs, SLICE("db.system.name"), system);
@@ -41,7 +41,7 @@ void cache_describe_delivery(const struct exchange_view *x, struct slice system,
 {
 	bool sends = x->side == SIDE_SERVER;
 
-	out->operation = db_text_of(x->request, SLICE("messaging.operation.name"));
+	out->operation = attrs_get_str(x->request, SLICE("messaging.operation.name"));
 	out->kind = sends ? KIND_PRODUCER : KIND_CONSUMER;
 	attrs_add_str(&out->attrs, SLICE("messaging.system"), system);
 	add_all(&out->attrs, x->request);

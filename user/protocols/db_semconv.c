@@ -2,13 +2,6 @@
 /* What spans of all databases say. */
 #include "user/protocols/db_semconv.h"
 
-struct slice db_text_of(const struct attrs *attrs, struct slice key)
-{
-	const struct attr *attr = attrs_get(attrs, key);
-
-	return attr && attr->type == ATTR_STRING ? attr->str : SLICE("");
-}
-
 void db_add(struct attrs *attrs, struct slice key, struct slice value)
 {
 	if (value.n)

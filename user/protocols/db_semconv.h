@@ -5,8 +5,6 @@
 
 #include "user/protocols/protocol.h"
 
-/* The text of that key, or the empty slice. */
-struct slice db_text_of(const struct attrs *attrs, struct slice key);
 /* Adds a text, unless it is empty. */
 void db_add(struct attrs *attrs, struct slice key, struct slice value);
 /* server.*, client.* and network.* of both ends. usual_port goes without saying. */

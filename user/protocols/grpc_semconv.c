@@ -83,20 +83,6 @@ static void add_int(struct attrs *attrs, struct slice key, int64_t value)
 		attrs_add_int(attrs, key, value);
 }
 
-static struct slice str_of(const struct attrs *attrs, struct slice key)
-{
-	const struct attr *attr = attrs_get(attrs, key);
-
-	return attr && attr->type == ATTR_STRING ? attr->str : SLICE("");
-}
-
-static int64_t num_of(const struct attrs *attrs, struct slice key)
-{
-	const struct attr *attr = attrs_get(attrs, key);
-
-	return attr && attr->type == ATTR_INT ? attr->num : 0;
-}
-
 /* Is it package.Service/Method? */
 static bool is_method(struct slice s)
 {
@@ -116,7 +102,7 @@ static bool is_method(struct slice s)
 
 static void add_method(const struct exchange_view *x, struct description *out)
 {
-	struct slice path = str_of(x->request, SLICE("url.path"));
+	struct slice path = attrs_get_str(x->request, SLICE("url.path"));
 	struct slice method = slice_after(path, 1);
 
 	out->operation = SLICE("grpc");
@@ -132,8 +118,8 @@ static void add_method(const struct exchange_view *x, struct description *out)
 static void add_ends(const struct exchange_view *x, struct description *out)
 {
 	struct attrs *attrs = &out->attrs;
-	struct slice host = str_of(x->request, KEY_ADDRESS);
-	int64_t port = num_of(x->request, KEY_PORT);
+	struct slice host = attrs_get_str(x->request, KEY_ADDRESS);
+	int64_t port = attrs_get_int(x->request, KEY_PORT, 0);
 	bool client = x->side == SIDE_CLIENT;
 
 	add_str(attrs, KEY_ADDRESS, host.n ? host : exchange_server(x));
@@ -147,7 +133,7 @@ static void add_ends(const struct exchange_view *x, struct description *out)
 	add_int(attrs, SLICE("network.peer.port"), client ? x->server_port : x->client_port);
 	attrs_add_str(attrs, SLICE("network.protocol.name"), SLICE("http"));
 	add_str(attrs, SLICE("network.protocol.version"),
-		str_of(x->request, SLICE("network.protocol.version")));
+		attrs_get_str(x->request, SLICE("network.protocol.version")));
 	attrs_add_str(attrs, SLICE("network.transport"),
 		      x->unix_socket ? SLICE("unix") : SLICE("tcp"));
 }
@@ -167,7 +153,7 @@ static bool is_error(enum side side, struct slice status)
 static struct slice error_type(const struct exchange_view *x, struct slice status,
 			       struct description *out)
 {
-	int64_t http_status = num_of(x->response, KEY_HTTP_STATUS);
+	int64_t http_status = attrs_get_int(x->response, KEY_HTTP_STATUS, 0);
 	int n;
 
 	if (x->failure.n)
@@ -183,8 +169,8 @@ static struct slice error_type(const struct exchange_view *x, struct slice statu
 
 void grpc_describe(const struct exchange_view *x, struct description *out)
 {
-	struct slice status = str_of(x->response, KEY_STATUS), error;
-	int64_t http_status = num_of(x->response, KEY_HTTP_STATUS);
+	struct slice status = attrs_get_str(x->response, KEY_STATUS), error;
+	int64_t http_status = attrs_get_int(x->response, KEY_HTTP_STATUS, 0);
 
 	error = error_type(x, status, out);
 	out->error = error.n > 0;

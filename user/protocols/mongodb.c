@@ -572,9 +572,9 @@ static void describe(const struct exchange_view *x, struct description *out)
 		SLICE("sonde.mongodb.compressor"),
 	};
 	struct attrs *attrs = &out->attrs;
-	struct slice operation = db_text_of(x->request, SLICE("db.operation.name"));
-	struct slice collection = db_text_of(x->request, SLICE("db.collection.name"));
-	struct slice error = db_text_of(x->response, SLICE("error.type"));
+	struct slice operation = attrs_get_str(x->request, SLICE("db.operation.name"));
+	struct slice collection = attrs_get_str(x->request, SLICE("db.collection.name"));
+	struct slice error = attrs_get_str(x->response, SLICE("error.type"));
 
 	out->operation = operation.n ? db_name(out, operation, collection) : SLICE("mongodb");
 	attrs_add_str(attrs, SLICE("db.system.name"), SLICE("mongodb"));
@@ -586,7 +586,7 @@ static void describe(const struct exchange_view *x, struct description *out)
 	}
 	db_add_ends(attrs, x, DEFAULT_PORT);
 	db_add(attrs, SLICE("db.response.status_code"),
-	       db_text_of(x->response, SLICE("db.response.status_code")));
+	       attrs_get_str(x->response, SLICE("db.response.status_code")));
 	error = x->failure.n ? x->failure : error;
 	db_add(attrs, SLICE("error.type"), error);
 	out->error = error.n > 0;

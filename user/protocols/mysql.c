@@ -747,7 +747,7 @@ static void resync(void *state, enum sender sender)
 
 static void describe(const struct exchange_view *x, struct description *out)
 {
-	struct slice system = db_text_of(x->request, SLICE("db.system.name"));
+	struct slice system = attrs_get_str(x->request, SLICE("db.system.name"));
 
 	sql_describe(x, system.n ? system : SLICE("mysql"), PORT, out);
 }

@@ -38,21 +38,21 @@ void sql_add_statement(struct msg *msg, const struct sql *sql)
 
 static struct slice either(const struct exchange_view *x, struct slice key)
 {
-	struct slice value = db_text_of(x->response, key);
+	struct slice value = attrs_get_str(x->response, key);
 
-	return value.n ? value : db_text_of(x->request, key);
+	return value.n ? value : attrs_get_str(x->request, key);
 }
 
 /* The summary, else `{operation} {table or database}` or one of both, else the system. */
 static struct slice name_of(const struct exchange_view *x, struct slice system,
 			    struct description *out)
 {
-	struct slice summary = db_text_of(x->request, SLICE("db.query.summary"));
+	struct slice summary = attrs_get_str(x->request, SLICE("db.query.summary"));
 	struct slice operation = either(x, SLICE("db.operation.name"));
-	struct slice target = db_text_of(x->request, SLICE("db.collection.name"));
+	struct slice target = attrs_get_str(x->request, SLICE("db.collection.name"));
 
 	if (!target.n)
-		target = db_text_of(x->request, SLICE("db.namespace"));
+		target = attrs_get_str(x->request, SLICE("db.namespace"));
 	if (summary.n)
 		return summary;
 	if (!operation.n)
