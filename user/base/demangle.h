@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Names of C++ and Rust symbols as people write them. Hostile input; any thread. */
-#ifndef SONDE_PROFILE_DEMANGLE_H
-#define SONDE_PROFILE_DEMANGLE_H
+#ifndef SONDE_BASE_DEMANGLE_H
+#define SONDE_BASE_DEMANGLE_H
 
 #include "user/base/slice.h"
 

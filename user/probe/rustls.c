@@ -160,26 +160,27 @@ static void take(struct search *s, const struct known *k, const struct elf_symbo
 		add_site(s, k, symbol);
 }
 
+/* All that is needed, or nothing and why. */
 static void tell(struct search *s)
 {
 	struct tls_sites *out = s->out;
 	size_t n = strlen(out->why);
+	const char *and = n ? "; " : "";
+	int part = 0;
 
 	if (!out->library)
 		out->library = CRATE;
-	for (int part = 0; part < PART_CNT && !s->reason; part++) {
-		if (s->found[part])
-			continue;
-		snprintf(out->why + n, sizeof(out->why) - n,
-			 "%s%s of rustls: the compiler has left none to be probed", n ? "; " : "",
-			 part_names[part]);
-		out->cnt = s->begun_at;
+	while (part < PART_CNT && s->found[part])
+		part++;
+	if (!s->reason && part == PART_CNT)
 		return;
-	}
-	if (!s->reason)
-		return;
-	snprintf(out->why + n, sizeof(out->why) - n, "%srustls: %s", n ? "; " : "", s->reason);
 	out->cnt = s->begun_at;
+	if (s->reason)
+		snprintf(out->why + n, sizeof(out->why) - n, "%srustls: %s", and, s->reason);
+	else
+		snprintf(out->why + n, sizeof(out->why) - n,
+			 "%s%s of rustls: the compiler has left none to be probed", and,
+			 part_names[part]);
 }
 
 void rustls_find(int fd, struct code *code, struct tls_sites *out)
