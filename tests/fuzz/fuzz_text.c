@@ -1,17 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Text from the wire on its way into a span and onto a screen: routes, trace context, redaction,
- * JSON, the live view. The first byte chooses; the rest is the text.
+ * JSON, the live view, maps of files. The first byte chooses; the rest is the text.
  */
+#include <errno.h>
 #include <jansson.h>
 #include <stdlib.h>
 
 #include "user/base/json_writer.h"
 #include "user/base/utf8.h"
 #include "user/cli/columns.h"
+#include "user/cli/map_view.h"
+#include "user/cli/span_read.h"
 #include "user/cli/trace_view.h"
 #include "user/flow/route.h"
 #include "user/flow/trace_context.h"
+#include "user/model/service_map.h"
 #include "user/policy/consistent.h"
 #include "user/policy/redact.h"
 #include "user/protocols/trace_headers.h"
@@ -227,14 +231,15 @@ static void add_span(struct span_batch *batch, struct slice text)
 	attrs_add_str(&span->attrs, SLICE("error.type"), span->name);
 }
 
-/* Whole characters, none of which is for the terminal; as many lines as there should be. */
-static void check_screen(struct slice text, unsigned int width, size_t lines_cnt)
+/* Whole characters, none of which is for the terminal. Returns how many lines there are. */
+static size_t check_screen(struct slice text, unsigned int width)
 {
-	while (text.n) {
+	size_t lines_cnt = 0;
+
+	for (; text.n; lines_cnt++) {
 		struct slice line = take(&text, '\n');
 		unsigned int columns = 0;
 
-		lines_cnt--;
 		while (line.n) {
 			int32_t code;
 			size_t n = utf8_decode(line, &code);
@@ -245,7 +250,7 @@ static void check_screen(struct slice text, unsigned int width, size_t lines_cnt
 		}
 		must(!width || columns <= width);
 	}
-	must(lines_cnt == 0);
+	return lines_cnt;
 }
 
 static void fuzz_view(struct slice text)
@@ -264,17 +269,110 @@ static void fuzz_view(struct slice text)
 		add_span(batch, take(&text, '\n'));
 	view = trace_view__new(out, VIEW_TEXT, false, width);
 	must(view && trace_view__add(view, batch) == 0 && trace_view__finish(view) == 0);
-	check_screen(slice_of(screen, screen_sz), width, batch->cnt + 1);
+	must(check_screen(slice_of(screen, screen_sz), width) == batch->cnt + 1);
 	trace_view__free(view);
 	fclose(out);
 	free(screen);
 	span_batch__free(batch);
 }
 
+/* --- maps: after a byte, the width, what a file of spans holds ----------------------------------- */
+
+static void map_span(void *ctx, const struct span *span)
+{
+	service_map__add(ctx, span, 0);
+}
+
+static uint64_t reached(const void *map, uint32_t of, uint32_t to, uint64_t *all_cnt)
+{
+	uint64_t cnt = service_map__reached(map, of, to, all_cnt);
+
+	must(cnt <= *all_cnt);
+	return cnt;
+}
+
+static void check_graph(const struct service_graph *graph, const struct span_reading *reading)
+{
+	const struct graph_trace *trace = &graph->trace;
+	uint64_t critical_ns = 0;
+
+	must(graph->spans_cnt == reading->spans_cnt);
+	for (uint32_t i = 0; i < graph->edges_cnt; i++)
+		must(graph->edges[i].from < graph->nodes_cnt &&
+		     graph->edges[i].to < graph->nodes_cnt &&
+		     graph->edges[i].errors_cnt <= graph->edges[i].cnt);
+	for (uint32_t at = trace->cnt ? trace->root : SPAN_NODE_NONE; at != SPAN_NODE_NONE;
+	     at = span_tree_next(trace->nodes, trace->root, at))
+		critical_ns += trace->nodes[at].critical_ns;
+	if (trace->cnt && trace->nodes[trace->root].end_ns > trace->nodes[trace->root].start_ns)
+		critical_ns -=
+			trace->nodes[trace->root].end_ns - trace->nodes[trace->root].start_ns;
+	must(critical_ns == 0);
+}
+
+static void check_json(struct slice text)
+{
+	json_t *value = json_loadb(text.p, text.n, JSON_ALLOW_NUL, NULL);
+
+	must(value);
+	json_decref(value);
+}
+
+/* Each way to show the map, one after the other. */
+static void show_map(const struct service_graph *graph, const struct service_map *map,
+		     unsigned int width)
+{
+	const struct map_style style = {.width = width};
+
+	for (int view = 0; view < 7; view++) {
+		bool json = view<3, screen = view> 4;
+		char *shown;
+		size_t n;
+		FILE *out = open_memstream(&shown, &n);
+		int err = view == 0   ? map_json(out, graph)
+			  : view == 1 ? map_critical_json(out, graph)
+			  : view == 2 ? map_impact_json(out, graph, "shop", reached, map)
+			  : view == 3 ? map_dot(out, graph)
+			  : view == 4 ? map_svg(out, graph)
+			  : view == 5 ? map_text(out, &style, graph)
+				      : map_critical(out, &style, graph);
+
+		fclose(out);
+		must(!err || (view == 2 && err == -ENOENT));
+		must(utf8_is_valid(slice_of(shown, n)));
+		if (json && !err)
+			check_json(slice_of(shown, n));
+		if (screen)
+			check_screen(slice_of(shown, n), width);
+		free(shown);
+	}
+}
+
+static void fuzz_map(struct slice text)
+{
+	unsigned int width = text.n ? (unsigned char)text.p[0] : 0;
+	struct service_map *map = service_map__new(width & 2 ? "0" : NULL);
+	struct span_reading reading = {.take = map_span, .ctx = map};
+	const struct service_graph *graph;
+	FILE *in;
+
+	text = slice_after(text, 1);
+	in = fmemopen((void *)text.p, text.n ?: 1, "r");
+	must(map && in);
+	setenv("LC_ALL", width & 1 ? "C" : "C.UTF-8", 1);
+	must(span_read(in, &reading) == 0);
+	check_screen(slice_str(reading.why), 0);
+	graph = service_map__finish(map, 0);
+	check_graph(graph, &reading);
+	show_map(graph, map, width);
+	fclose(in);
+	service_map__free(map);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
 	static void (*const targets[])(struct slice) = {
-		fuzz_routes, fuzz_trace_context, fuzz_redaction, fuzz_json, fuzz_view,
+		fuzz_routes, fuzz_trace_context, fuzz_redaction, fuzz_json, fuzz_view, fuzz_map,
 	};
 
 	if (len)

@@ -82,6 +82,8 @@ static void bad(void **state)
 	} cases[] = {
 		{"{", "line 2: ", 1, 0},
 		{"[]", "line 2: neither", 1, 0},
+		{"\033[2J", "line 2: '[' or '{' expected near '?'", 1, 0},
+		{"[\xc2\x9b]", "line 2: invalid token near '?", 1, 0},
 		{"{\"a\":1}", "line 2: neither", 1, 0},
 		{"\xff\xfe", "line 2: ", 1, 0},
 		{"{\"traceId\":7}", "line 2: a span without ids or times", 0, 1},

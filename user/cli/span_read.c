@@ -122,11 +122,16 @@ static enum span_status status_of(const json_t *value)
 
 /* --- spans ------------------------------------------------------------------------------------ */
 
+/* A part of the file may be in the text: nothing of that moves the cursor of a terminal. */
 static void note_bad(struct span_reading *reading, const char *what)
 {
-	if (!reading->why[0])
-		snprintf(reading->why, sizeof(reading->why), "line %" PRIu64 ": %s",
-			 reading->lines_cnt, what);
+	if (reading->why[0])
+		return;
+	snprintf(reading->why, sizeof(reading->why), "line %" PRIu64 ": %s", reading->lines_cnt,
+		 what);
+	for (char *c = reading->why; *c; c++)
+		if (*c < ' ' || *c > '~')
+			*c = '?';
 }
 
 static void set_service(struct resource *resource)

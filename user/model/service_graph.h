@@ -22,8 +22,8 @@ struct graph_node {
 	struct slice name;
 	uint64_t served_cnt; /* requests that it was asked */
 	uint64_t begun_cnt;  /* calls that it made for no request */
-	uint64_t
-		undecided_cnt; /* of these, such as may have been for one: which could not be told */
+	/* Of these, such as may have been for one: which could not be told. */
+	uint64_t undecided_cnt;
 };
 
 struct graph_edge {
