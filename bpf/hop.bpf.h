@@ -282,14 +282,14 @@ static __always_inline void note_serving(const struct connection_state *conn)
 		leader->serves = true;
 }
 
-/* Before the record of an operation of len bytes. */
+/* Before the record of an operation of len bytes, while propagation is on. */
 static __always_inline void hop_op(struct scratch *s, struct sock *sk,
 				   struct connection_state *conn, __u32 len, bool send, bool typed)
 {
 	struct tcp_sock *tcp;
 	struct hop *hop;
 
-	if (!propagation || !typed || sk->__sk_common.skc_family == FAMILY_UNIX || conn->carries)
+	if (!typed || sk->__sk_common.skc_family == FAMILY_UNIX || conn->carries)
 		return;
 	tcp = bpf_skc_to_tcp_sock(sk);
 	if (!tcp)

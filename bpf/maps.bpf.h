@@ -375,7 +375,8 @@ static __always_inline struct scratch *scratch_get(void)
 
 /*
  * Flags of a record's end. It never wakes the reader by default: that one drains by timer, and is
- * woken only when the ring fills, or a connection copies much that perhaps nobody wants. The level is looked at once in 32 records.
+ * woken only when the ring fills, or a connection copies much that perhaps nobody wants. The level is
+ * looked at once in 32 records.
  */
 static __always_inline __u64 wakeup_flags(struct scratch *s)
 {

@@ -2,10 +2,11 @@
 /*
  * For which request does a thread send? For the one that it has received, if it serves one after the other.
  * Two kinds of threads do. One waits for its client in a receive that blocks, on a socket that no event loop
- * watches (or one that has handed it to a thread: EPOLLONESHOT): until it receives from a client again all it sends is that request's, wherever it has waited
- * meanwhile. The other waits apart from the receive, by poll(): it was seen to find nothing on a socket, and
- * then something, while no event loop watched that, nor any other that it received from. Such a thread may get its next work from others, so all it
- * sends is that request's until it begins to answer.
+ * watches (or one that has handed it to a thread: EPOLLONESHOT): until it receives from a client again all it
+ * sends is that request's, wherever it has waited meanwhile. The other waits apart from the receive, by
+ * poll(): it was seen to find nothing on a socket, and then something, while no event loop watched that, nor
+ * any other that it received from. Such a thread may get its next work from others, so all it sends is that
+ * request's until it begins to answer.
  *
  * Of threads that have served several at a time nothing is said any more, and of a request nothing that came
  * by a socket which an event loop watched: what is sent then may be anybody's.
@@ -20,13 +21,11 @@
 
 enum watched {
 	WATCHED_NOT,
-	WATCHED_DISARMED, /* an epoll set has told of it once (EPOLLONESHOT), and tells nobody until asked again */
+	WATCHED_DISARMED, /* an epoll set has told of it (EPOLLONESHOT), and waits to be asked again */
 	WATCHED,
 };
 
-/*
- * Does an event loop wait for this socket? Who blocks in a receive does not any more when that returns.
- */
+/* Does an event loop wait for this socket? Who blocks in a receive does not any more when that returns. */
 static __always_inline enum watched watched(struct sock *sk, bool typed)
 {
 	struct socket_wq *wq = FIELD(sk, sk_wq);
@@ -222,6 +221,7 @@ static __always_inline void inherit_work(struct task_struct *parent, struct task
 	if (of_child) {
 		of_child->work = of_parent->work;
 		of_child->dedicated = of_parent->dedicated;
+		of_child->answering = of_parent->answering;
 	}
 }
 
