@@ -88,6 +88,20 @@ def check_inside(pairs):
         assert server["endTimeUnixNano"] <= client["endTimeUnixNano"], (client, server)
 
 
+def check_wrk(trace, counted):
+    """As many spans at each end as wrk counted responses, on eight connections; what is missing is counted."""
+    account, spans = trace.account, trace.spans
+    sent, served = of_kind(spans, "CLIENT"), of_kind(spans, "SERVER")
+    assert len(sent) + len(served) == len(spans) == account.spans - account.untold
+    assert account.lost <= 2 * 8, account  # what was under way when wrk hung up
+    missing = account.lost + account.untold
+    for side in (sent, served):
+        assert counted <= len(side) + missing and len(side) <= counted + 8
+    parents = {s["spanId"]: s["traceId"] for s in sent}
+    joined = sum(parents.get(s["parentSpanId"]) == s["traceId"] for s in served)
+    assert joined >= counted - missing
+
+
 def check_clock(clients, truth, most=1 * MS, worst=100 * MS):
     """Client spans begin and end within 1 ms of what the client's own clock says. One of many may
     be late on a busy machine, so that is asked of the median; none may be far off."""

@@ -6,7 +6,7 @@ import pytest
 import clients
 import servers
 from checks import (check_clock, check_inside, check_name, check_socket_parents, check_span,
-                    of_kind)
+                    check_wrk, of_kind)
 from clients import step
 from traced import Trace
 
@@ -92,13 +92,4 @@ def test_wrk(server, tmp_path):
     with Trace(tmp_path, "--port", server.port) as trace:
         counted = clients.wrk(server.url + "/small", connections=8, seconds=1)
         trace.stop()
-    account, spans = trace.account, trace.spans
-    assert len(spans) == account.spans - account.untold
-    sent, served = of_kind(spans, "CLIENT"), of_kind(spans, "SERVER")
-    assert account.lost <= 2 * 8, account  # what was under way when wrk hung up
-    missing = account.lost + account.untold
-    assert counted <= len(sent) + missing and len(sent) <= counted + 8
-    assert counted <= len(served) + missing and len(served) <= counted + 8
-    parents = {s["spanId"]: s["traceId"] for s in sent}
-    joined = sum(parents.get(s["parentSpanId"]) == s["traceId"] for s in served)
-    assert joined >= counted - missing
+    check_wrk(trace, counted)

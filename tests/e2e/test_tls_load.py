@@ -4,7 +4,7 @@ import pytest
 
 import clients
 import tls
-from checks import check_nothing_else, check_span, of_kind, paired
+from checks import check_wrk
 from traced import Agent, Trace, check_counted
 
 
@@ -15,16 +15,7 @@ def test_wrk(tmp_path, start, authority, server):
     with Trace(tmp_path, "--port", running.port) as trace:
         counted = clients.wrk(running.url + "/small", connections=8, seconds=1)
         trace.stop()
-    account, spans = trace.account, trace.spans
-    sent, served = of_kind(spans, "CLIENT"), of_kind(spans, "SERVER")
-    assert len(sent) + len(served) == len(spans) == account.spans - account.untold
-    assert account.lost <= 2 * 8, account  # what was under way when wrk hung up
-    missing = account.lost + account.untold
-    for side in (sent, served):
-        assert counted <= len(side) + missing and len(side) <= counted + 8
-    parents = {s["spanId"]: s["traceId"] for s in sent}
-    joined = sum(parents.get(s["parentSpanId"]) == s["traceId"] for s in served)
-    assert joined >= counted - missing
+    check_wrk(trace, counted)
 
 
 @pytest.mark.parametrize("targets, ends", [("server", 1), ("both", 2)])
@@ -57,15 +48,4 @@ def test_full_speed_http2(tmp_path, start, authority, server):
 
 
 def test_http2_spans(tmp_path, start, authority):
-    """Many streams at once, each a span with its parent."""
-    running = start(tls.Nginx(tmp_path, authority))
-    with Trace(tmp_path, "--port", running.port) as trace:
-        assert clients.h2load(running.url + "/small?a=1", 200, 2, 10) == 200
-        trace.stop()
-    pairs = paired(trace.spans)
-    assert len(pairs) == 200, trace.stderr
-    for sent, served in pairs:
-        assert sent["traceId"] == served["traceId"]
-        for span in (sent, served):
-            check_span(span, "GET", "/small?a=1", 200, "https", ("2",))
-    check_nothing_else(trace, running.port)
+    tls.check_streams(tmp_path, start(tls.Nginx(tmp_path, authority)))

@@ -9,7 +9,9 @@ import sys
 
 import clients
 import servers
+from checks import check_nothing_else, check_span, paired
 from servers import WORKLOADS, go_program, rust_program, unique
+from traced import Trace
 
 STRIPPED = "-ldflags=-s -w"
 NEW_KEY = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
@@ -175,6 +177,20 @@ def short_programs():
     """Those among the clients that would have done much before they are known."""
     return [go_program("client"), go_program("client", STRIPPED), shutil.which("node"),
             library("libgnutls.so.30"), library("android/libssl.so.0")]
+
+
+def check_streams(tmp_path, server):
+    """Many streams of HTTP/2 at once, each a span with its parent."""
+    with Trace(tmp_path, "--port", server.port) as trace:
+        assert clients.h2load(server.url + "/small?a=1", 200, 2, 10) == 200
+        trace.stop()
+    pairs = paired(trace.spans)
+    assert len(pairs) == 200, trace.stderr
+    for sent, served in pairs:
+        assert sent["traceId"] == served["traceId"]
+        for span in (sent, served):
+            check_span(span, "GET", "/small?a=1", 200, "https", ("2",))
+    check_nothing_else(trace, server.port)
 
 
 # Those of whom HTTP/2 is to be had.
