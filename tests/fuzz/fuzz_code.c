@@ -3,24 +3,16 @@
  * Programs and libraries in which functions to probe are looked for, and machine code in which a site is. The
  * first byte says which.
  */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "tests/fuzz/check.h"
 #include "user/base/log.h"
 #include "user/probe/follow.h"
 #include "user/probe/site_list.h"
 #include "user/probe/tls_library.h"
-
-#define CHECK(condition)                                                                \
-	do {                                                                            \
-		if (!(condition)) {                                                     \
-			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
-			abort();                                                        \
-		}                                                                       \
-	} while (0)
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *input, size_t n);

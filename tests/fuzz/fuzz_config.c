@@ -5,15 +5,10 @@
  */
 #include <stdlib.h>
 
+#include "tests/fuzz/check.h"
 #include "user/control/config.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
-
-static void must(bool truth)
-{
-	if (!truth)
-		abort();
-}
 
 static void print_and_load(struct config *c)
 {
@@ -24,19 +19,19 @@ static void print_and_load(struct config *c)
 	size_t len;
 	FILE *out = open_memstream(&text, &len);
 
-	must(out);
+	CHECK(out);
 	config__print(c, out);
-	must(fclose(out) == 0);
+	CHECK(fclose(out) == 0);
 	errors = (struct config_errors){0};
-	must(config__init(&again) == 0);
+	CHECK(config__init(&again) == 0);
 	if (len <= CONFIG_FILE_MAX) /* escapes can make it longer than the file it came from */
-		must(config__load_text(&again, "printed", slice_of(text, len), &errors) == 0);
+		CHECK(config__load_text(&again, "printed", slice_of(text, len), &errors) == 0);
 	free(text);
 	config__reload(c, &again, &changes);
 	if (len <= CONFIG_FILE_MAX) {
-		must(changes.applied_cnt == 0);
+		CHECK(changes.applied_cnt == 0);
 		for (size_t i = 0; i < changes.restart_cnt; i++)
-			must(changes.restart[i]->secret);
+			CHECK(changes.restart[i]->secret);
 	}
 	config__free(&again);
 }
@@ -48,9 +43,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 	int err;
 
 	errors = (struct config_errors){0};
-	must(config__init(&c) == 0);
+	CHECK(config__init(&c) == 0);
 	err = config__load_text(&c, "fuzz", slice_of((const char *)bytes, len), &errors);
-	must(!err == !errors.cnt);
+	CHECK(!err == !errors.cnt);
 	if (!err)
 		print_and_load(&c);
 	config__free(&c);

@@ -5,6 +5,7 @@
  */
 #include <stdlib.h>
 
+#include "tests/fuzz/check.h"
 #include "user/base/procfs.h"
 #include "user/ident/command.h"
 #include "user/ident/container.h"
@@ -14,12 +15,6 @@
 #include "user/probe/mapping_events.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void check(bool ok)
-{
-	if (!ok)
-		abort();
-}
 
 static bool within(struct slice part, struct slice whole)
 {
@@ -31,7 +26,7 @@ static void fuzz_stat(struct slice text)
 	struct procfs_stat stat;
 
 	if (procfs_parse_stat(text, &stat))
-		check(within(stat.comm, text));
+		CHECK(within(stat.comm, text));
 }
 
 static void fuzz_cgroup(struct slice text)
@@ -39,12 +34,12 @@ static void fuzz_cgroup(struct slice text)
 	struct container container;
 
 	container_parse(text, &container);
-	check(within(container.id, text) && within(container.cgroup, text));
-	check(container.id.n == 0 || container.id.n >= 32);
+	CHECK(within(container.id, text) && within(container.cgroup, text));
+	CHECK(container.id.n == 0 || container.id.n >= 32);
 	container = (struct container){.id = {0}};
 	container_parse_path(text, &container);
-	check(within(container.id, text));
-	check(within(container_workload(text), text));
+	CHECK(within(container.id, text));
+	CHECK(within(container_workload(text), text));
 }
 
 /* The path of the executable ends at the first NUL. */
@@ -55,8 +50,8 @@ static void fuzz_command(struct slice text)
 
 	procfs_next_string(&args, &exe);
 	command_parse(exe, args, &command);
-	check(command.name.n <= text.n);
-	check(memchr(command.name.p, '\0', command.name.n) == NULL);
+	CHECK(command.name.n <= text.n);
+	CHECK(memchr(command.name.p, '\0', command.name.n) == NULL);
 }
 
 static void fuzz_environ(struct slice text)
@@ -64,8 +59,8 @@ static void fuzz_environ(struct slice text)
 	struct environ env;
 
 	environ_parse(text, &env);
-	check(within(env.service_name, text) && within(env.resource_attributes, text));
-	check(within(env.hostname, text) && within(env.kubernetes_host, text));
+	CHECK(within(env.service_name, text) && within(env.resource_attributes, text));
+	CHECK(within(env.hostname, text) && within(env.kubernetes_host, text));
 }
 
 /* The first byte is the limit. */
@@ -76,24 +71,24 @@ static void fuzz_baggage(struct slice text)
 	struct slice key, value;
 	struct baggage baggage;
 
-	check(buf != NULL);
+	CHECK(buf != NULL);
 	baggage_init(&baggage, slice_after(text, 1), buf, cap);
 	while (baggage_next(&baggage, &key, &value)) {
-		check(key.n > 0 && within(key, slice_of(buf, cap)));
-		check(within(value, slice_of(buf, cap)));
+		CHECK(key.n > 0 && within(key, slice_of(buf, cap)));
+		CHECK(within(value, slice_of(buf, cap)));
 	}
 	free(buf);
 }
 
 static void fuzz_release(struct slice text)
 {
-	check(within(host_release_value(text, SLICE("NAME")), text));
+	CHECK(within(host_release_value(text, SLICE("NAME")), text));
 }
 
 static void check_mapped(void *ctx, const struct mapped_file *file)
 {
-	check(within(file->path, *(const struct slice *)ctx));
-	check(file->pid && file->inode && file->start < file->limit);
+	CHECK(within(file->path, *(const struct slice *)ctx));
+	CHECK(file->pid && file->inode && file->start < file->limit);
 }
 
 static void fuzz_mapping_events(struct slice text)
@@ -112,13 +107,13 @@ static void fuzz_record(struct slice text)
 
 	if (!describer)
 		describer = describer__new(&(struct ident_options){.proc_root = "/nonexistent"});
-	check(describer != NULL);
+	CHECK(describer != NULL);
 	rec = malloc(text.n ? text.n : 1); /* aligned, and of exact size */
-	check(rec != NULL);
+	CHECK(rec != NULL);
 	memcpy(rec, text.p, text.n);
 	if (process_parse(rec, text.n, &process) == 0) {
 		r = describer__process(describer, &process);
-		check(r != NULL && r->service_name.n > 0 && r->service_name.n <= 255);
+		CHECK(r != NULL && r->service_name.n > 0 && r->service_name.n <= 255);
 		resource__release(r);
 	}
 	free(rec);

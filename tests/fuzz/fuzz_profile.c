@@ -4,23 +4,15 @@
  * mangled names; and the kernel's own files. The first byte says which; every input lies in an
  * allocation of its size.
  */
-#include <stdio.h>
 #include <stdlib.h>
 
+#include "tests/fuzz/check.h"
 #include "user/base/log.h"
 #include "user/base/demangle.h"
 #include "user/base/elf_file.h"
 #include "user/profile/kernel_symbols.h"
 #include "user/profile/mappings.h"
 #include "user/profile/perf_map.h"
-
-#define CHECK(condition)                                                                \
-	do {                                                                            \
-		if (!(condition)) {                                                     \
-			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
-			abort();                                                        \
-		}                                                                       \
-	} while (0)
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *input, size_t n);

@@ -6,9 +6,9 @@
  * of what it holds. FUZZ_PROTOCOL=name keeps to one.
  */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 
+#include "tests/fuzz/check.h"
 #include "user/protocols/http_headers.h"
 #include "user/protocols/protocol.h"
 #include "user/protocols/tls_hello.h"
@@ -26,14 +26,6 @@
 	 MESSAGE_BRINGS_SPANS)
 #define TAGS_MAX 16
 #define SPAN_ATTRS_MAX 64
-
-#define CHECK(condition)                                                                \
-	do {                                                                            \
-		if (!(condition)) {                                                     \
-			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
-			abort();                                                        \
-		}                                                                       \
-	} while (0)
 
 /* The bytes of one sender that were not consumed yet. */
 struct stream {

@@ -4,10 +4,10 @@
  * pass goes to flow and ident as the pipeline would give it to them, and time passes as the records
  * say. Every record lies in an allocation of exactly its size. Seeds: see record_seeds.py.
  */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/fuzz/check.h"
 #include "user/base/account.h"
 #include "user/base/log.h"
 #include "user/capture/record.h"
@@ -19,14 +19,6 @@
 #define EXCHANGES_MAX 16
 #define PROCESSES_MAX 8
 #define RING_FULL 0x8000 /* flag of a datagram: before it, a record did not fit the ring */
-
-#define CHECK(condition)                                                                \
-	do {                                                                            \
-		if (!(condition)) {                                                     \
-			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
-			abort();                                                        \
-		}                                                                       \
-	} while (0)
 
 struct world {
 	struct flow *flow;

@@ -7,6 +7,7 @@
 #include <jansson.h>
 #include <stdlib.h>
 
+#include "tests/fuzz/check.h"
 #include "user/base/utf8.h"
 #include "user/policy/finds.h"
 #include "user/policy/layers.h"
@@ -14,12 +15,6 @@
 #include "user/policy/values.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
-
-static void must(bool truth)
-{
-	if (!truth)
-		abort();
-}
 
 static struct redactor *new_redactor(const struct redact_rule *rules, size_t rules_cnt)
 {
@@ -41,7 +36,7 @@ static struct redactor *redactor(void)
 	static struct redactor *r;
 
 	r = r ?: new_redactor(NULL, 0);
-	must(r);
+	CHECK(r);
 	return r;
 }
 
@@ -72,7 +67,7 @@ static struct slice redact(struct redactor *r, struct slice key, struct slice va
 {
 	struct attr attr = {.key = key, .type = ATTR_STRING, .str = value};
 
-	must(redactor__attr(r, &attr, arena));
+	CHECK(redactor__attr(r, &attr, arena));
 	return attr.str;
 }
 
@@ -84,12 +79,12 @@ static void check_clean(struct slice text)
 	static struct finds finds;
 
 	if (!values.patterns[VALUE_CARD])
-		must(values__init(&values, (1u << VALUE_KINDS) - 1) == 0);
+		CHECK(values__init(&values, (1u << VALUE_KINDS) - 1) == 0);
 	if (!values__suspect(text))
 		return;
 	finds__clear(&finds);
 	values__find(&values, &layers, text, &finds);
-	must(finds.cnt == 0 && !finds.all);
+	CHECK(finds.cnt == 0 && !finds.all);
 }
 
 static void fuzz_text(struct slice text)
@@ -106,7 +101,7 @@ static void fuzz_text(struct slice text)
 	once = redact(redactor(), key, text, &arena);
 	check_clean(once);
 	twice = redact(redactor(), key, once, &arena);
-	must(slice_eq(once, twice));
+	CHECK(slice_eq(once, twice));
 	check_clean(redact(redactor(), key, text, &small));
 	arena__free(&arena);
 	arena__free(&small);
@@ -151,16 +146,16 @@ static void fuzz_json(struct slice text)
 
 		value = json_loadb(once.buf, once.len, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL,
 				   &error);
-		must(value || json_error_code(&error) == json_error_numeric_overflow ||
-		     json_error_code(&error) == json_error_null_byte_in_key);
+		CHECK(value || json_error_code(&error) == json_error_numeric_overflow ||
+		      json_error_code(&error) == json_error_null_byte_in_key);
 		json_decref(value);
-		must(redact_json(redactor(), json_writer__text(&once), &twice, &arena));
-		must(!utf8_is_valid(text) || /* else what is not UTF-8 has become longer */
-		     slice_eq(json_writer__text(&once), json_writer__text(&twice)));
+		CHECK(redact_json(redactor(), json_writer__text(&once), &twice, &arena));
+		CHECK(!utf8_is_valid(text) || /* else what is not UTF-8 has become longer */
+		      slice_eq(json_writer__text(&once), json_writer__text(&twice)));
 	} else if (text.n <= 60 && !memchr(text.p ?: "", '\0', text.n)) {
 		/* longer ones may be too deep, and jansson passes over NUL */
 		value = json_loadb(text.p ?: "", text.n, JSON_ALLOW_NUL, NULL);
-		must(!json_is_object(value));
+		CHECK(!json_is_object(value));
 		json_decref(value);
 	}
 	json_writer__free(&once);

@@ -7,6 +7,7 @@
 #include <jansson.h>
 #include <stdlib.h>
 
+#include "tests/fuzz/check.h"
 #include "user/base/json_writer.h"
 #include "user/base/utf8.h"
 #include "user/cli/columns.h"
@@ -21,12 +22,6 @@
 #include "user/protocols/trace_headers.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
-
-static void must(bool truth)
-{
-	if (!truth)
-		abort();
-}
 
 /* Takes what stands before the next separator. */
 static struct slice take(struct slice *text, char separator)
@@ -44,17 +39,17 @@ static void check_route(struct slice path, struct slice route)
 {
 	size_t segments_cnt = 0;
 
-	must((route.n == 0) == (path.n == 0 || path.p[0] != '/'));
-	must(route.n == 0 || route.p[0] == '/');
+	CHECK((route.n == 0) == (path.n == 0 || path.p[0] != '/'));
+	CHECK(route.n == 0 || route.p[0] == '/');
 	while (route.n) {
 		struct slice segment = take(&route, '/');
 
-		must(segment.n <= 32);
+		CHECK(segment.n <= 32);
 		segments_cnt += segment.n > 0;
 		for (size_t i = 0; i < segment.n; i++)
-			must(segment.p[i] > 0x20 && segment.p[i] < 0x7f && segment.p[i] != '%');
+			CHECK(segment.p[i] > 0x20 && segment.p[i] < 0x7f && segment.p[i] != '%');
 	}
-	must(segments_cnt <= ROUTE_SEGMENTS_MAX + 1);
+	CHECK(segments_cnt <= ROUTE_SEGMENTS_MAX + 1);
 }
 
 static void fuzz_routes(struct slice text)
@@ -75,7 +70,7 @@ static void fuzz_routes(struct slice text)
 
 		if (!with_pattern || !slice_eq(route, slice_str(pattern)))
 			check_route(path, route);
-		must(slice_eq(route, routes__find(r, path.n % 3, path, again, sizeof(again))));
+		CHECK(slice_eq(route, routes__find(r, path.n % 3, path, again, sizeof(again))));
 	}
 	routes__free(r);
 }
@@ -90,11 +85,11 @@ static void check_sampled(struct slice before)
 	char text[TRACESTATE_SZ];
 	struct slice after = tracestate_with_th(before, SLICE("e666"), text);
 
-	must(slice_starts_with(after, SLICE("ot=th:e666")));
-	must(slice_eq(tracestate_parse(after), after));
+	CHECK(slice_starts_with(after, SLICE("ot=th:e666")));
+	CHECK(slice_eq(tracestate_parse(after), after));
 	span.trace_state = after;
-	must(randomness < THRESHOLD_NEVER);
-	must(before.n > 200 || randomness_of(&span) == randomness);
+	CHECK(randomness < THRESHOLD_NEVER);
+	CHECK(before.n > 200 || randomness_of(&span) == randomness);
 }
 
 static void fuzz_trace_context(struct slice text)
@@ -103,9 +98,9 @@ static void fuzz_trace_context(struct slice text)
 	struct slice kept = tracestate_parse(text);
 	struct trace_parent parent = traceparent_read(header);
 
-	must(kept.n <= TRACESTATE_MAX && kept.n <= text.n);
-	must(kept.n == 0 || (kept.p >= text.p && kept.p + kept.n <= text.p + text.n));
-	must(slice_eq(tracestate_parse(kept), kept));
+	CHECK(kept.n <= TRACESTATE_MAX && kept.n <= text.n);
+	CHECK(kept.n == 0 || (kept.p >= text.p && kept.p + kept.n <= text.p + text.n));
+	CHECK(slice_eq(tracestate_parse(kept), kept));
 	check_sampled(kept);
 	if (parent.format != TRACE_W3C)
 		return;
@@ -114,7 +109,7 @@ static void fuzz_trace_context(struct slice text)
 		char hex[3];
 
 		snprintf(hex, sizeof(hex), "%02x", parent.trace_id[i]);
-		must(memcmp(hex, header.p + 3 + 2 * i, 2) == 0);
+		CHECK(memcmp(hex, header.p + 3 + 2 * i, 2) == 0);
 	}
 }
 
@@ -134,9 +129,9 @@ static struct slice redact(enum query_values mode, bool url, struct slice value,
 	attrs_add_str(&span.attrs, url ? SLICE("url.full") : SLICE("url.query"), value);
 	if (!redactors[mode])
 		redactors[mode] = redactor__new(&options, why);
-	must(redactors[mode]);
+	CHECK(redactors[mode]);
 	redactor__span(redactors[mode], &span, arena);
-	must((span.attrs.cnt == 0) == (mode == QUERY_DROP && !url));
+	CHECK((span.attrs.cnt == 0) == (mode == QUERY_DROP && !url));
 	return span.attrs.cnt ? attr.str : SLICE("");
 }
 
@@ -145,9 +140,9 @@ static void check_query(struct slice query)
 	while (query.n) {
 		struct slice value = take(&query, '&'), key = take(&value, '=');
 
-		must(key.n <= 64);
-		must(value.n == 0 || slice_eq(value, SLICE("REDACTED")) ||
-		     slice_eq(key, SLICE("page")) || slice_find(value, '=') == 0);
+		CHECK(key.n <= 64);
+		CHECK(value.n == 0 || slice_eq(value, SLICE("REDACTED")) ||
+		      slice_eq(key, SLICE("page")) || slice_find(value, '=') == 0);
 	}
 }
 
@@ -166,21 +161,21 @@ static void fuzz_redaction(struct slice text)
 	arena__init(&small, (unsigned char)text.p[1]);
 	text = slice_after(text, 2);
 	once = redact(mode, url, text, &arena);
-	must(slice_find(once, '#') < 0);
+	CHECK(slice_find(once, '#') < 0);
 	twice = redact(mode, url, once, &arena);
-	must(slice_eq(once, twice));
+	CHECK(slice_eq(once, twice));
 	if (url) {
 		struct slice rest = once;
 
 		take(&rest, '?');
-		must(mode != QUERY_DROP || rest.n == 0);
+		CHECK(mode != QUERY_DROP || rest.n == 0);
 		if (mode == QUERY_REDACT)
 			check_query(rest);
 	} else if (mode == QUERY_REDACT) {
 		check_query(once);
 	}
 	twice = redact(mode, url, text, &small);
-	must(slice_eq(twice, once) || slice_eq(twice, SLICE("REDACTED")));
+	CHECK(slice_eq(twice, once) || slice_eq(twice, SLICE("REDACTED")));
 	arena__free(&arena);
 	arena__free(&small);
 }
@@ -194,9 +189,9 @@ static void fuzz_json(struct slice text)
 
 	json_writer__init(&j, 1 << 20);
 	jw_string(&j, text);
-	must(!j.failed);
+	CHECK(!j.failed);
 	value = json_loadb(j.buf, j.len, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
-	must(json_is_string(value));
+	CHECK(json_is_string(value));
 	json_decref(value);
 	json_writer__free(&j);
 }
@@ -214,7 +209,7 @@ static void add_span(struct span_batch *batch, struct slice text)
 		return;
 	name.str = slice_first(slice_after(text, 8), 20);
 	resource = resource__new(&attrs, 1);
-	must(resource);
+	CHECK(resource);
 	span = span_batch__add(batch, 4, resource);
 	resource__release(resource);
 	if (!span)
@@ -244,11 +239,11 @@ static size_t check_screen(struct slice text, unsigned int width)
 			int32_t code;
 			size_t n = utf8_decode(line, &code);
 
-			must(columns_of(code) >= 0);
+			CHECK(columns_of(code) >= 0);
 			columns += (unsigned int)columns_of(code);
 			line = slice_after(line, n);
 		}
-		must(!width || columns <= width);
+		CHECK(!width || columns <= width);
 	}
 	return lines_cnt;
 }
@@ -262,14 +257,14 @@ static void fuzz_view(struct slice text)
 	size_t screen_sz;
 	FILE *out = open_memstream(&screen, &screen_sz);
 
-	must(batch && out);
+	CHECK(batch && out);
 	setenv("LC_ALL", width & 1 ? "C" : "C.UTF-8", 1);
 	text = slice_after(text, 1);
 	while (text.n)
 		add_span(batch, take(&text, '\n'));
 	view = trace_view__new(out, VIEW_TEXT, false, width);
-	must(view && trace_view__add(view, batch) == 0 && trace_view__finish(view) == 0);
-	must(check_screen(slice_of(screen, screen_sz), width) == batch->cnt + 1);
+	CHECK(view && trace_view__add(view, batch) == 0 && trace_view__finish(view) == 0);
+	CHECK(check_screen(slice_of(screen, screen_sz), width) == batch->cnt + 1);
 	trace_view__free(view);
 	fclose(out);
 	free(screen);
@@ -287,7 +282,7 @@ static uint64_t reached(const void *map, uint32_t of, uint32_t to, uint64_t *all
 {
 	uint64_t cnt = service_map__reached(map, of, to, all_cnt);
 
-	must(cnt <= *all_cnt);
+	CHECK(cnt <= *all_cnt);
 	return cnt;
 }
 
@@ -296,25 +291,25 @@ static void check_graph(const struct service_graph *graph, const struct span_rea
 	const struct graph_trace *trace = &graph->trace;
 	uint64_t critical_ns = 0;
 
-	must(graph->spans_cnt == reading->spans_cnt);
+	CHECK(graph->spans_cnt == reading->spans_cnt);
 	for (uint32_t i = 0; i < graph->edges_cnt; i++)
-		must(graph->edges[i].from < graph->nodes_cnt &&
-		     graph->edges[i].to < graph->nodes_cnt &&
-		     graph->edges[i].errors_cnt <= graph->edges[i].cnt);
+		CHECK(graph->edges[i].from < graph->nodes_cnt &&
+		      graph->edges[i].to < graph->nodes_cnt &&
+		      graph->edges[i].errors_cnt <= graph->edges[i].cnt);
 	for (uint32_t at = trace->cnt ? trace->root : SPAN_NODE_NONE; at != SPAN_NODE_NONE;
 	     at = span_tree_next(trace->nodes, trace->root, at))
 		critical_ns += trace->nodes[at].critical_ns;
 	if (trace->cnt && trace->nodes[trace->root].end_ns > trace->nodes[trace->root].start_ns)
 		critical_ns -=
 			trace->nodes[trace->root].end_ns - trace->nodes[trace->root].start_ns;
-	must(critical_ns == 0);
+	CHECK(critical_ns == 0);
 }
 
 static void check_json(struct slice text)
 {
 	json_t *value = json_loadb(text.p, text.n, JSON_ALLOW_NUL, NULL);
 
-	must(value);
+	CHECK(value);
 	json_decref(value);
 }
 
@@ -338,8 +333,8 @@ static void show_map(const struct service_graph *graph, const struct service_map
 				      : map_critical(out, &style, graph);
 
 		fclose(out);
-		must(!err || (view == 2 && err == -ENOENT));
-		must(utf8_is_valid(slice_of(shown, n)));
+		CHECK(!err || (view == 2 && err == -ENOENT));
+		CHECK(utf8_is_valid(slice_of(shown, n)));
 		if (json && !err)
 			check_json(slice_of(shown, n));
 		if (screen)
@@ -358,9 +353,9 @@ static void fuzz_map(struct slice text)
 
 	text = slice_after(text, 1);
 	in = fmemopen((void *)text.p, text.n ?: 1, "r");
-	must(map && in);
+	CHECK(map && in);
 	setenv("LC_ALL", width & 1 ? "C" : "C.UTF-8", 1);
-	must(span_read(in, &reading) == 0);
+	CHECK(span_read(in, &reading) == 0);
 	check_screen(slice_str(reading.why), 0);
 	graph = service_map__finish(map, 0);
 	check_graph(graph, &reading);
