@@ -406,6 +406,31 @@ static void test_streams_together(void **state)
 	rig_finish(rig);
 }
 
+/* So it is with two that were sent at once, though they are answered one after the other. */
+static void test_pipelined(void **state)
+{
+	static const enum cause_method methods[] = {CAUSE_TASK, CAUSE_GOROUTINE};
+	static const char *const parents[] = {"task", "ambiguous"};
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		struct rig *rig = rig_new(NULL);
+		struct end server = end_new(rig, ROLE_SERVER), client = end_new(rig, ROLE_CLIENT);
+
+		rig->made++;
+		ask(&server, GET("/first") GET("/second"));
+		answer(&server, OK_EMPTY);
+		cause_by(methods[i], &client, sizeof(GET("/late")) - 1, &server,
+			 sizeof(GET("/first") GET("/second")) - 1);
+		ask(&client, GET("/late"));
+		answer(&client, OK_EMPTY);
+		answer(&server, OK_EMPTY);
+		rig_wait(rig, 200 * MS);
+		assert_string_equal(seen_of(rig, "/late", SPAN_CLIENT)->method, parents[i]);
+		rig_finish(rig);
+	}
+}
+
 /* On a connection that many share, who sends one request of its own is believed, and who may send others' is not. */
 static void test_streams_shared(void **state)
 {
@@ -450,6 +475,7 @@ int main(void)
 		cmocka_unit_test(test_streams),
 		cmocka_unit_test(test_streams_together),
 		cmocka_unit_test(test_streams_shared),
+		cmocka_unit_test(test_pipelined),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -45,16 +45,17 @@ void cause_crowd(struct conn *conn, struct exchange *x, uint64_t seen_off)
  */
 static struct exchange *under_way(const struct conn *conn, const struct cause *cause, uint32_t *cnt)
 {
-	bool apart = cause->method >= CAUSE_GOROUTINE && conn->protocol->by_id, crowded = false;
+	bool inherited = cause->method >= CAUSE_GOROUTINE, by_id = conn->protocol->by_id;
+	bool crowded = inherited && !by_id && conn->pipelined;
 	struct exchange *found = NULL;
 
 	*cnt = 0;
 	for (struct exchange *x = conn->first; x; x = x->next) {
 		if (!is_served(x) || x->off >= cause->request_off + cause->request_len ||
-		    (apart && x->seen_off <= cause->request_off))
+		    (inherited && by_id && x->seen_off <= cause->request_off))
 			continue;
 		found = x;
-		crowded |= apart && x->crowded;
+		crowded |= inherited && by_id && x->crowded;
 		++*cnt;
 	}
 	return *cnt == 1 && !crowded ? found : NULL;
