@@ -11,7 +11,7 @@ BUILD := build
 PREFIX ?= /usr/local
 SYSCONFDIR ?= /etc
 UNITDIR ?= $(PREFIX)/lib/systemd/system
-FUZZ_SECONDS ?= 30
+FUZZ_SECONDS ?= 20
 VMLINUX_BTF ?= /sys/kernel/btf/vmlinux
 VERSION := $(shell git describe --tags 2>/dev/null || \
 	{ printf 0.1.0; git rev-parse --short HEAD 2>/dev/null | sed 's/^/+g/'; } | tr -d '\n')

@@ -89,6 +89,22 @@ def test_tiny_ring_is_counted(tmp_path, pair):
     assert abs(account.spans + account.lost - 2 * truth) <= 2 * truth // 100, (truth, account)
 
 
+def test_storm_of_connections(tmp_path, pair):
+    """Each request on a connection of its own, 100,000 of them: all are counted, and memory stays bounded."""
+    script = tmp_path / "close.lua"
+    script.write_text('wrk.headers["Connection"] = "close"\n')
+    config = {"targets": {"ports": [pair.port]}, "export": {"discard": True}}
+    with Agent(tmp_path, config) as agent:
+        while pair.requests() < 100_000:
+            clients.wrk(pair.url + "/small", connections=256, seconds=4, script=script)
+        truth = pair.requests()
+        metrics = agent.settled_metrics()
+        agent.stop()
+    check_counted(metrics, 2 * truth)
+    assert metrics["sonde_connections_total"] >= 2 * truth
+    assert metrics["sonde_resident_memory_bytes"] <= 48 << 20
+
+
 def test_memory_is_bounded(tmp_path, pair):
     with Agent(tmp_path, {"export": {"discard": True}}) as agent:
         clients.wrk(pair.url + "/small", connections=256, seconds=4)

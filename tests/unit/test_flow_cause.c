@@ -345,6 +345,51 @@ static void test_depth(void **state)
 	rig_finish(rig);
 }
 
+/* A request that goes on sending, more than its trace takes. */
+static void test_spans_of_trace(void **state)
+{
+	struct rig *rig = rig_new(NULL);
+	struct end server = end_new(rig, ROLE_SERVER), client = end_new(rig, ROLE_CLIENT);
+	uint32_t called_cnt = 0;
+
+	(void)state;
+	ask(&server, GET("/in"));
+	for (int i = 0; i < TRACE_SPANS_MAX + 2; i++) {
+		ask_for(&client, GET("/call"), &server, strlen(GET("/in")));
+		answer(&client, OK_EMPTY);
+	}
+	answer(&server, OK_EMPTY);
+	rig_wait(rig, 200 * MS);
+	for (uint32_t i = 0; i < rig->spans_cnt; i++)
+		called_cnt += strcmp(rig->spans[i].method, "task") == 0;
+	assert_int_equal(called_cnt, TRACE_SPANS_MAX);
+	check_count(ACCOUNT_PARENTS_REFUSED, 2);
+	rig_finish(rig);
+}
+
+/* Or for longer than it grows. */
+static void test_age_of_trace(void **state)
+{
+	struct flow_options options = {.exchange_timeout_ns = 2 * TRACE_AGE_MAX_NS};
+	struct rig *rig = rig_new(&options);
+	struct end server = end_new(rig, ROLE_SERVER), client = end_new(rig, ROLE_CLIENT);
+
+	(void)state;
+	ask(&server, GET("/in"));
+	rig->now_ns += TRACE_AGE_MAX_NS - 100 * MS;
+	ask_for(&client, GET("/yet"), &server, strlen(GET("/in")));
+	answer(&client, OK_EMPTY);
+	rig->now_ns += 200 * MS;
+	ask_for(&client, GET("/late"), &server, strlen(GET("/in")));
+	answer(&client, OK_EMPTY);
+	answer(&server, OK_EMPTY);
+	rig_wait(rig, 200 * MS);
+	check_parent(seen_of(rig, "/yet", SPAN_CLIENT), seen_of(rig, "/in", SPAN_SERVER), "task");
+	check_parentless(seen_of(rig, "/late", SPAN_CLIENT), "none");
+	check_count(ACCOUNT_PARENTS_REFUSED, 1);
+	rig_finish(rig);
+}
+
 /* A request of HTTP/2, 15 bytes: stream, path of one letter. */
 #define STREAM(id, letter) "\0\0\6\1\5\0\0\0" id "\x82\x86\4\2/" letter
 #define STREAM_SZ 15u
@@ -476,6 +521,8 @@ int main(void)
 		cmocka_unit_test(test_streams_together),
 		cmocka_unit_test(test_streams_shared),
 		cmocka_unit_test(test_pipelined),
+		cmocka_unit_test(test_spans_of_trace),
+		cmocka_unit_test(test_age_of_trace),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -18,7 +18,7 @@
 #include "user/probe/tls_library.h"
 
 #define CNT(array) (sizeof(array) / sizeof(*(array)))
-#define SYMBOLS_MAX 32
+#define NAMES_MAX 32
 #define CODE "\x55\x48\x89\xe5\x5d\xc3" /* push %rbp; mov %rsp,%rbp; pop %rbp; ret */
 #define CODE_SZ (sizeof(CODE) - 1)
 #define ADDRESS 0x1000
@@ -41,8 +41,8 @@ struct image {
 	Elf64_Ehdr header;
 	Elf64_Phdr segment;
 	Elf64_Shdr sections[4]; /* none, code, symbols, names */
-	Elf64_Sym symbols[SYMBOLS_MAX + 1];
-	char code[SYMBOLS_MAX * CODE_SZ];
+	Elf64_Sym symbols[NAMES_MAX + 1];
+	char code[NAMES_MAX * CODE_SZ];
 	char names[8192];
 };
 
@@ -90,7 +90,7 @@ static void make(const char *const *names, size_t cnt, size_t unfit)
 	for (size_t i = 0; i < cnt; i++) {
 		size_t n = strlen(names[i]) + 1;
 
-		assert_true(i < SYMBOLS_MAX && names_sz + n <= sizeof(image.names));
+		assert_true(i < NAMES_MAX && names_sz + n <= sizeof(image.names));
 		memcpy(image.names + names_sz, names[i], n);
 		memcpy(image.code + i * CODE_SZ, i == unfit ? "\x06\x06\x06\x06\x06\x06" : CODE,
 		       CODE_SZ);
@@ -108,7 +108,7 @@ static void make(const char *const *names, size_t cnt, size_t unfit)
 
 static void test_functions(void **state)
 {
-	static const size_t none = SYMBOLS_MAX;
+	static const size_t none = NAMES_MAX;
 	static const struct {
 		const char *names[8];
 		size_t unfit;
@@ -190,7 +190,7 @@ static void test_cookies(void **state)
 	(void)state;
 	for (size_t i = 0; i < CNT(cases); i++)
 		names[i] = cases[i].name;
-	make(names, CNT(cases), SYMBOLS_MAX);
+	make(names, CNT(cases), NAMES_MAX);
 	assert_int_equal(tls_library_find(fd, &sites), 0);
 	assert_int_equal(sites.cnt, CNT(cases));
 	for (size_t i = 0; i < CNT(cases); i++)
@@ -206,10 +206,10 @@ static void test_many(void **state)
 	(void)state;
 	for (size_t i = 4; i < CNT(names); i++)
 		names[i] = FEED;
-	make(names, TLS_SITES_MAX, SYMBOLS_MAX);
+	make(names, TLS_SITES_MAX, NAMES_MAX);
 	assert_int_equal(tls_library_find(fd, &sites), 0);
 	assert_int_equal(sites.cnt, TLS_SITES_MAX);
-	make(names, TLS_SITES_MAX + 1, SYMBOLS_MAX);
+	make(names, TLS_SITES_MAX + 1, NAMES_MAX);
 	assert_int_equal(tls_library_find(fd, &sites), 0);
 	assert_int_equal(sites.cnt, 0);
 	assert_string_equal(sites.why, "rustls: there are too many");
@@ -226,7 +226,7 @@ static void test_others(void **state)
 	struct tls_sites sites;
 
 	(void)state;
-	make(names, CNT(names), SYMBOLS_MAX);
+	make(names, CNT(names), NAMES_MAX);
 	assert_int_equal(tls_library_find(fd, &sites), 0);
 	assert_null(sites.library);
 	assert_int_equal(sites.cnt, 0);

@@ -38,6 +38,8 @@
 	X(REDACTED, "redacted", "", "Values changed by redaction")                                 \
 	X(REDACT_ALL, "redacted_whole", "", "Values redacted whole: too hard to search")           \
 	X(SPANS, "spans", "", "Spans made")                                                        \
+	X(PARENTS_REFUSED, "parents_refused", "",                                                  \
+	  "Spans without their parent: its trace has grown to its bounds")                         \
 	X(LEFT_OUT_SDK, "left_out", "sdk",                                                         \
 	  "Spans not exported: their programs export spans of their own")                          \
 	X(SAMPLED_OUT, "sampled_out", "", "Spans sampled out")                                     \

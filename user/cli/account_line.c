@@ -78,6 +78,8 @@ void account_text(char *buf, size_t buf_sz)
 			put(&text, ", nothing lost");
 		put_if(&text, ACCOUNT_LEFT_OUT_SDK, "left out beside their programs' own");
 		put_if(&text, ACCOUNT_SAMPLED_OUT, "sampled out");
+		put_if(&text, ACCOUNT_PARENTS_REFUSED,
+		       "without their parent, whose trace has grown to its bounds");
 	}
 	if (profiled)
 		put_samples(&text, text.used ? "; " : "");

@@ -4,6 +4,8 @@
 
 #include <stdlib.h>
 
+#include "user/base/account.h"
+
 void exchange_pool__init(struct exchange_pool *pool, uint32_t max_cnt)
 {
 	*pool = (struct exchange_pool){.max_cnt = max_cnt};
@@ -154,16 +156,23 @@ static bool follow_trace(struct exchange *x, const struct exchange *other)
 
 bool exchange__adopt(struct exchange *parent, struct exchange *child, enum parent_method method)
 {
-	const struct exchange *x = parent;
-	int depth = 0;
+	struct exchange *root = parent;
+	int depth = 1;
 
-	do
-		if (x == child || ++depth == TRACE_DEPTH_MAX)
-			return false;
-	while ((x = x->parent));
+	for (; root->parent && root != child; root = root->parent)
+		depth++;
+	if (root == child)
+		return false;
+	if (depth >= TRACE_DEPTH_MAX ||
+	    (method != PARENT_SOCKET && (root->followers_cnt >= TRACE_SPANS_MAX ||
+					 child->start_ns > root->start_ns + TRACE_AGE_MAX_NS))) {
+		account_add(ACCOUNT_PARENTS_REFUSED, 1);
+		return false;
+	}
 	if (memcmp(&parent->trace_id, &child->trace_id, sizeof(parent->trace_id)) != 0 &&
 	    is_fixed(child) && !follow_trace(parent, child))
 		return false;
+	root->followers_cnt += 1 + child->followers_cnt;
 	child->parent = parent;
 	child->parent_id = parent->span_id;
 	child->parent_method = method;

@@ -15,7 +15,9 @@
 #define EXCHANGE_RESPONSE_ATTRS 8
 #define EXCHANGE_TEXT_SZ 640
 #define EXCHANGE_TEXT_MAX 8192
-#define TRACE_DEPTH_MAX 64 /* spans on the way to the root */
+#define TRACE_DEPTH_MAX 64		       /* spans on the way to the root */
+#define TRACE_SPANS_MAX 4096		       /* that became part of it while its root was alive */
+#define TRACE_AGE_MAX_NS (600ull * 1000000000) /* of its root, when it grows for the last time */
 
 struct conn;
 
@@ -90,6 +92,7 @@ struct exchange {
 	enum parent_method parent_method;
 	uint8_t trace_format;	 /* enum trace_format of the header that the trace id is from */
 	uint32_t candidates_cnt; /* of an ambiguous parent */
+	uint32_t followers_cnt;	 /* of a root: what became part of its tree */
 	struct slice trace_state;
 	uint32_t links_cnt;
 
@@ -120,8 +123,9 @@ struct exchange *exchange_pool__next(struct exchange_pool *pool);
 
 /*
  * child is there because of parent: it is of its trace, as is all that follows from it; or the other way
- * round, if other hosts know its trace. False if it does not become its child, since the chain of parents is
- * too long, or would be a ring, or other hosts know the traces of both.
+ * round, if other hosts know its trace. False if it does not become its child, since the trace has grown to its
+ * bounds, there would be a ring, or other hosts know the traces of both. Both ends of a connection are not parted
+ * by how many a trace has, or how old it is.
  */
 bool exchange__adopt(struct exchange *parent, struct exchange *child, enum parent_method method);
 /* Its span is made now: its parent is the nearest that is not left out. */
