@@ -23,6 +23,8 @@ struct go_work {
 	struct goroutine_id reads_for; /* g 0: for itself */
 	__u8 received;		       /* it has received that itself */
 	__u8 several;		       /* it was seen to serve several connections at a time */
+	__u8 once;		       /* it was handed that for one message, ... */
+	__u8 spent; /* ... which it has sent: the next is another's, who may not be seen */
 	__u8 alone; /* created for one request of a connection that others send on */
 };
 
@@ -188,6 +190,7 @@ static __noinline bool go_begin_work(struct connection_state *conn, __u32 len)
 		return true;
 	w->several |= w->received && w->work.cookie && !same_socket(w->work.cookie, conn->cookie);
 	w->received = true;
+	w->once = w->spent = false;
 	w->work.cookie = w->several ? 0 : conn->cookie;
 	w->work.off = conn->rx_off - len;
 	w->work.len = len;
@@ -271,9 +274,13 @@ static __noinline bool find_writer(const struct go_exe *exe, __u64 pc, struct go
 	struct go_object key = {.address = pc, .pid = current_pid()};
 	const struct goroutine_id *known = bpf_map_lookup_elem(&go_writers, &key);
 
-	return (known && identify_goroutine(exe, known->g, out) && out->goid == known->goid &&
-		!has_ended(exe, out->g)) ||
-	       waiting_writer(exe, pc, out);
+	if (known && identify_goroutine(exe, known->g, out) && out->goid == known->goid &&
+	    !has_ended(exe, out->g))
+		return true;
+	if (!waiting_writer(exe, pc, out))
+		return false;
+	bpf_map_update_elem(&go_writers, &key, out, BPF_ANY); /* it will not always wait */
+	return true;
 }
 
 /* What the goroutine sends from now on is for that; for whom is not known, if there is none. */
@@ -283,7 +290,8 @@ static __always_inline void give_work(const struct goroutine_id *to, const struc
 
 	if (!w)
 		return;
-	w->received = false;
+	w->received = w->spent = false;
+	w->once = true;
 	w->work = *work;
 }
 

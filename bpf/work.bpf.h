@@ -158,7 +158,7 @@ struct current_work {
 	enum cause_method method;
 };
 
-/* False: what the thread works for is not known. */
+/* For a message that begins now. False: what the thread works for is not known. */
 static __always_inline bool current_work(struct current_work *out)
 {
 	const struct task_state *state;
@@ -166,8 +166,9 @@ static __always_inline bool current_work(struct current_work *out)
 	struct go_work *by_go;
 
 	if (go_work_get(&by_go)) {
-		if (!by_go || !by_go->work.cookie)
+		if (!by_go || !by_go->work.cookie || by_go->spent)
 			return false;
+		by_go->spent = by_go->once;
 		out->of = by_go->work;
 		out->method = by_go->alone ? CAUSE_STREAM : CAUSE_GOROUTINE;
 		return true;
