@@ -170,7 +170,7 @@ $(BUILD)/fuzz/%: tests/fuzz/%.c $(FUZZ_OBJ)
 unit-tests: $(UNIT_TESTS)
 fuzz-targets: $(FUZZ_TARGETS)
 
-test: sonde unit-tests $(BUILD)/tests/write_profile
+test: sonde unit-tests $(BUILD)/tests/write_profile $(BUILD)/tests/write_unwind_rows
 	tools/run-tests $(UNIT_TESTS)
 
 fuzz: fuzz-targets

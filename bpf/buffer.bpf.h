@@ -10,6 +10,7 @@
 
 /* gRPC's C core writes the headers of one request in some 40 pieces. */
 #define IOV_MAX_COPIED 64
+#define ENOSYS 38
 
 #if defined(__TARGET_ARCH_x86)
 #define NR_READ 0
@@ -25,7 +26,10 @@
 #define NR_PREADV2 327
 #define NR_PWRITEV2 328
 #define USER32_CS 0x23
-#define SYSCALL_NR(regs) ((regs)->cs == USER32_CS ? -1 : (long)(regs)->orig_ax)
+#define IS_32_BIT(regs) ((regs)->cs == USER32_CS)
+#define SYSCALL_NR(regs) (IS_32_BIT(regs) ? -1 : (long)(regs)->orig_ax)
+#define SYSCALL_RUNS(regs) ((long)(regs)->ax == -ENOSYS) /* its result is not there yet */
+#define ARG1(regs) ((regs)->di)
 #define ARG2(regs) ((regs)->si)
 #define ARG3(regs) ((regs)->dx)
 #define ARG5(regs) ((regs)->r8)
@@ -43,7 +47,11 @@
 #define NR_PREADV2 286
 #define NR_PWRITEV2 287
 #define COMPAT_MODE 0x10
-#define SYSCALL_NR(regs) ((regs)->pstate & COMPAT_MODE ? -1 : (long)(regs)->syscallno)
+#define IS_32_BIT(regs) ((regs)->pstate & COMPAT_MODE)
+#define SYSCALL_NR(regs) (IS_32_BIT(regs) ? -1 : (long)(regs)->syscallno)
+#define SYSCALL_RUNS(regs) \
+	((regs)->regs[0] == (regs)->orig_x0) /* it still has its first argument */
+#define ARG1(regs) ((regs)->orig_x0)
 #define ARG2(regs) ((regs)->regs[1])
 #define ARG3(regs) ((regs)->regs[2])
 #define ARG5(regs) ((regs)->regs[4])
@@ -112,7 +120,10 @@ static __always_inline void take_vector(struct user_buffer *buffer, __u64 iov, _
 	buffer->base_len = first.len;
 }
 
-/* The running system call's buffer, if it has one; buffer is cleared by the caller. */
+/*
+ * The running system call's buffer, if it has one; buffer is cleared by the caller. What a thread has left to
+ * io_uring may be done when another system call of it is over.
+ */
 static __always_inline void find_buffer(struct user_buffer *buffer)
 {
 	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf());
@@ -120,6 +131,8 @@ static __always_inline void find_buffer(struct user_buffer *buffer)
 	struct msghdr_arg msg = {};
 	__u64 header = ARG2(regs);
 
+	if (!SYSCALL_RUNS(regs))
+		return;
 	switch (nr) {
 	case NR_SENDTO:
 	case NR_RECVFROM:

@@ -33,6 +33,21 @@ static __always_inline void read_addresses(struct sock *sk, __u16 family, __u8 (
 	}
 }
 
+/*
+ * What accepting leaves behind and connecting does not: where multicast would be sent, which is the
+ * interface that the connection's first packet came from. (An accepted socket does not inherit the
+ * mark of a bound port, and clients may bind theirs.)
+ */
+static __always_inline bool was_accepted(struct sock *sk, __u16 family)
+{
+	struct inet_sock *inet = (struct inet_sock *)sk;
+
+	if (BPF_CORE_READ(inet, mc_index))
+		return true;
+	return family == FAMILY_INET6 && bpf_core_field_exists(inet->pinet6) &&
+	       BPF_CORE_READ(inet, pinet6, mcast_oif);
+}
+
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 1); /* user space: more, where it is used */
@@ -46,21 +61,27 @@ static __always_inline void forget_address(struct sock *sk)
 	bpf_map_delete_elem(&address_connections, &sk);
 }
 
+static const struct connection_state blank_connection;
+
 /*
- * A new state is born with its number: the two ends of a unix socket may both be the first to look
- * at one of them. Drawn by lot, since nothing can count here that interrupts itself. A function of its own
+ * A new state gets its number at once, and is none before: the two ends of a unix socket may both be the first to
+ * look at one of them. Drawn by lot, since nothing can count here that interrupts itself. A function of its own
  * for the sake of the stack.
  */
 static __noinline struct connection_state *connection_at(struct sock *sk, bool create)
 {
-	struct connection_state *conn = bpf_map_lookup_elem(&address_connections, &sk), fresh = {};
+	struct connection_state *conn = bpf_map_lookup_elem(&address_connections, &sk);
+	__u64 number;
 
-	if (conn || !create)
-		return conn;
-	fresh.cookie = (__u64)bpf_get_prandom_u32() << 32 | bpf_get_prandom_u32();
-	fresh.cookie &= ~PLAINTEXT_COOKIE;
-	bpf_map_update_elem(&address_connections, &sk, &fresh, BPF_NOEXIST);
-	return bpf_map_lookup_elem(&address_connections, &sk);
+	if (!conn && create) {
+		number = (__u64)bpf_get_prandom_u32() << 32 | bpf_get_prandom_u32();
+		if (bpf_map_update_elem(&address_connections, &sk, &blank_connection, BPF_NOEXIST))
+			number = 0;
+		conn = bpf_map_lookup_elem(&address_connections, &sk);
+		if (conn)
+			__sync_fetch_and_add(&conn->cookie, number & ~PLAINTEXT_COOKIE);
+	}
+	return conn && conn->cookie ? conn : NULL;
 }
 
 static __always_inline struct connection_state *connection_get(struct sock *sk, bool create,

@@ -19,6 +19,7 @@
 #define SONDE_BPF_FRAMES_H
 
 #include "bpf/buffer.bpf.h"
+#include "bpf/times.bpf.h"
 
 #define WALK_STEPS_MAX 65536 /* per operation */
 #define WALK_STEPS_SHORT 48  /* where there is no bpf_loop */
@@ -112,6 +113,7 @@ __noinline int write_frames(__u32 slot, __u16 flags)
 	s->op.len = w->pos - w->record_pos;
 	w->out = 0;
 	w->record_pos = w->pos;
+	tell_times_of(s->op.cookie);
 	if (!has_room_for_op(s) || !emit(s, &s->op, sizeof(s->op) + out + sizeof(end)))
 		return 0;
 	s->op.tail_off = 0;

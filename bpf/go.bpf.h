@@ -71,6 +71,42 @@ static __always_inline const struct go_exe *current_go(void)
 	return leader->go.goid_at || leader->go.tls ? &leader->go : NULL;
 }
 
+/* The process's executable is used so. */
+static __noinline int tell_use(enum go_use use)
+{
+	__u64 inode = BPF_CORE_READ(bpf_get_current_task_btf(), mm, exe_file, f_inode, i_ino);
+	struct go_exe *exe = bpf_map_lookup_elem(&go_exes, &inode);
+
+	if (!exe || exe->use >= use)
+		return 0;
+	exe->use = use;
+	__sync_fetch_and_add(&go_uses_generation, 1);
+	return 0;
+}
+
+#define GO_AS_SERVER 1
+#define GO_AS_CLIENT 2
+
+/* What the current process does; go is current_go's. */
+static __always_inline void note_use(const struct go_exe *go, __u8 does)
+{
+	struct task_state *leader = container_of(go, struct task_state, go);
+
+	if (leader->go_uses & does)
+		return;
+	leader->go_uses |= does;
+	if (leader->go_uses == (GO_AS_SERVER | GO_AS_CLIENT))
+		tell_use(GO_USE_BOTH);
+}
+
+static __always_inline void note_hit(const struct go_exe *go)
+{
+	struct task_state *leader = container_of(go, struct task_state, go);
+
+	if (leader->go_uses != (GO_AS_SERVER | GO_AS_CLIENT) && ++leader->go_hits == GO_HITS_MAX)
+		tell_use(GO_USE_ONE);
+}
+
 /* Goroutines are used again, their ids are not. */
 struct goroutine_id {
 	__u64 g, goid;

@@ -5,7 +5,7 @@
  *
  * The end that connects writes the option on the segments in which its turn begins, before they leave:
  * at the latest inside the system call that sends, when the connection holds nothing else that could leave
- * first. Whose ids they are is known by the thread that sends. What is sent again carries none, so that
+ * first. Whose ids they are is known by the thread that sends, or its goroutine. What is sent again carries none, so that
  * a connection works whatever its peer, or what is between, makes of such options. The end that accepts
  * remembers what came, by sequence number, until the bytes are read.
  *
@@ -102,6 +102,20 @@ static __always_inline void forget_trace(const struct connection_state *conn)
 /* --- who sends, and for which request ---------------------------------------------------------- */
 
 /*
+ * What the current thread is at, or its goroutine. NULL: that is not known, or is one of the streams of a connection,
+ * whose traces are not.
+ */
+static __always_inline const struct work *work_of_sender(const struct task_state *state)
+{
+	struct go_work *by_go;
+
+	if (!go_work_get(&by_go))
+		return work_of(state);
+	return by_go && by_go->work.cookie && !by_go->work.id && !by_go->spent ? &by_go->work
+									       : NULL;
+}
+
+/*
  * The ids of a request that the current thread sends. False if it is not certain for which request that
  * is: what a process sends that serves requests, and is none of its threads' work, may be anybody's.
  */
@@ -110,6 +124,7 @@ static __always_inline bool ids_of_sender(struct hop_ids *ids)
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct task_state *leader = bpf_task_storage_get(&tasks, task->group_leader, 0, 0);
 	struct task_state *state = bpf_task_storage_get(&tasks, task, 0, 0);
+	const struct work *work;
 	struct hop_trace *served;
 	__u64 cookie;
 
@@ -125,11 +140,12 @@ static __always_inline bool ids_of_sender(struct hop_ids *ids)
 		ids->trace[1] = random_word();
 		return true;
 	}
-	if (!work_of(state))
+	work = work_of_sender(state);
+	if (!work)
 		return false;
-	cookie = state->work.cookie;
+	cookie = work->cookie;
 	served = bpf_map_lookup_elem(&request_traces, &cookie);
-	if (!served || served->off > state->work.off)
+	if (!served || served->off > work->off)
 		return false;
 	ids->trace[0] = served->trace[0];
 	ids->trace[1] = served->trace[1];

@@ -27,6 +27,8 @@
 #define SAMPLE_STACK_ROOM 1024 /* bytes: a power of two above what a stack needs */
 
 const volatile struct tracer_settings settings = {};
+/* What a thread waits for, by the number of its system call. */
+const volatile __u8 waits_of_syscalls[SYSCALLS_MAX] = {};
 
 /* Written by user space while running. */
 __u32 verdict_generation = 0;
@@ -40,11 +42,13 @@ __u32 mmsg_used = 0;
 __u32 tls_used = 0; /* there are probes in TLS libraries */
 /* There are names of commands whose TLS is not to be seen. */
 __u32 tls_denies = 0;
-__u32 go_generation = 0;  /* changes with go_exes; 0: it is empty */
-__u32 propagation = 0;	  /* enum propagation */
-__u32 hops_in_header = 0; /* ids go in a header, rather than in a TCP option */
+__u32 go_uses_generation = 0; /* changes with go_exe.use of any */
+__u32 go_generation = 0;      /* changes with go_exes; 0: it is empty */
+__u32 propagation = 0;	      /* enum propagation */
+__u32 hops_in_header = 0;     /* ids go in a header, rather than in a TCP option */
 /* Requests whose ids left, and TCP options with ids that came. */
 __u64 hops_written = 0, hops_read = 0;
+__u32 puma_seen = 0;  /* socket_asked is to be attached */
 __u32 hop_denies = 0; /* there are processes whose requests are never to carry ids */
 
 /* Where the walk of one direction's frames is. */
@@ -62,13 +66,14 @@ struct frame_walk {
 };
 
 struct connection_state {
-	__u64 cookie;		   /* the socket's, once announced */
-	__u64 tx_off, rx_off;	   /* stream offsets, 0 = first byte seen */
-	__u32 tx_seq, rx_seq;	   /* TCP sequence numbers at those offsets */
-	__u64 wstamp_ns;	   /* tcp_wstamp_ns after the last send */
-	__u64 tail_off, tail_ns;   /* where the silent tail ends, and when */
-	__u32 turn;		   /* direction changes so far; 0: no operation yet */
-	__u32 turn_left;	   /* bytes that may still be copied in this turn */
+	__u64 cookie;		 /* the socket's, once announced */
+	__u64 tx_off, rx_off;	 /* stream offsets, 0 = first byte seen */
+	__u32 tx_seq, rx_seq;	 /* TCP sequence numbers at those offsets */
+	__u64 wstamp_ns;	 /* tcp_wstamp_ns after the last send */
+	__u64 arrived_ns;	 /* of a server: when what is to be read next came; 0: not known */
+	__u64 tail_off, tail_ns; /* where the silent tail ends, and when */
+	__u32 turn;		 /* direction changes so far; 0: no operation yet */
+	__u32 turn_left;	 /* bytes that may still be copied in this turn */
 	__u32 last_op, longest_op; /* lengths, in this turn */
 	__u32 copy_op, copy_turn;  /* limits in force; 0 before the first operation */
 	__u32 verdict_generation;
@@ -94,6 +99,8 @@ struct connection_state {
 	__u8 ended;		    /* bits: 1 << enum end_reason already reported */
 	__u8 shape;		    /* 1 + index of its frames' shape; 0: turns only */
 	__u32 serial;		    /* of its last datagram */
+	__u32 polled_by;	    /* the thread that was last seen to wait for it, by poll() */
+	__u8 polled;		    /* enum polled: what it waited for */
 	__u64 tls_session;	    /* the one that it was last seen to carry */
 	__u64 receiver;		    /* the goroutine that last received from it; 0: none */
 	struct frame_walk walks[2]; /* by enum record_direction */
@@ -166,6 +173,20 @@ struct work {
 	__u64 cookie; /* of its connection; 0: there is none */
 	__u64 off;
 	__u32 len;
+	__u32 id; /* of its stream; 0: not known, or it has none */
+};
+
+/* What the time of a thread's request went to so far; see times.bpf.h. */
+struct time_account {
+	__u64 cookie, off; /* the request; cookie 0: there is none */
+	__u64 begin_ns;
+	__u64 since_ns; /* when the thread became what it is */
+	__u64 spent_ns[WAITS_CNT];
+	/* As it was when something was last sent to the client. */
+	__u64 answered_ns, answered_spent_ns[TIMES_CNT];
+	__u8 untold; /* and no record has told it */
+	__u8 state;  /* enum time_spent, WAIT_NETWORK or WAIT_POLLED */
+	__u8 loop;   /* see TIMES_LOOP */
 };
 
 struct task_state {
@@ -185,23 +206,28 @@ struct task_state {
 	__u8 sealed;	 /* what it says over TLS is not to be seen */
 	__u8 hop_denied; /* its requests are never to carry ids */
 	__u8 serves;	 /* leader only: it has received requests while propagation was on */
-	/* Kept by request.bpf.h, while profiling only: */
+	/* Kept by request.bpf.h, while profiling or telling times only: */
 	__u8 answered;	     /* this thread has sent something back to that request */
 	__u8 distrust;	     /* requests still to be served in order before keys are given again */
 	__u8 shares_loop;    /* leader only: several threads serve sockets that do not block */
 	__u32 loop_tid;	     /* leader only: the thread that does */
 	__u32 go_generation; /* leader only: of go_exes, when is_go was decided */
 	struct go_exe
-		go; /* leader only: of its executable; goid_at 0, and no tls: it is none of Go */
+		go;    /* leader only: of its executable; goid_at 0, and no tls: it is none of Go */
+	__u32 go_hits; /* leader only: of probes that tell for whom it works, before it did both of */
+	__u8 go_uses;			   /* leader only: GO_AS_SERVER, GO_AS_CLIENT */
 	__u64 request_cookie, request_off; /* key of the request last received; 0: none */
 	/* Kept by work.bpf.h: */
 	struct work work; /* the thread is at it */
 	__u64 waits_for;  /* the connection that had nothing for it */
 	__u8 waits_alone; /* it has waited for a socket that no event loop watches */
-	__u8 epolls;	  /* it has waited for a server by an event loop, perhaps one of its own */
-	__u8 loops;	  /* it has served several requests at a time */
-	__u8 dedicated;	  /* enum cause_method: to the client that it last received from */
-	__u8 answering;	  /* it has sent something back */
+	__u8 epolls; /* it has waited for a server along with others, perhaps by an event loop of its own */
+	__u8 loops;	/* it has served several requests at a time */
+	__u8 of_go;	/* it is of a program of Go: goroutines work, not threads */
+	__u8 dedicated; /* enum cause_method: to the client that it last received from */
+	__u8 handed; /* its work was received by another thread, and it has told that it is at it */
+	__u8 answering;		   /* it has sent something back */
+	struct time_account times; /* kept by times.bpf.h */
 	struct tls_call_state tls;
 	struct tls_apart apart;
 };
@@ -260,6 +286,19 @@ struct frames_work {
 	__u8 wanted; /* a frame of it is kept */
 };
 
+/* A stack that is being unwound; see unwind.bpf.h. */
+struct stack_walk {
+	struct unwind_registers registers;
+	struct unwind_mapping mapping; /* of the last frame */
+	__u64 exec_pages;	       /* of the process, now */
+	__u32 process_id;
+	__u32 at;    /* in the scratch's stacks, where the next address goes */
+	__u32 cnt;   /* of addresses */
+	__u32 end;   /* enum unwind_end */
+	__u32 found; /* where a search is */
+	__u32 reserved;
+};
+
 /*
  * Where a large record is put together. Twice the payload so that the verifier sees every copy fit. The
  * sampler interrupts the other hooks, so it has its own.
@@ -285,11 +324,13 @@ struct scratch {
 		struct record_exit exit;
 		struct {
 			struct record_sample sample;
-			char stacks[2 * SAMPLE_STACK_ROOM];
+			char stacks[2 * SAMPLE_STACK_ROOM + sizeof(struct sample_copy) +
+				    SAMPLE_COPY_MAX];
 		};
 	};
 	char path[2 * PROCESS_EXE_SZ];
 	struct frames_work work;
+	struct stack_walk unwind;
 };
 
 /*

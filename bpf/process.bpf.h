@@ -6,7 +6,7 @@
 #ifndef SONDE_BPF_PROCESS_H
 #define SONDE_BPF_PROCESS_H
 
-#include "bpf/maps.bpf.h"
+#include "bpf/puma.bpf.h"
 
 /* Names, cgroups and pid sets change: decide again after this, 0.25 to 2.5 s. */
 #define RECHECK_JIFFIES 250
@@ -229,6 +229,7 @@ __noinline int refresh_task(__u32 jiffies, __u32 slot)
 		return 1;
 	}
 	state->checked = false;
+	note_puma(s, task->group_leader);
 	state->sealed = tls_denies && name_is_in(&tls_denied_names, task->group_leader);
 	state->hop_denied = hop_denies && hop_is_denied();
 	leader_state = task_state(task->group_leader);
@@ -238,7 +239,7 @@ __noinline int refresh_task(__u32 jiffies, __u32 slot)
 		leader_state->process_id = next_process_id(s, slot);
 		leader_state->exec_id = task->self_exec_id;
 		leader_state->announced = false;
-		leader_state->go_generation = 0;
+		leader_state->go_generation = leader_state->go_hits = leader_state->go_uses = 0;
 	}
 	if (!leader_state->announced)
 		leader_state->announced = announce_process(leader_state->process_id, slot);

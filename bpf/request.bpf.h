@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * Which request does a thread work for? Kept in task storage while profiling, so that a sample of
- * the thread can name it: {socket cookie, stream offset of the turn in which the request came}.
+ * Which request does a thread work for? Kept in task storage, so that a sample of the thread can name it,
+ * and it can be told what its time went to: {socket cookie, stream offset of the turn in which the request came}.
  *
  * The answer must be right or absent. It is right for a thread that serves one request after the
  * other. A thread that begins another before it has answered the one it had, or sends on a
@@ -13,7 +13,7 @@
 #ifndef SONDE_BPF_REQUEST_H
 #define SONDE_BPF_REQUEST_H
 
-#include "bpf/maps.bpf.h"
+#include "bpf/work.bpf.h"
 
 #define DISTRUST_REQUESTS 32
 
@@ -32,15 +32,11 @@ static __always_inline bool shares_loop(struct task_struct *task)
 }
 
 /* A request's first bytes came. */
-static __always_inline void begin_request(struct connection_state *conn, __u64 off,
+static __always_inline void begin_request(struct task_state *state,
+					  const struct connection_state *conn, __u64 off,
 					  bool nonblocking)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
-	struct task_state *state = bpf_task_storage_get(&tasks, task, 0, 0);
-
-	if (!state)
-		return;
-	if ((nonblocking && shares_loop(task)) ||
+	if ((nonblocking && shares_loop(bpf_get_current_task_btf())) ||
 	    (state->request_cookie && state->request_cookie != conn->cookie && !state->answered))
 		state->distrust = DISTRUST_REQUESTS;
 	else if (state->distrust)
@@ -48,31 +44,47 @@ static __always_inline void begin_request(struct connection_state *conn, __u64 o
 	state->request_cookie = conn->cookie;
 	state->request_off = off;
 	state->answered = false;
+	if (settings.timing)
+		begin_times(state, state->dedicated && is_proven(state), conn->cookie, off);
 }
 
 /* Something was sent to a client. */
-static __always_inline void answer_request(struct connection_state *conn)
+static __always_inline void answer_request(struct task_state *state,
+					   const struct connection_state *conn)
 {
-	struct task_state *state = bpf_task_storage_get(&tasks, bpf_get_current_task_btf(), 0, 0);
-
-	if (!state || !state->request_cookie)
+	if (!state->request_cookie)
 		return;
-	if (state->request_cookie == conn->cookie)
+	if (state->request_cookie == conn->cookie) {
 		state->answered = true;
-	else
+	} else {
 		state->distrust = DISTRUST_REQUESTS;
+		state->times.cookie = 0;
+	}
 }
 
-/* After an operation of len bytes; turn is what conn->turn was before it. */
-static __always_inline void note_request(struct connection_state *conn, __u32 turn, __u32 len,
-					 int flags, bool send)
+/*
+ * After an operation of len bytes; turn is what conn->turn was before it. A function of its own for the sake of
+ * the stack.
+ */
+static __noinline int note_request(const struct connection_state *conn, __u32 turn, __u32 len,
+				   bool nonblocking)
 {
-	if (!settings.profiling || conn->role < ROLE_SERVER)
-		return;
-	if (send)
-		answer_request(conn);
-	else if (conn->turn != turn)
-		begin_request(conn, conn->rx_off - len, flags & MSG_DONTWAIT);
+	struct task_state *state = bpf_task_storage_get(&tasks, bpf_get_current_task_btf(), 0, 0);
+	bool serves = conn->role >= ROLE_SERVER, send = conn->direction == DIRECTION_SEND;
+
+	if (!state)
+		return 0;
+	end_network_wait(&state->times, serves, send);
+	if (serves && send)
+		answer_request(state, conn);
+	else if (serves && conn->turn != turn)
+		begin_request(state, conn, conn->rx_off - len, nonblocking);
+	return 0;
+}
+
+static __always_inline bool notes_requests(void)
+{
+	return settings.profiling || settings.timing;
 }
 
 #endif

@@ -6,7 +6,9 @@
 #ifndef SONDE_BPF_SAMPLE_H
 #define SONDE_BPF_SAMPLE_H
 
+#include "bpf/go_work.bpf.h"
 #include "bpf/process.bpf.h"
+#include "bpf/unwind.bpf.h"
 
 /* The state of a thread that is to be sampled; NULL for any other, or when it cannot be had. */
 static __always_inline struct task_state *sampled_task(struct scratch *s, struct task_struct *task,
@@ -26,6 +28,11 @@ static __always_inline void read_request(struct record_sample *sample,
 					 const struct task_state *state)
 {
 	sample->process_id = state->process_id;
+	if (current_go()) {
+		sample->head.flags = SAMPLE_GOROUTINE;
+		sample->request_cookie = go_request_now(&sample->request_off);
+		return;
+	}
 	if (state->distrust) {
 		sample->head.flags = SAMPLE_INTERLEAVED;
 		return;
@@ -34,25 +41,40 @@ static __always_inline void read_request(struct record_sample *sample,
 	sample->request_off = state->request_off;
 }
 
-/* Both stacks, one behind the other; returns their length in bytes. */
-static __always_inline __u32 read_stacks(struct scratch *s, void *ctx, bool user)
+/* Changes no length up to a sample's, and shows the verifier that it is bounded. */
+#define SAMPLE_MASK 0x7fff
+
+_Static_assert(2 * SAMPLE_STACK_ROOM + sizeof(struct sample_copy) + SAMPLE_COPY_MAX <= SAMPLE_MASK,
+	       "a sample has no more");
+
+/* By frame pointers, as the kernel does it; returns the length in bytes. */
+static __always_inline __u32 read_stack(struct scratch *s, void *ctx, __u32 at, __u64 flags)
 {
 	const __u32 room = SAMPLE_STACK_MAX * sizeof(__u64);
-	long kernel_sz = bpf_get_stack(ctx, s->stacks, room, 0), user_sz = 0;
+	long len = bpf_get_stack(ctx, s->stacks + at, room, flags);
 
-	if (kernel_sz < 0 || kernel_sz > room)
-		kernel_sz = 0;
-	kernel_sz &= SAMPLE_STACK_ROOM - 1;
-	if (user)
-		user_sz = bpf_get_stack(ctx, s->stacks + kernel_sz, room, BPF_F_USER_STACK);
-	if (user_sz < 0 || user_sz > room)
-		user_sz = 0;
+	return len < 0 || len > room ? 0 : len & (SAMPLE_STACK_ROOM - 1);
+}
+
+/* Both stacks, one behind the other; returns their length in bytes. */
+static __always_inline __u32 read_stacks(struct scratch *s, struct bpf_perf_event_data *ctx,
+					 struct task_struct *task, __u32 slot, bool user)
+{
+	__u32 kernel_sz = read_stack(s, ctx, 0, 0), user_sz = 0;
+
 	s->sample.kernel_cnt = kernel_sz / sizeof(__u64);
-	s->sample.user_cnt = user_sz / sizeof(__u64);
+	if (!user)
+		return kernel_sz;
+	if (settings.unwinding && bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_loop))
+		user_sz = unwind_user(s, ctx, task, slot, kernel_sz);
+	if (!user_sz) {
+		user_sz = read_stack(s, ctx, kernel_sz, BPF_F_USER_STACK);
+		s->sample.user_cnt = user_sz / sizeof(__u64);
+	}
 	return kernel_sz + user_sz;
 }
 
-static __always_inline int take_sample(void *ctx)
+static __always_inline int take_sample(struct bpf_perf_event_data *ctx)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	__u32 cpu = bpf_get_smp_processor_id(), slot = cpu + settings.cpus;
@@ -83,10 +105,10 @@ static __always_inline int take_sample(void *ctx)
 	if (bpf_core_field_exists(task->start_boottime))
 		sample->start_ns = task->group_leader->start_boottime;
 	bpf_probe_read_kernel_str(sample->comm, sizeof(sample->comm), task->comm);
-	len = read_stacks(s, ctx, !kernel_thread);
+	len = read_stacks(s, ctx, task, slot, !kernel_thread);
 	sample->head.size = sizeof(*sample) + len;
 	sample->head.kind = RECORD_SAMPLE;
-	if (!write_record(s, sample, sizeof(*sample) + (len & (2 * SAMPLE_STACK_ROOM - 1))))
+	if (!write_record(s, sample, sizeof(*sample) + (len & SAMPLE_MASK)))
 		s->counts.samples_full++;
 	return 0;
 }

@@ -19,6 +19,7 @@
 
 #define FIRST_WSTAMP_MAX_AGE_NS 5000000ull
 #define UNJUDGED_TURNS 8
+#define QUEUED_MAX_NS 3600000000000ull
 #define EAGAIN 11
 #define ECONNRESET 104
 #define EPIPE 32
@@ -57,21 +58,6 @@ static __always_inline void read_unix(struct record_connection *c, struct sock *
 	}
 	if (peer)
 		c->peer_cookie = peer_cookie(peer, typed);
-}
-
-/*
- * What accepting leaves behind and connecting does not: where multicast would be sent, which is the
- * interface that the connection's first packet came from. (An accepted socket does not inherit the
- * mark of a bound port, and clients may bind theirs.)
- */
-static __always_inline bool was_accepted(struct sock *sk, __u16 family)
-{
-	struct inet_sock *inet = (struct inet_sock *)sk;
-
-	if (BPF_CORE_READ(inet, mc_index))
-		return true;
-	return family == FAMILY_INET6 && bpf_core_field_exists(inet->pinet6) &&
-	       BPF_CORE_READ(inet, pinet6, mcast_oif);
 }
 
 static __always_inline bool other_end_is_own(const struct record_connection *c)
@@ -332,6 +318,7 @@ static __always_inline void note_copied(struct scratch *s, struct connection_sta
 struct op_facts {
 	__u64 time_ns, off;
 	__u32 len, seq, peer_seq;
+	__u32 queued_us;
 	__u16 flags;
 };
 
@@ -413,6 +400,7 @@ static __always_inline void fill_op(struct record_op *op, const struct connectio
 	op->tail_ns = conn->tail_ns;
 	op->tail_direction = conn->tail_direction;
 	__builtin_memset(op->reserved, 0, sizeof(op->reserved));
+	op->queued_us = facts->queued_us;
 }
 
 static __always_inline void emit_copy(struct scratch *s, struct connection_state *conn,
@@ -423,6 +411,7 @@ static __always_inline void emit_copy(struct scratch *s, struct connection_state
 	struct record_op *op;
 	__u64 copied;
 
+	tell_times_apart(conn);
 	if (!has_room_for_op(s))
 		return;
 	op = begin_op(s, direct, buffer, want, &copied);
@@ -448,6 +437,7 @@ static __noinline int split_op(struct scratch *s, struct connection_state *conn)
 {
 	struct frames_work *w = &s->work;
 
+	tell_times_apart(conn);
 	rewind_buffer(w);
 	for (int i = 0; i < COPY_PARTS_MAX / PIECE_MAX && w->want; i++) {
 		__u32 n = w->want < PIECE_MAX ? w->want : PIECE_MAX;
@@ -498,6 +488,29 @@ static __noinline int know_opening(struct connection_state *conn, const struct u
 	if (shape)
 		conn->shape = *shape;
 	return 0;
+}
+
+/* Bytes have come for a server, in whatever context. */
+static __always_inline void begin_queue(struct sock *sk)
+{
+	struct connection_state *conn;
+
+	if (sk->sk_type != 1 /* SOCK_STREAM */)
+		return;
+	conn = connection_get(sk, false, !settings.by_address);
+	if (conn && conn->role >= ROLE_SERVER && !conn->arrived_ns)
+		conn->arrived_ns = bpf_ktime_get_ns();
+}
+
+/* What came first has been read now: how long it waited, in us, of which less than one is one. */
+static __always_inline __u32 end_queue(struct connection_state *conn, __u64 now)
+{
+	__u64 arrived_ns = conn->arrived_ns;
+
+	conn->arrived_ns = 0;
+	if (!arrived_ns || now < arrived_ns || now - arrived_ns > QUEUED_MAX_NS)
+		return 0;
+	return (__u32)((now - arrived_ns) / 1000) + 1;
 }
 
 #define OF_SEND 1
@@ -581,6 +594,8 @@ static __noinline enum rest_of_op emit_op(struct scratch *s, struct sock *sk,
 				    len, send);
 		facts.peer_seq = send ? FIELD(tcp, copied_seq) : FIELD(tcp, write_seq);
 	}
+	if (!send)
+		facts.queued_us = end_queue(conn, facts.time_ns);
 	find_buffer(&buffer);
 	return take_bytes(s, conn, &buffer, &facts, tcp);
 }
@@ -644,7 +659,7 @@ static __always_inline int socket_op(struct sock *sk, int ret, int flags, bool s
 	__u32 turn, of;
 
 	if (ret == -EAGAIN) {
-		if (sk && !send)
+		if (sk && !send && settings.blind_to_polls)
 			note_wait(sk, typed);
 		return forget_mmsg();
 	}
@@ -686,11 +701,12 @@ static __always_inline int socket_op(struct sock *sk, int ret, int flags, bool s
 		if (propagation)
 			hop_op(s, sk, conn, ret, send, typed);
 		if (send)
-			tell_cause(s, conn, ret);
+			tell_send(s, conn, ret);
 		finish_op(s, conn, emit_op(s, sk, conn, ret, of));
 		if (!send)
 			begin_work(conn, ret);
-		note_request(conn, turn, ret, flags, send);
+		if (notes_requests())
+			note_request(conn, turn, ret, flags & MSG_DONTWAIT);
 	} else if (ret == 0 && !send && (FIELD(sk, sk_shutdown) & RCV_SHUTDOWN)) {
 		emit_end(s, conn, bpf_ktime_get_ns(), END_EOF, 0);
 	} else if (ret == -ECONNRESET || ret == -EPIPE || ret == -ETIMEDOUT) {

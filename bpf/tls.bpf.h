@@ -99,15 +99,19 @@ static __noinline enum rest_of_op emit_plaintext(struct scratch *s, struct tls_s
 static __always_inline void take_plaintext(struct scratch *s, struct tls_session *t,
 					   const struct plaintext *passed)
 {
+	__u32 turn = t->conn.turn;
+
 	if (!t->conn.announced)
 		announce_plaintext(s, t);
 	if (t->conn.ignored)
 		return;
 	if (passed->send)
-		tell_cause(s, &t->conn, passed->len);
+		tell_send(s, &t->conn, passed->len);
 	finish_op(s, &t->conn, emit_plaintext(s, t, passed));
 	if (!passed->send)
 		begin_work(&t->conn, passed->len);
+	if (notes_requests())
+		note_request(&t->conn, turn, passed->len, true);
 }
 
 /* The socket that the call tells its session to use; NULL: it tells nothing. */

@@ -37,13 +37,18 @@ struct {
 	__type(value, __u8);
 } tls_files SEC(".maps") __weak;
 
-/* A function of its own for the sake of the stack. */
+static const struct tls_session blank_session;
+
 static __noinline struct tls_session *session_new(struct tls_key *key, bool whole, bool begun)
 {
-	struct tls_session t = {.whole = whole, .begun = begun};
+	long known = bpf_map_update_elem(&tls_sessions, key, &blank_session, BPF_NOEXIST);
+	struct tls_session *t = bpf_map_lookup_elem(&tls_sessions, key);
 
-	bpf_map_update_elem(&tls_sessions, key, &t, BPF_NOEXIST);
-	return bpf_map_lookup_elem(&tls_sessions, key);
+	if (t && !known) {
+		t->whole = whole;
+		t->begun = begun;
+	}
+	return t;
 }
 
 /* Ties the session to the socket that was seen. */

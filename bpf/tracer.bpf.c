@@ -28,6 +28,16 @@ int BPF_PROG(sock_recv_length, struct sock *sk, int ret, int flags)
 	return socket_op(sk, ret, flags, false, true);
 }
 
+/* Comes in soft interrupts, for each arrival. */
+SEC("tp_btf/sk_data_ready")
+int BPF_PROG(sk_data_ready, struct sock *sk)
+{
+	note_poll(sk);
+	if (settings.timing)
+		begin_queue(sk);
+	return 0;
+}
+
 static __always_inline void note_established(struct sock *sk, int oldstate)
 {
 	struct connection_state *conn = connection_get(sk, true, !settings.by_address);
@@ -42,25 +52,31 @@ static __always_inline void note_established(struct sock *sk, int oldstate)
 	conn->seq_known = 3;
 }
 
-/* An end that has said its last word, and has yet to read the answer: it will see the end there. */
-static __always_inline bool yet_to_read(struct sock *sk, int oldstate)
+/*
+ * An end that has said its last word, and has yet to read the answer: it will see the end there. What it has read of
+ * TLS may still wait in its library.
+ */
+static __always_inline bool yet_to_read(struct sock *sk, const struct connection_state *conn,
+					int oldstate)
 {
 	struct tcp_sock *tcp = bpf_skc_to_tcp_sock(sk);
 
 	if (oldstate != BPF_TCP_FIN_WAIT1 && oldstate != BPF_TCP_FIN_WAIT2 &&
 	    oldstate != BPF_TCP_CLOSING && oldstate != BPF_TCP_LAST_ACK)
 		return false;
+	if (conn && conn->carries == CARRIES_SEEN && sk->sk_socket &&
+	    !(conn->ended & (1 << END_EOF)))
+		return true;
 	return tcp && sk->sk_receive_queue.qlen && bytes_unread(sk, tcp);
 }
 
 static __always_inline void note_closing(struct sock *sk, int oldstate, int newstate)
 {
 	struct scratch *s = scratch_get();
-	struct connection_state *conn;
+	struct connection_state *conn = connection_get(sk, false, !settings.by_address);
 
-	if (newstate == BPF_TCP_CLOSE && yet_to_read(sk, oldstate))
+	if (newstate == BPF_TCP_CLOSE && yet_to_read(sk, conn, oldstate))
 		return;
-	conn = connection_get(sk, false, !settings.by_address);
 	if (conn)
 		end_work(conn);
 	if (conn && conn->carries == CARRIES_SEEN)
@@ -96,6 +112,14 @@ int BPF_PROG(inet_sock_set_state, struct sock *sk, int oldstate, int newstate)
 	return 0;
 }
 
+/* Attached while there is a Puma. */
+SEC("cgroup/getsockopt")
+int socket_asked(struct bpf_sockopt *ctx)
+{
+	note_asked(ctx);
+	return 1;
+}
+
 /* Attached only while ids go with requests. */
 SEC("sockops")
 int carry_ids(struct bpf_sock_ops *ctx)
@@ -115,6 +139,22 @@ SEC("perf_event")
 int sample_cpu(struct bpf_perf_event_data *ctx)
 {
 	return take_sample(ctx);
+}
+
+/* While requests have accounts of their time. */
+
+SEC("tp_btf/sched_switch")
+int BPF_PROG(sched_switch, bool preempt, struct task_struct *prev, struct task_struct *next)
+{
+	time_switch(preempt, prev, next);
+	return 0;
+}
+
+SEC("tp_btf/sched_waking")
+int BPF_PROG(sched_waking, struct task_struct *task)
+{
+	time_waking(task);
+	return 0;
 }
 
 SEC("tp_btf/sched_process_fork")

@@ -8,39 +8,16 @@
  * any other that it received from. Such a thread may get its next work from others, so all it sends is that
  * request's until it begins to answer.
  *
- * Of threads that have served several at a time nothing is said any more, and of a request nothing that came
- * by a socket which an event loop watched: what is sent then may be anybody's.
+ * Of threads that have served several at a time, or waited for a client and others at once, nothing is said any
+ * more, and of a request nothing that came by a socket which an event loop watched: what is sent then may be
+ * anybody's.
  */
 #ifndef SONDE_BPF_WORK_H
 #define SONDE_BPF_WORK_H
 
-#include "bpf/connection.bpf.h"
 #include "bpf/go_work.bpf.h"
-
-#define EVENTS_ASKED 0x0fffffffu /* of epoll_event.events; the other bits say how to tell of them */
-
-enum watched {
-	WATCHED_NOT,
-	WATCHED_DISARMED, /* an epoll set has told of it (EPOLLONESHOT), and waits to be asked again */
-	WATCHED,
-};
-
-/* Does an event loop wait for this socket? Who blocks in a receive does not any more when that returns. */
-static __always_inline enum watched watched(struct sock *sk, bool typed)
-{
-	struct socket_wq *wq = FIELD(sk, sk_wq);
-	struct list_head *first = BPF_CORE_READ(wq, wait.head.next);
-	struct eppoll_entry *entry = container_of(first, struct eppoll_entry, wait.entry);
-
-	if (first == &wq->wait.head)
-		return WATCHED_NOT;
-	if (!bpf_core_field_exists(entry->next) || BPF_CORE_READ(first, next) != &wq->wait.head)
-		return WATCHED;
-	if (BPF_CORE_READ(entry, base, pwqlist) != entry ||
-	    BPF_CORE_READ(entry, base, event.events) & EVENTS_ASKED)
-		return WATCHED;
-	return WATCHED_DISARMED;
-}
+#include "bpf/times.bpf.h"
+#include "bpf/wait.bpf.h"
 
 /* There is nothing to be received. */
 static __always_inline void note_wait(struct sock *sk, bool typed)
@@ -52,6 +29,20 @@ static __always_inline void note_wait(struct sock *sk, bool typed)
 		return;
 	conn = connection_get(sk, false, typed);
 	state->waits_for = conn ? conn->cookie : 0;
+}
+
+static __always_inline void forget_work(struct task_state *state)
+{
+	state->work.cookie = 0;
+	state->dedicated = CAUSE_NONE;
+	state->handed = false;
+}
+
+/* The thread serves several at a time. */
+static __always_inline void give_up(struct task_state *state)
+{
+	state->loops = true;
+	forget_work(state);
 }
 
 /* A client is received from, and the one before has not been answered. */
@@ -67,34 +58,45 @@ static __noinline void note_receive(struct sock *sk, const struct connection_sta
 				    bool typed)
 {
 	struct task_state *state = bpf_task_storage_get(&tasks, bpf_get_current_task_btf(), 0, 0);
-	bool serves = conn->role >= ROLE_SERVER, blocks = !(flags & MSG_DONTWAIT);
+	bool blocks = !(flags & MSG_DONTWAIT), found;
+	enum polled by_poll = polled(conn);
 	enum watched by_loop;
 
-	if (!state || state->loops)
+	if (!state)
+		return;
+	if (conn->role >= ROLE_SERVER && puma_tells(sk, conn, typed)) {
+		forget_work(state);
+		return;
+	}
+	if (state->loops)
 		return;
 	if (current_go()) { /* its goroutines wait in it in turn */
-		state->loops = true;
+		state->of_go = true;
+		give_up(state);
 		return;
 	}
 	by_loop = watched(sk, typed);
-	if (by_loop == WATCHED_NOT && state->waits_for && state->waits_for == conn->cookie)
-		state->waits_alone = true;
+	found = settings.blind_to_polls ? state->waits_for && state->waits_for == conn->cookie
+					: by_poll == POLLED_ALONE;
+	state->waits_alone |= found && by_loop == WATCHED_NOT;
 	state->waits_for = 0;
-	if (!serves) {
-		state->epolls |= by_loop != WATCHED_NOT;
+	if (conn->role < ROLE_SERVER) {
+		state->epolls |= by_loop != WATCHED_NOT || by_poll > POLLED_ALONE;
+		if (by_poll == POLLED_SERVING)
+			give_up(state);
 		return;
 	}
-	state->loops = interleaves(state, conn);
-	state->work.cookie = 0;
-	state->dedicated = CAUSE_NONE;
-	if (state->loops)
+	if (by_poll > POLLED_ALONE || interleaves(state, conn)) {
+		give_up(state);
 		return;
+	}
+	forget_work(state);
 	if (blocks && by_loop != WATCHED)
 		state->dedicated = CAUSE_TASK;
-	else if (!blocks && by_loop)
-		state->waits_alone = false;
-	else if (!blocks && state->waits_alone && !state->epolls)
+	else if (!blocks && !by_loop)
 		state->dedicated = CAUSE_UNANSWERED;
+	else if (!blocks)
+		state->waits_alone = false;
 }
 
 /* len bytes were received from a client, by the thread that was last seen to receive. */
@@ -110,6 +112,7 @@ static __always_inline void begin_work(struct connection_state *conn, __u32 len)
 	state->work.cookie = conn->cookie;
 	state->work.off = conn->rx_off - len;
 	state->work.len = len;
+	state->work.id = 0;
 	state->answering = false;
 }
 
@@ -124,6 +127,8 @@ static __always_inline void end_work(const struct connection_state *conn)
 	state = bpf_task_storage_get(&tasks, bpf_get_current_task_btf(), 0, 0);
 	if (state && same_socket(state->work.cookie, conn->cookie))
 		state->work.cookie = 0;
+	if (state && same_socket(state->times.cookie, conn->cookie))
+		state->times.cookie = 0;
 }
 
 /* Something is sent to a client. */
@@ -138,12 +143,17 @@ static __always_inline void note_answer(const struct connection_state *conn)
 		state->answering = true;
 }
 
+/* Is the thread certain to be at what it last received, or was handed? */
+static __always_inline bool is_proven(const struct task_state *state)
+{
+	return state->dedicated != CAUSE_UNANSWERED ||
+	       (!state->answering && (state->handed || (state->waits_alone && !state->epolls)));
+}
+
 /* What the thread is at; NULL: that is not known. */
 static __always_inline const struct work *work_of(const struct task_state *state)
 {
-	if (!state->work.cookie || (state->answering && state->dedicated == CAUSE_UNANSWERED))
-		return NULL;
-	return &state->work;
+	return state->work.cookie && is_proven(state) ? &state->work : NULL;
 }
 
 /* May a message begin in what is sent next? Only that needs a cause. */
@@ -158,14 +168,20 @@ struct current_work {
 	enum cause_method method;
 };
 
-/* For a message that begins now. False: what the thread works for is not known. */
-static __always_inline bool current_work(struct current_work *out)
+/*
+ * For a message that begins now on that connection. False: what the thread works for is not known, or was told
+ * before.
+ */
+static __always_inline bool current_work(const struct connection_state *conn,
+					 struct current_work *out)
 {
 	const struct task_state *state;
 	const struct work *work;
 	struct go_work *by_go;
 
 	if (go_work_get(&by_go)) {
+		if (by_go && by_go->sends)
+			note_sender(by_go, conn->cookie);
 		if (!by_go || !by_go->work.cookie || by_go->spent)
 			return false;
 		by_go->spent = by_go->once;
@@ -183,15 +199,15 @@ static __always_inline bool current_work(struct current_work *out)
 }
 
 /*
- * len bytes are about to be sent: says why, if they are sent to a server and that is known. A function of its
- * own for the sake of the stack.
+ * len bytes are about to be sent to a server: says why, if that is known. A function of its own for the sake
+ * of the stack.
  */
 static __noinline int tell_cause(struct scratch *s, const struct connection_state *conn, __u32 len)
 {
 	struct record_cause *c;
 	struct current_work work;
 
-	if (conn->role >= ROLE_SERVER || !may_begin(conn) || !current_work(&work))
+	if (!may_begin(conn) || !current_work(conn, &work))
 		return 0;
 	c = bpf_ringbuf_reserve(&records, sizeof(*c), 0);
 	if (!c) {
@@ -207,8 +223,20 @@ static __noinline int tell_cause(struct scratch *s, const struct connection_stat
 	c->request_off = work.of.off;
 	c->len = len;
 	c->request_len = work.of.len;
+	c->id = 0;
+	c->request_id = work.of.id;
 	bpf_ringbuf_submit(c, BPF_RB_NO_WAKEUP);
 	return 0;
+}
+
+/* len bytes are about to be sent. */
+static __always_inline void tell_send(struct scratch *s, const struct connection_state *conn,
+				      __u32 len)
+{
+	if (conn->role < ROLE_SERVER)
+		tell_cause(s, conn, len);
+	else if (settings.timing)
+		note_times(conn->cookie);
 }
 
 /* A process begins in a thread's work, and is part of it. */
@@ -216,13 +244,15 @@ static __always_inline void inherit_work(struct task_struct *parent, struct task
 {
 	struct task_state *of_parent = bpf_task_storage_get(&tasks, parent, 0, 0), *of_child;
 
-	if (!of_parent || !of_parent->work.cookie || parent->tgid == child->tgid)
+	if (!of_parent || parent->tgid == child->tgid || !work_of(of_parent))
 		return;
 	of_child = bpf_task_storage_get(&tasks, child, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (of_child) {
 		of_child->work = of_parent->work;
 		of_child->dedicated = of_parent->dedicated;
 		of_child->answering = of_parent->answering;
+		of_child->waits_alone = of_parent->waits_alone;
+		of_child->handed = of_parent->handed;
 	}
 }
 

@@ -561,6 +561,33 @@ static void *capture_loop(void *arg)
 	return NULL;
 }
 
+/* What the unwinder has to tell the kernel's side. Capture is there before the first sample is. */
+static void *map_unwind(void *ctx, bool table, uint32_t cnt, int *fd)
+{
+	return capture__map_unwind(((struct pipeline *)ctx)->capture, table, cnt, fd);
+}
+
+static void unmap_unwind(void *ctx, bool table, void *memory, uint32_t cnt)
+{
+	capture__unmap_unwind(((struct pipeline *)ctx)->capture, table, memory, cnt);
+}
+
+static int publish_unwind(void *ctx, bool table, const uint32_t *ids, const int *fds, uint32_t cnt)
+{
+	return capture__publish_unwind(((struct pipeline *)ctx)->capture, table, ids, fds, cnt);
+}
+
+static void withdraw_unwind(void *ctx, bool table, const uint32_t *ids, uint32_t cnt)
+{
+	capture__withdraw_unwind(((struct pipeline *)ctx)->capture, table, ids, cnt);
+}
+
+static int set_unwind_rules(void *ctx, uint32_t first, const struct unwind_rule *rules,
+			    uint32_t cnt)
+{
+	return capture__unwind_rules(((struct pipeline *)ctx)->capture, first, rules, cnt);
+}
+
 /* A request is served, or given up, after exchange_timeout: then no sample need wait for it. */
 static int start_profiler(struct pipeline *p)
 {
@@ -570,6 +597,15 @@ static int start_profiler(struct pipeline *p)
 		.wait_ns = p->options.profile_only
 				   ? 0
 				   : p->options.config->flow.exchange_timeout_ns + SERVED_LATE_NS,
+		.unwind_sink =
+			{
+				.ctx = p,
+				.map = map_unwind,
+				.unmap = unmap_unwind,
+				.publish = publish_unwind,
+				.withdraw = withdraw_unwind,
+				.rules = set_unwind_rules,
+			},
 		.deliver = take_profile,
 		.ctx = p,
 	};
@@ -589,6 +625,7 @@ int pipeline__start(struct pipeline *p, char why[PIPELINE_WHY_SZ])
 		.max_connections = (uint32_t)c->capture.max_connections,
 		.variant = config_variant_name(c),
 		.short_walk = c->capture.short_walk,
+		.timing = c->capture.time_account,
 		.record = take_record,
 		.ctx = p,
 		.tracing = !p->options.profile_only,

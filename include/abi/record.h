@@ -14,6 +14,8 @@
 #include <stddef.h>
 #endif
 
+#include "include/abi/unwind.h"
+
 #define RECORD_VERSION 2
 
 enum record_kind {
@@ -28,6 +30,7 @@ enum record_kind {
 	RECORD_DATAGRAM = 9, /* a datagram was sent or received */
 	RECORD_CAUSE = 10,   /* before a RECORD_OP or RECORD_FRAMES: why it was sent */
 	RECORD_CONTEXT = 11, /* the ids that a request has on its way between hosts */
+	RECORD_TIMES = 12, /* before a RECORD_OP or RECORD_FRAMES: what an answer's time went to */
 };
 
 /* Every record begins with this. */
@@ -72,8 +75,9 @@ struct record_op {
 	__u64 tail_off;	     /* where the silent tail ends; 0 = there was none */
 	__u64 tail_ns;	     /* when its last byte passed */
 	__u8 tail_direction; /* enum record_direction */
-	__u8 reserved[7];
-	/* payload follows */
+	__u8 reserved[3];
+	__u32 queued_us; /* receive: how long its first byte waited to be read; 0: not known */
+			 /* payload follows */
 };
 
 /* Further record_op.head.flags of a RECORD_FRAMES. */
@@ -145,6 +149,46 @@ struct record_cause {
 	__u64 off;    /* as in record_op */
 	__u64 request_cookie, request_off;
 	__u32 len, request_len;
+	/*
+	 * Older recordings end here. id: of what is sent, where that has not begun yet; then off and len are 0.
+	 * 0: it has.
+	 */
+	__u32 id;
+	__u32 request_id; /* of the request, where its connection has many at a time; 0: not known */
+};
+
+#define RECORD_CAUSE_MIN offsetof(struct record_cause, id)
+
+/* What a thread does, or waits for, while it works for a request. */
+enum time_spent {
+	TIME_CPU,
+	TIME_RUN_QUEUE,	 /* it could run, and had no CPU */
+	TIME_SERVERS,	 /* waits for the network until it used a connection to a server */
+	TIME_CLIENT,	 /* and until it used the request's own */
+	TIME_LOCK,	 /* futexes and file locks */
+	TIME_DISK,	 /* input and output of block devices, and what waits for it */
+	TIME_PAGE_FAULT, /* whatever the kernel waits for to give memory */
+	TIME_SLEEP,	 /* it has asked for that */
+	TIME_OTHER,	 /* pipes, children, terminals, the kernel's own locks */
+	TIMES_CNT,
+};
+
+/* record_times.head.flags */
+#define TIMES_LOOP \
+	0x0001 /* of a thread that waits by an event loop, and had no other request meanwhile */
+
+/*
+ * A thread that works for one request sends to its client, and has worked for it since it received the bytes at
+ * off. The times add up to end_ns - begin_ns.
+ */
+struct record_times {
+	struct record_head head;
+	__u64 cookie; /* of the connection */
+	__u64 off;    /* of the request's first byte, as in record_op */
+	__u64 begin_ns, end_ns;
+	__u64 spent_ns[TIMES_CNT]; /* by enum time_spent */
+	__u32 tid;
+	__u32 reserved;
 };
 
 /* record_end.reason */
@@ -270,25 +314,39 @@ struct record_context {
 
 /* record_sample.head.flags */
 #define SAMPLE_INTERLEAVED 0x0001 /* the thread works on several requests in turn: no request key */
+#define SAMPLE_COPIED 0x0002	  /* a sample_copy follows the addresses */
+#define SAMPLE_GOROUTINE 0x0004	  /* the request key is a goroutine's, whatever thread runs it */
+
+/* In an address of the process: it is where the frame goes on, and no return address. The leaf's always is. */
+#define SAMPLE_EXACT (1ull << 63)
+
+#define SAMPLE_COPY_MAX 24576 /* bytes of the stack */
 
 /*
  * A thread that a CPU was running when its sampling clock ticked. The payload is kernel_cnt
  * addresses in the kernel, then user_cnt in the process, 64 bits each, both from the leaf to the
- * root as frame pointers tell.
+ * root: those in the kernel as frame pointers tell, those in the process as user_end says.
  */
 struct record_sample {
 	struct record_head head;
 	__u64 time_ns;
-	__u64 request_cookie; /* of the connection whose request the thread works for; 0: none */
-	__u64 request_off;    /* stream offset at which that request's turn began */
-	__u64 start_ns;	      /* of the process, as record_process has it */
-	__u32 process_id;     /* 0: a kernel thread, or never announced */
-	__u32 pid, tid;	      /* in the initial namespace */
+	__u64 request_cookie; /* of the connection whose request the thread, or goroutine, works for; 0: none */
+	__u64 request_off; /* stream offset at which that request's turn began */
+	__u64 start_ns;	   /* of the process, as record_process has it */
+	__u32 process_id;  /* 0: a kernel thread, or never announced */
+	__u32 pid, tid;	   /* in the initial namespace */
 	__u32 cpu;
 	__u16 kernel_cnt, user_cnt;
 	char comm[PROCESS_COMM_SZ]; /* of the thread */
-	__u32 reserved;
+	__u16 user_end;		    /* enum unwind_end */
+	__u16 reserved;
 	/* payload follows */
+};
+
+/* For user space to unwind: the leaf's registers, and len bytes of the stack, from UNWIND_RED_ZONE below its stack pointer on. */
+struct sample_copy {
+	struct unwind_registers registers;
+	__u64 len; /* a multiple of 8 */
 };
 
 #endif

@@ -10,6 +10,7 @@
 #include <linux/types.h>
 #endif
 
+#include "include/abi/record.h"
 #include "include/abi/shape.h"
 
 #define COPY_MAX 16384u		       /* bytes that one record may copy */
@@ -24,6 +25,17 @@
 #define VERDICTS_MAX 16384
 #define TLS_SESSIONS_MIN 16384
 #define TLS_FILES_MAX 1024
+#define SYSCALLS_MAX 512
+
+/* What a thread waits for in a system call: enum time_spent, or: */
+enum syscall_wait {
+	WAIT_NETWORK = TIMES_CNT, /* whose, is known by what it uses then */
+	WAIT_POLLED,		  /* the same, but it may be for something else */
+	WAITS_CNT,
+	WAIT_FILE = WAITS_CNT, /* that depends on the file in the first argument */
+	WAIT_POLL1,	       /* WAIT_POLLED, but it sleeps if the first argument is 0 */
+	WAIT_POLL2,	       /* or if the second is */
+};
 
 /* Kinds of target that restrict; a process must pass each kind. */
 #define FILTER_PIDS 0x01u
@@ -35,17 +47,20 @@
 #define FILTER_PROCESSES (FILTER_PIDS | FILTER_NAMES | FILTER_EXES | FILTER_CGROUPS)
 
 struct tracer_settings {
-	__u32 copy_first;   /* bytes copied per operation until a verdict comes */
-	__u32 copy_turn;    /* bytes copied at most per turn, until a verdict comes */
-	__u32 cpus;	    /* possible CPUs */
-	__u32 wakeup_at;    /* bytes waiting in the ring at which the reader is woken */
-	__u32 busy_at;	    /* at which the level is looked at before each operation */
-	__u32 full_at;	    /* at which operations find no room any more */
-	__u8 by_address;    /* state of connections is kept by address, not in the socket */
-	__u8 recv_nonblock; /* tcp_recvmsg has an argument more, as until 5.18 */
-	__u8 profiling;	    /* threads remember the request that they work for */
-	__u8 short_walk;    /* frames are walked without bpf_loop, whether there is one or not */
-	__u8 reserved[4];
+	__u32 copy_first;    /* bytes copied per operation until a verdict comes */
+	__u32 copy_turn;     /* bytes copied at most per turn, until a verdict comes */
+	__u32 cpus;	     /* possible CPUs */
+	__u32 wakeup_at;     /* bytes waiting in the ring at which the reader is woken */
+	__u32 busy_at;	     /* at which the level is looked at before each operation */
+	__u32 full_at;	     /* at which operations find no room any more */
+	__u8 by_address;     /* state of connections is kept by address, not in the socket */
+	__u8 recv_nonblock;  /* tcp_recvmsg has an argument more, as until 5.18 */
+	__u8 profiling;	     /* threads remember the request that they work for */
+	__u8 short_walk;     /* frames are walked without bpf_loop, whether there is one or not */
+	__u8 blind_to_polls; /* nothing tells what threads wait for by poll() */
+	__u8 timing;	     /* threads remember what their request's time went to */
+	__u8 puma_tells;     /* threads of Puma which request they begin */
+	__u8 unwinding; /* by tables, where there is bpf_loop; else by the kernel's frame pointers */
 };
 
 struct exe_key {

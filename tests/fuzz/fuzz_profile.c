@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * What the profiler reads that profiled programs have written: mappings, perf maps, ELF files,
- * mangled names; and the kernel's own files. The first byte says which; every input lies in an
+ * call frames, mangled names; and the kernel's own files. The first byte says which; every input lies in an
  * allocation of its size.
  */
 #include <stdlib.h>
@@ -10,9 +10,12 @@
 #include "user/base/log.h"
 #include "user/base/demangle.h"
 #include "user/base/elf_file.h"
+#include "user/profile/cfi.h"
+#include "user/profile/go_rows.h"
 #include "user/profile/kernel_symbols.h"
 #include "user/profile/mappings.h"
 #include "user/profile/perf_map.h"
+#include "user/profile/unwind_table.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *input, size_t n);
@@ -103,6 +106,48 @@ static void try_kernel(char *bytes, size_t n)
 	CHECK(strlen(build_id) < KERNEL_BUILD_ID_SZ);
 }
 
+static void try_rows(const struct unwind_rows *rows, const struct unwind_rules *rules)
+{
+	uint32_t cnt = unwind_rows__blocks(rows);
+	struct unwind_block *blocks = calloc(cnt ?: 1, sizeof(*blocks));
+	const struct unwind_rule *all;
+	uint32_t rules_cnt = unwind_rules__from(rules, 0, &all);
+
+	if (cnt)
+		unwind_rows__write(rows, blocks);
+	for (size_t i = 0; cnt && i < rows->cnt; i++) {
+		uint64_t off = (rows->v[i] >> 16) - unwind_rows_base(rows);
+
+		CHECK(i == 0 || rows->v[i - 1] >> 16 < rows->v[i] >> 16);
+		CHECK((uint16_t)rows->v[i] < rules_cnt);
+		CHECK(unwind_table_find(blocks, cnt, off) == (uint16_t)rows->v[i]);
+	}
+	for (uint64_t off = 0; cnt && off < (uint64_t)cnt << 23; off += 1 << 20)
+		CHECK(unwind_rows_base(rows) + off < rows->limit ||
+		      unwind_table_find(blocks, cnt, off) == UNWIND_RULE_NONE);
+	free(blocks);
+}
+
+static void try_frames(char *bytes, size_t n)
+{
+	struct unwind_rules *rules = unwind_rules__new();
+	struct unwind_rows rows = {0};
+	struct cfi_section section;
+
+	if (n > 0) {
+		section = (struct cfi_section){
+			.bytes = slice_of(bytes + 1, n - 1),
+			.address = 0x1000,
+			.debug = bytes[0] & 1,
+		};
+		if (bytes[0] & 2 ? go_rows_take(&rows, section.bytes, 0x400000, rules) == 0
+				 : unwind_rows__take(&rows, &section, rules) == 0)
+			try_rows(&rows, rules);
+	}
+	free(rows.v);
+	unwind_rules__free(rules);
+}
+
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	(void)argc;
@@ -114,7 +159,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 int LLVMFuzzerTestOneInput(const uint8_t *input, size_t n)
 {
 	static void (*const tries[])(char *bytes, size_t n) = {
-		try_mappings, try_perf_map, try_elf, try_demangle, try_kernel,
+		try_mappings, try_perf_map, try_elf, try_demangle, try_kernel, try_frames,
 	};
 	char *bytes = malloc(n);
 

@@ -43,6 +43,7 @@ struct seen {
 	uint32_t pid;
 	int64_t code, request_sz, response_sz; /* -1: not set */
 	int64_t candidates;
+	int64_t times[TIMES_CNT]; /* sonde.time.*, by enum time_spent; -1: not set */
 	char name[128], path[128], error[32], method[16], trace_state[64];
 	char header[32];
 	bool left_out;
@@ -50,6 +51,12 @@ struct seen {
 	char tls_version[8], tls_protocol[16];
 	bool tls;		      /* tls.established */
 	char asked[64], answered[64]; /* headers x-asked and x-answered; "a|b" for two values */
+};
+
+static const char *const time_keys[TIMES_CNT] = {
+	"sonde.time.cpu_ns",	    "sonde.time.run_queue_ns", "sonde.time.downstream_ns",
+	"sonde.time.client_ns",	    "sonde.time.lock_ns",      "sonde.time.disk_ns",
+	"sonde.time.page_fault_ns", "sonde.time.sleep_ns",     "sonde.time.other_ns",
 };
 
 struct rig {
@@ -155,6 +162,8 @@ static inline void see_span(struct rig *rig, const struct span *span)
 		  sizeof(seen->tls_version));
 	attr_text(span, SLICE("tls.next_protocol"), seen->tls_protocol, sizeof(seen->tls_protocol));
 	seen->candidates = num_of(span, SLICE("sonde.parent.candidates"));
+	for (int i = 0; i < TIMES_CNT; i++)
+		seen->times[i] = num_of(span, slice_str(time_keys[i]));
 	seen->tls = num_of(span, SLICE("tls.established")) == 1;
 	items_text(span, SLICE("http.request.header.x-asked"), seen->asked, sizeof(seen->asked));
 	items_text(span, SLICE("http.response.header.x-answered"), seen->answered,

@@ -225,6 +225,7 @@ static const char everything[] = "%YAML 1.1\n"
 				 "  drain_interval: 1.5ms\n"
 				 "  variant: tp_btf\n"
 				 "  short_walk: true\n"
+				 "  time_account: false\n"
 				 "  max_connections: '17'\n"
 				 "  copy_first: 1KiB\n"
 				 "  copy_turn: 0.5MiB\n"
@@ -308,6 +309,7 @@ static void test_every_setting(void **state)
 	assert_int_equal(c.capture.ring_sz, 65536);
 	assert_int_equal(c.capture.drain_interval_ns, 1500000);
 	assert_int_equal(c.capture.variant, CONFIG_VARIANT_TP_BTF);
+	assert_false(c.capture.time_account);
 	assert_int_equal(c.capture.max_connections, 17);
 	assert_int_equal(c.capture.copy_first_sz, 1024);
 	assert_int_equal(c.capture.copy_turn_sz, 524288);

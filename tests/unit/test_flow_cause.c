@@ -501,6 +501,100 @@ static void test_streams_shared(void **state)
 	}
 }
 
+/* The request that the client sends next as that stream is sent for that stream of the server. */
+static void cause_of_stream(struct end *client, uint32_t id, const struct end *server,
+			    uint32_t request_id)
+{
+	struct record_cause record = {
+		.head = {.size = sizeof(record), .kind = RECORD_CAUSE, .flags = CAUSE_STREAM},
+		.cookie = client->about.cookie,
+		.request_cookie = server->about.cookie,
+		.request_len = 1,
+		.id = id,
+		.request_id = request_id,
+	};
+
+	if (!client->announced)
+		announce(client);
+	assert_true(record_valid(&record, sizeof(record)));
+	flow__record(client->rig->flow, &record.head);
+}
+
+/* One goroutine sends the streams of many, which have come together, in any order. */
+static void test_streams_by_id(void **state)
+{
+	struct rig *rig = rig_new(NULL);
+	struct end server = http2_server(rig), client = end_new(rig, ROLE_CLIENT);
+
+	(void)state;
+	rig->made += 6;
+	end_op(&server, false, STREAM("\1", "a") STREAM("\3", "b"), 2 * STREAM_SZ);
+	cause_of_stream(&client, 1, &server, 3);
+	cause_of_stream(&client, 5, &server, 1);
+	cause_of_stream(&client, 7, &server, 5); /* there is none */
+	end_op(&client, true, PREFACE STREAM("\1", "c") STREAM("\3", "d"),
+	       sizeof(PREFACE) - 1 + 2 * STREAM_SZ);
+	end_op(&client, true, STREAM("\5", "e") STREAM("\7", "f"), 2 * STREAM_SZ);
+	end_op(&client, false, "\0\0\0\4\0\0\0\0\0" ANSWER("\1") ANSWER("\3"), 9 + 2 * ANSWER_SZ);
+	end_op(&client, false, ANSWER("\5") ANSWER("\7"), 2 * ANSWER_SZ);
+	end_op(&server, true, ANSWER("\1") ANSWER("\3"), 2 * ANSWER_SZ);
+	rig_wait(rig, 200 * MS);
+	check_parent(seen_of(rig, "/c", SPAN_CLIENT), seen_of(rig, "/b", SPAN_SERVER), "goroutine");
+	check_parentless(seen_of(rig, "/d", SPAN_CLIENT), "none");
+	check_parent(seen_of(rig, "/e", SPAN_CLIENT), seen_of(rig, "/a", SPAN_SERVER), "goroutine");
+	check_parentless(seen_of(rig, "/f", SPAN_CLIENT), "none");
+	rig_finish(rig);
+}
+
+/* What was said of a stream is said of no other connection's, and once. */
+static void test_streams_by_id_elsewhere(void **state)
+{
+	struct rig *rig = rig_new(NULL);
+	struct end server = http2_server(rig), client = end_new(rig, ROLE_CLIENT);
+	struct end other = end_new(rig, ROLE_CLIENT);
+
+	(void)state;
+	rig->made += 2;
+	end_op(&server, false, STREAM("\1", "a"), STREAM_SZ);
+	cause_of_stream(&client, 1, &server, 1);
+	end_op(&other, true, PREFACE STREAM("\1", "b"), sizeof(PREFACE) - 1 + STREAM_SZ);
+	end_op(&other, false, "\0\0\0\4\0\0\0\0\0" ANSWER("\1"), 9 + ANSWER_SZ);
+	end_op(&server, true, ANSWER("\1"), ANSWER_SZ);
+	rig_wait(rig, 200 * MS);
+	check_parentless(seen_of(rig, "/b", SPAN_CLIENT), "none");
+	rig_finish(rig);
+}
+
+/* Recordings of before there were ids. */
+static void test_without_ids(void **state)
+{
+	struct rig *rig = rig_new(NULL);
+	struct end server = end_new(rig, ROLE_SERVER), client = end_new(rig, ROLE_CLIENT);
+	struct record_cause record = {
+		.head = {.size = RECORD_CAUSE_MIN, .kind = RECORD_CAUSE, .flags = CAUSE_TASK},
+		.cookie = client.about.cookie,
+		.request_cookie = server.about.cookie,
+		.len = sizeof(GET("/out")) - 1,
+		.request_len = sizeof(GET("/in")) - 1,
+	};
+	void *bytes = malloc(RECORD_CAUSE_MIN);
+
+	(void)state;
+	assert_non_null(bytes);
+	memcpy(bytes, &record, RECORD_CAUSE_MIN);
+	ask(&server, GET("/in"));
+	announce(&client);
+	assert_true(record_valid(bytes, RECORD_CAUSE_MIN));
+	flow__record(rig->flow, bytes);
+	free(bytes);
+	ask(&client, GET("/out"));
+	answer(&client, OK_EMPTY);
+	answer(&server, OK_EMPTY);
+	rig_wait(rig, 200 * MS);
+	check_parent(seen_of(rig, "/out", SPAN_CLIENT), seen_of(rig, "/in", SPAN_SERVER), "task");
+	rig_finish(rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -520,6 +614,9 @@ int main(void)
 		cmocka_unit_test(test_streams),
 		cmocka_unit_test(test_streams_together),
 		cmocka_unit_test(test_streams_shared),
+		cmocka_unit_test(test_streams_by_id),
+		cmocka_unit_test(test_streams_by_id_elsewhere),
+		cmocka_unit_test(test_without_ids),
 		cmocka_unit_test(test_pipelined),
 		cmocka_unit_test(test_spans_of_trace),
 		cmocka_unit_test(test_age_of_trace),

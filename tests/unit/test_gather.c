@@ -30,7 +30,7 @@ static int set_up(void **state)
 	for (int i = 0; i < ACCOUNT_CNT; i++)
 		account_set((enum account_entry)i, 0);
 	resource = resource__new(&none, 1);
-	g = gather__new(PERIOD_NS, WAIT_NS, "/nonexistent");
+	g = gather__new(PERIOD_NS, WAIT_NS, "/nonexistent", NULL);
 	return resource && g ? 0 : -1;
 }
 
@@ -133,6 +133,11 @@ static const struct {
 	{150, COOKIE, 0, another_off, false},
 	{150, COOKIE, 0, another_cookie, false},
 	{150, 0, SAMPLE_INTERLEAVED, NULL, false},
+	{150, COOKIE, SAMPLE_GOROUTINE, another_tid, true},
+	{150, COOKIE, SAMPLE_GOROUTINE, another_answers, true},
+	{150, COOKIE, SAMPLE_GOROUTINE, pipelined, false},
+	{150, COOKIE, SAMPLE_GOROUTINE, another_off, false},
+	{201, COOKIE, SAMPLE_GOROUTINE, NULL, false},
 };
 
 static void test_rules(void **state)
@@ -258,7 +263,7 @@ static void test_no_wait(void **state)
 {
 	(void)state;
 	gather__free(g);
-	g = gather__new(PERIOD_NS, 0, "/nonexistent");
+	g = gather__new(PERIOD_NS, 0, "/nonexistent", NULL);
 	assert_non_null(g);
 	add(150, COOKIE, OFF, TID, 0);
 	profile__free(take(0, false, 1));

@@ -34,7 +34,7 @@
 #define PATH_SZ 512
 
 /* What the prober's thread and the test share. */
-static _Atomic int attached, detached, sites_min;
+static _Atomic int attached, detached, tended, sites_min;
 static _Atomic int attach_errno; /* what attaching fails with; 0: it does not */
 static _Atomic uint32_t children[CHILDREN_MAX];
 static char dir[64];
@@ -88,6 +88,14 @@ static void detach(void *ctx, void *attachment)
 	(void)ctx;
 	detached += *counted;
 	free(attachment);
+}
+
+static void tend(void *ctx, void *attachment)
+{
+	const bool *counted = attachment;
+
+	(void)ctx;
+	tended += *counted;
 }
 
 /* --- files and processes ---------------------------------------------------------------------- */
@@ -210,6 +218,7 @@ static struct prober *start(const char *const *deny, size_t deny_cnt)
 		.wanted = is_child,
 		.attach = attach,
 		.detach = detach,
+		.tend = tend,
 		.look_ns = LOOK_NS,
 		.grace_ns = GRACE_NS,
 	};
@@ -231,7 +240,7 @@ static int set_up(void **state)
 {
 	(void)state;
 	snprintf(dir, sizeof(dir), "/tmp/sonde-prober-XXXXXX");
-	attached = detached = attach_errno = 0;
+	attached = detached = tended = attach_errno = 0;
 	sites_min = 1000;
 	return mkdtemp(dir) ? 0 : -1;
 }
@@ -285,6 +294,26 @@ static void test_older_and_later(void **state)
 	assert_int_equal(detached, 1);
 	prober__free(prober);
 	assert_int_equal(detached, 3);
+}
+
+/* What is attached is looked after again and again, whatever else there is to do. */
+static void test_tended(void **state)
+{
+	struct prober *prober = start_settled();
+
+	(void)state;
+	write_library("libssl.so.3");
+	map_in_child("libssl.so.3");
+	wait_until(&attached, 1);
+	for (int i = 0; i < 3; i++) {
+		int before = tended;
+		uint64_t begin_ns = clock_mono_ns();
+
+		while (tended == before && clock_mono_ns() - begin_ns < 20000 * MS)
+			usleep(1000);
+		assert_int_not_equal(tended, before);
+	}
+	prober__free(prober);
 }
 
 /* When the last one that has it is gone. A later one finds it all as if it were new. */
@@ -477,6 +506,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_older_and_later, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_tended, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_last_user, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_replaced, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_overwritten, set_up, tear_down),

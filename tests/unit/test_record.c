@@ -40,6 +40,7 @@ static const size_t sizes[] = {
 	[RECORD_EXIT] = sizeof(struct record_exit),
 	[RECORD_SAMPLE] = sizeof(struct record_sample),
 	[RECORD_CAUSE] = sizeof(struct record_cause),
+	[RECORD_TIMES] = sizeof(struct record_times),
 };
 
 static void make(union any_record *r, enum record_kind kind, uint32_t payload_len)
@@ -82,7 +83,7 @@ static bool valid_of(const union any_record *r, size_t len)
 static void test_sizes(void **state)
 {
 	(void)state;
-	for (int kind = RECORD_PROCESS; kind <= RECORD_CAUSE; kind++) {
+	for (int kind = RECORD_PROCESS; kind <= RECORD_TIMES; kind++) {
 		if (!sizes[kind])
 			continue;
 		for (uint32_t payload = 0; payload <= 40; payload += 8) {

@@ -29,7 +29,7 @@ static int set_up(void **state)
 	for (int i = 0; i < ACCOUNT_CNT; i++)
 		account_set((enum account_entry)i, 0);
 	profile = profile__new(1);
-	resolver = resolver__new(NULL);
+	resolver = resolver__new(NULL, NULL);
 	return profile && resolver ? 0 : -1;
 }
 

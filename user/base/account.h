@@ -61,11 +61,22 @@
 	  "CPU samples lost: the thread's state could not be had")                                 \
 	X(SAMPLES_BEHIND, "samples_lost", "behind", "CPU samples lost: profile thread behind")     \
 	X(SAMPLES_MEMORY, "samples_lost", "memory", "CPU samples lost: profile full")              \
+	X(STACKS_WHOLE, "stacks_whole", "", "Stacks of processes that reach the thread's start")   \
+	X(STACKS_COPIED, "stacks_copied", "",                                                      \
+	  "Stacks unwound from a copy: the process or a file was new")                             \
 	X(STACKS_ENDED, "stacks_cut", "process_ended",                                             \
 	  "Stacks without the process's part: it ended before its mappings were read")             \
-	X(STACKS_UNMAPPED, "stacks_cut", "no_frame_pointer",                                       \
-	  "Stacks cut at an address that is no code: built without frame pointers")                \
-	X(STACKS_DEEP, "stacks_cut", "depth", "Stacks cut at the kernel's limit")                  \
+	X(STACKS_NEW, "stacks_cut", "not_yet_known",                                               \
+	  "Stacks cut since the process or a file was new, and what was copied did not suffice")   \
+	X(STACKS_UNMAPPED, "stacks_cut", "not_code", "Stacks cut at an address that is no code")   \
+	X(STACKS_NO_TABLE, "stacks_cut", "no_table",                                               \
+	  "Stacks cut at code of which its file has no unwind table")                              \
+	X(STACKS_UNSUPPORTED, "stacks_cut", "unsupported",                                         \
+	  "Stacks cut at code whose unwind table cannot be followed")                              \
+	X(STACKS_UNREADABLE, "stacks_cut", "unreadable", "Stacks cut where they cannot be read")   \
+	X(STACKS_NO_FRAME, "stacks_cut", "no_frame_pointer",                                       \
+	  "Stacks cut at code in no file that has no frame pointer")                               \
+	X(STACKS_DEEP, "stacks_cut", "depth", "Stacks cut at the largest number of frames")        \
 	X(FILES_SEARCHED, "files_searched", "", "Mapped files searched for a TLS library")         \
 	X(MAPPINGS_LOST, "mappings_lost", "", "Events of new mappings that the kernel lost")       \
 	X(PROBES_ATTACHED, "probes_attached", "", "Probes attached to TLS libraries")              \

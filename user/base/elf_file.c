@@ -79,6 +79,13 @@ const char *elf_file__machine(struct elf_file *file)
 	}
 }
 
+uint64_t elf_file__entry(struct elf_file *file)
+{
+	GElf_Ehdr header;
+
+	return gelf_getehdr(file->elf, &header) ? header.e_entry : 0;
+}
+
 uint32_t elf_file__segments(struct elf_file *file, struct elf_segment out[SEGMENTS_MAX])
 {
 	uint32_t cnt = 0;
@@ -182,7 +189,9 @@ bool elf_file__section(struct elf_file *file, const char *name, struct elf_segme
 	Elf_Scn *section;
 	GElf_Shdr header;
 
-	if (!find_section(file, SHT_PROGBITS, name, &section, &header) ||
+	/* LLVM's linkers have a type of their own for .eh_frame. */
+	if ((!find_section(file, SHT_PROGBITS, name, &section, &header) &&
+	     !find_section(file, SHT_X86_64_UNWIND, name, &section, &header)) ||
 	    header.sh_flags & SHF_COMPRESSED)
 		return false;
 	*out = (struct elf_segment){

@@ -55,6 +55,8 @@ void elf_file__close(struct elf_file *elf);
 
 /* The machine that its code is for: "x86-64" only for 64-bit code of that. */
 const char *elf_file__machine(struct elf_file *elf);
+/* Where the program begins; 0 if it is none. */
+uint64_t elf_file__entry(struct elf_file *elf);
 /* Fills out with the code segments; returns how many. */
 uint32_t elf_file__segments(struct elf_file *elf, struct elf_segment out[SEGMENTS_MAX]);
 /* The part of the file that .eh_frame_hdr is in. False if there is none. */

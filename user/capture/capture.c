@@ -25,7 +25,9 @@
 #include "user/capture/propagation.h"
 #include "user/capture/record.h"
 #include "user/capture/sampler.h"
+#include "user/capture/unwind_maps.h"
 #include "user/capture/uprobes.h"
+#include "user/capture/waits.h"
 
 #define PROBES_MAX 16
 #define RING_PER_CPU (2u * 1024 * 1024)
@@ -43,7 +45,9 @@ struct capture {
 	struct sampler *sampler; /* NULL: no samples */
 	struct bpf_link *tails;	 /* the iterator; NULL where there is none */
 	struct bpf_link *hops;	 /* NULL while no ids are sent to other hosts */
-	uint8_t *scratches;	 /* mapped; the counts stand first in each */
+	struct bpf_link *asked;	 /* socket_asked; NULL until there is a Puma */
+	bool asked_tried;
+	uint8_t *scratches; /* mapped; the counts stand first in each */
 	size_t scratches_sz;
 	int cpus;
 	unsigned int uses; /* of the probes: USE_ bits */
@@ -103,6 +107,11 @@ static void set_up(struct capture *capture)
 	settings->full_at = (uint32_t)(ring_sz(capture) / 16 * 15);
 	settings->profiling = o->sample_hz > 0;
 	settings->short_walk = o->short_walk;
+	settings->timing = bpf_program__autoload(capture->bpf->progs.sched_switch);
+	tell_waits(capture->bpf->rodata->waits_of_syscalls);
+	settings->puma_tells =
+		!settings->by_address && bpf_program__autoload(capture->bpf->progs.socket_asked);
+	settings->unwinding = !o->frame_pointers;
 	bpf_map__set_max_entries(capture->bpf->maps.records, (uint32_t)ring_sz(capture));
 	bpf_map__set_max_entries(capture->bpf->maps.scratches, (uint32_t)scratches_cnt(capture));
 	if (capture__has_uprobes(capture)) {
@@ -113,6 +122,12 @@ static void set_up(struct capture *capture)
 		bpf_map__set_max_entries(capture->bpf->maps.go_writers, GOROUTINES_MAX);
 		bpf_map__set_max_entries(capture->bpf->maps.go_given, GO_PENDING_MAX);
 		bpf_map__set_max_entries(capture->bpf->maps.go_births, GO_PENDING_MAX);
+		bpf_map__set_max_entries(capture->bpf->maps.go_held, GO_WRITERS_MAX);
+	}
+	if (!o->sample_hz) {
+		bpf_map__set_max_entries(capture->bpf->maps.unwind_tables, 1);
+		bpf_map__set_max_entries(capture->bpf->maps.unwind_processes, 1);
+		bpf_map__set_max_entries(capture->bpf->maps.unwind_rules, 1);
 	}
 	if (!bpf_program__autoload(capture->bpf->progs.insert_header))
 		bpf_map__set_max_entries(capture->bpf->maps.opening_sockets, 1);
@@ -227,7 +242,8 @@ static void take_down(struct capture *capture)
 	capture->links_cnt = 0;
 	kprobes_clean_up();
 	bpf_link__destroy(capture->tails);
-	capture->tails = NULL;
+	bpf_link__destroy(capture->asked);
+	capture->tails = capture->asked = NULL;
 	ring_buffer__free(capture->ring);
 	capture->ring = NULL;
 	if (capture->scratches)
@@ -307,13 +323,11 @@ static int bring_up_one_kind(struct capture *capture, unsigned int kinds, char *
 	return err;
 }
 
-/* Older kernels refuse the programs that send ids only after they have verified most others. */
-static void leave_out_propagation(struct capture *capture)
+/* Older kernels refuse programs of the cgroups only after they have verified most others. */
+static void leave_out(struct capture *capture, unsigned int uses, enum bpf_prog_type type)
 {
-	const unsigned int uses = USE_PROPAGATION | USE_HEADERS;
-
 	if (capture->uses & uses &&
-	    libbpf_probe_bpf_helper(BPF_PROG_TYPE_SOCK_OPS, BPF_FUNC_task_storage_get, NULL) == 0)
+	    libbpf_probe_bpf_helper(type, BPF_FUNC_task_storage_get, NULL) == 0)
 		capture->uses &= ~uses;
 }
 
@@ -323,7 +337,8 @@ static int bring_up_what_works(struct capture *capture, char *why)
 	int err;
 
 	why[0] = 0;
-	leave_out_propagation(capture);
+	leave_out(capture, USE_PROPAGATION | USE_HEADERS, BPF_PROG_TYPE_SOCK_OPS);
+	leave_out(capture, USE_PUMA, BPF_PROG_TYPE_CGROUP_SOCKOPT);
 	err = bring_up_one_kind(capture, kinds, why);
 
 	/* What few kernels can, and is perhaps not wanted, is said when it is asked for. */
@@ -351,9 +366,10 @@ struct capture *capture__new(const struct capture_options *options, char why[CAP
 	}
 	capture->options = *options;
 	capture->uses =
-		(options->tracing ? USE_TRACING : 0) |
+		(options->tracing ? USE_TRACING | USE_PUMA : 0) |
 		(options->tracing && options->tls ? USE_TLS : 0) |
 		(options->tracing && options->propagation ? USE_PROPAGATION | USE_HEADERS : 0) |
+		(options->tracing && options->timing ? USE_TIMING : 0) |
 		(options->sample_hz ? USE_PROFILING : 0);
 	capture->cpus = libbpf_num_possible_cpus();
 	if (capture->cpus < 1) {
@@ -378,10 +394,25 @@ void capture__free(struct capture *capture)
 	free(capture);
 }
 
+/* All of the host pays a little for this: only once there is somebody whom it tells of. */
+static void attach_asked(struct capture *capture)
+{
+	const struct bpf_program *prog = capture->bpf->progs.socket_asked;
+	char why[CAPTURE_WHY_SZ] = "this kernel cannot, as `sonde doctor` says";
+
+	capture->asked_tried = true;
+	if (bpf_program__autoload(prog))
+		capture->asked = attach_to_root(prog, why, sizeof(why));
+	if (!capture->asked)
+		log_warn("which requests Puma hands to its threads is not seen: %s", why);
+}
+
 int capture__drain(struct capture *capture, int timeout_ms)
 {
 	int n = 0;
 
+	if (capture->bpf->bss->puma_seen && !capture->asked_tried)
+		attach_asked(capture);
 	capture->drain_left = timeout_ms ? DRAIN_MAX : ring_sz(capture);
 	if (!capture->undrained)
 		n = ring_buffer__poll(capture->ring, timeout_ms);
@@ -544,6 +575,19 @@ void capture__add_go(struct capture *capture, int fd, const struct go_exe *exe)
 	__atomic_fetch_add(&capture->bpf->bss->go_generation, 1, __ATOMIC_RELEASE);
 }
 
+uint32_t capture__go_uses(const struct capture *capture)
+{
+	return __atomic_load_n(&capture->bpf->bss->go_uses_generation, __ATOMIC_ACQUIRE);
+}
+
+uint8_t capture__go_use(const struct capture *capture, uint64_t inode)
+{
+	struct go_exe exe = {.use = GO_USE_UNKNOWN};
+
+	bpf_map_lookup_elem(bpf_map__fd(capture->bpf->maps.go_exes), &inode, &exe);
+	return exe.use;
+}
+
 struct uprobes *capture__attach_go(struct capture *capture, int fd, const struct uprobe_site *sites,
 				   size_t cnt)
 {
@@ -554,6 +598,51 @@ struct uprobes *capture__attach_go(struct capture *capture, int fd, const struct
 		return NULL;
 	}
 	return uprobes__new(bpf->progs.go_call, bpf->progs.tls_leave, fd, sites, cnt);
+}
+
+static uint32_t unwind_value_sz(bool table)
+{
+	return table ? sizeof(struct unwind_block) : sizeof(struct unwind_mapping);
+}
+
+static int unwind_fd(const struct capture *capture, bool table)
+{
+	return bpf_map__fd(table ? capture->bpf->maps.unwind_tables
+				 : capture->bpf->maps.unwind_processes);
+}
+
+void *capture__map_unwind(struct capture *capture, bool table, uint32_t cnt, int *fd)
+{
+	(void)capture;
+	return unwind_map_new(unwind_value_sz(table), cnt, fd);
+}
+
+void capture__unmap_unwind(struct capture *capture, bool table, void *memory, uint32_t cnt)
+{
+	(void)capture;
+	unwind_map_unmap(memory, unwind_value_sz(table), cnt);
+}
+
+int capture__publish_unwind(struct capture *capture, bool table, const uint32_t *ids,
+			    const int *fds, uint32_t cnt)
+{
+	return unwind_map_publish(unwind_fd(capture, table), ids, fds, cnt);
+}
+
+void capture__withdraw_unwind(struct capture *capture, bool table, const uint32_t *ids,
+			      uint32_t cnt)
+{
+	unwind_map_withdraw(unwind_fd(capture, table), ids, cnt);
+}
+
+int capture__unwind_rules(struct capture *capture, uint32_t first, const struct unwind_rule *rules,
+			  uint32_t cnt)
+{
+	int fd = bpf_map__fd(capture->bpf->maps.unwind_rules), err = 0;
+
+	for (uint32_t i = 0; !err && i < cnt; i++, first++)
+		err = bpf_map_update_elem(fd, &first, &rules[i], BPF_ANY);
+	return err;
 }
 
 static bool is_go(const struct uprobe_site *site)

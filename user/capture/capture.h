@@ -20,8 +20,10 @@ struct capture_options {
 	bool tracing;		  /* watch sockets */
 	bool tls;		  /* and be ready for probes in TLS libraries, if the kernel is */
 	bool propagation;	  /* be ready to send ids to other hosts, if the kernel is */
+	bool timing;		  /* tell what the time of requests went to, if the kernel does */
 	uint32_t sample_hz;	  /* take samples of each CPU, so many a second; 0: none */
-	bool sample_or_fail;	  /* else go on without samples where the kernel gives none */
+	bool frame_pointers; /* stacks of processes by these, even where there is a better way */
+	bool sample_or_fail; /* else go on without samples where the kernel gives none */
 	/* Called for each valid record, which is gone when it returns. */
 	void (*record)(void *ctx, const struct record_head *record);
 	void *ctx;
@@ -59,7 +61,7 @@ void capture__verdict(struct capture *capture, uint64_t cookie, const struct ver
 void capture__commit_verdicts(struct capture *capture);
 /* The other end of a connection from this local address is not traced. */
 void capture__own_end(struct capture *capture, const char *local_ip, int local_port);
-#define UPROBE_SITES_MAX 32
+#define UPROBE_SITES_MAX 48
 
 /* A place for a probe in a file. */
 struct uprobe_site {
@@ -81,6 +83,10 @@ struct uprobes *capture__attach_go(struct capture *capture, int fd, const struct
 /* The file is an executable of Go: from now on its processes are known as such. Any thread. */
 struct go_exe;
 void capture__add_go(struct capture *capture, int fd, const struct go_exe *exe);
+/* Changes whenever the next one's answer does, for any file. */
+uint32_t capture__go_uses(const struct capture *capture);
+/* How the processes of that executable, by its inode, were used so far: enum go_use. */
+uint8_t capture__go_use(const struct capture *capture, uint64_t inode);
 /* May wait 0.1 s for the kernel, and without uprobe_multi so long for each. NULL is legal. */
 void uprobes__free(struct uprobes *uprobes);
 /* The commands whose TLS is not to be seen, from now on. 0, or -1 with a sentence in why. Any thread. */
@@ -94,6 +100,18 @@ int capture__send_ids(struct capture *capture, const struct targets *denied, boo
 		      char why[CAPTURE_WHY_SZ]);
 /* And from now on they do not. */
 void capture__keep_ids(struct capture *capture);
+/*
+ * For the sampler's unwinder: memory for cnt blocks of a table, else mappings, which the sampler finds by its id once
+ * its fd is published; see include/abi/unwind.h. One thread at a time.
+ */
+void *capture__map_unwind(struct capture *capture, bool table, uint32_t cnt, int *fd);
+void capture__unmap_unwind(struct capture *capture, bool table, void *memory, uint32_t cnt);
+int capture__publish_unwind(struct capture *capture, bool table, const uint32_t *ids,
+			    const int *fds, uint32_t cnt);
+void capture__withdraw_unwind(struct capture *capture, bool table, const uint32_t *ids,
+			      uint32_t cnt);
+int capture__unwind_rules(struct capture *capture, uint32_t first, const struct unwind_rule *rules,
+			  uint32_t cnt);
 /* Can it probe? */
 bool capture__has_uprobes(const struct capture *capture);
 /* Sums over CPUs. */

@@ -31,7 +31,8 @@ const struct probe probes[] = {
 			{
 				{
 					.name = "tp_btf/sock_{send,recv}_length",
-					.programs = {"sock_send_length", "sock_recv_length"},
+					.programs = {"sock_send_length", "sock_recv_length",
+						     "sk_data_ready"},
 					.kinds = KIND_TP_BTF,
 				},
 				{
@@ -140,6 +141,19 @@ const struct probe probes[] = {
 			},
 	},
 	{
+		.capability = "requests that Puma hands to its threads",
+		.without = "what they cause has no parent, where Puma's reactor has read them",
+		.todo = "use a kernel whose getsockopt programs may read task storage, and cgroup v2",
+		.uses = USE_PUMA,
+		.variants =
+			{
+				{
+					.name = "cgroup/getsockopt",
+					.programs = {"socket_asked"},
+				},
+			},
+	},
+	{
 		.capability = "ids sent to other hosts",
 		.without = "propagation: tcp-option does not work",
 		.todo = "use a kernel whose sockops programs may read task storage, and cgroup v2; have the "
@@ -169,6 +183,19 @@ const struct probe probes[] = {
 						     "inet_sock_set_state", "identify_self"},
 					/* fexit would miss what sockets in a map send. */
 					.kinds = KIND_TP_BTF,
+				},
+			},
+	},
+	{
+		.capability = "time of requests",
+		.without = "spans do not say what their time went to",
+		.todo = "use a kernel of 5.15 or later, with CONFIG_DEBUG_INFO_BTF",
+		.uses = USE_TIMING,
+		.variants =
+			{
+				{
+					.name = "tp_btf/sched_{switch,waking}",
+					.programs = {"sched_switch", "sched_waking"},
 				},
 			},
 	},
@@ -279,6 +306,7 @@ static void tell(struct tracer_bpf *bpf, const struct probe_variant *variant)
 	}
 	if (!variant->kinds || (variant->kinds & KIND_TP_BTF))
 		return;
+	bpf->rodata->settings.blind_to_polls = true;
 	bpf->rodata->settings.by_address = variant->kinds == KIND_KPROBE;
 	bpf->rodata->settings.recv_nonblock = kernel_function_args("tcp_recvmsg") == 6;
 }
@@ -311,7 +339,8 @@ static bool attaches_itself(const struct bpf_program *prog)
 {
 	const char *section = bpf_program__section_name(prog);
 
-	return strchr(section, '/') && strncmp(section, "iter/", 5) != 0;
+	return strchr(section, '/') && strncmp(section, "iter/", 5) != 0 &&
+	       strncmp(section, "cgroup/", 7) != 0;
 }
 
 int probes_attach(struct tracer_bpf *bpf, struct bpf_link **links, size_t cap, size_t *cnt)
@@ -359,6 +388,17 @@ static int try_propagation(struct tracer_bpf *bpf)
 	return link ? 0 : -ECANCELED;
 }
 
+static int try_asked(const struct tracer_bpf *bpf)
+{
+	char why[PROBE_WHY_SZ];
+	struct bpf_link *link = attach_to_root(bpf->progs.socket_asked, why, sizeof(why));
+
+	if (!link && messages)
+		snprintf(messages, messages_sz, "%s", why);
+	bpf_link__destroy(link);
+	return link ? 0 : -ECANCELED;
+}
+
 /* Attaches a loaded variant, and detaches it. */
 static int try_attach(struct tracer_bpf *bpf)
 {
@@ -375,6 +415,8 @@ static int try_attach(struct tracer_bpf *bpf)
 		err = try_sampler(bpf->progs.sample_cpu);
 	if (!err && bpf_program__autoload(bpf->progs.tls_leave))
 		err = uprobes_try(bpf->progs.tls_enter, bpf->progs.tls_leave);
+	if (!err && bpf_program__autoload(bpf->progs.socket_asked))
+		err = try_asked(bpf);
 	if (!err && bpf_program__autoload(bpf->progs.carry_ids))
 		err = try_propagation(bpf);
 	bpf_link__destroy(tails);

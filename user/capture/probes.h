@@ -28,6 +28,8 @@ struct tracer_bpf;
 #define USE_TLS 4u
 #define USE_PROPAGATION 8u
 #define USE_HEADERS 16u
+#define USE_TIMING 32u
+#define USE_PUMA 64u
 
 struct probe_variant {
 	const char *name; /* e.g. "tp_btf/sock_send_length + sock_recv_length" */

@@ -90,8 +90,7 @@ static int test_headers(struct tracer_bpf *bpf, char *why, size_t why_sz)
 	return err ?: loopback_check_header(why, why_sz);
 }
 
-struct bpf_link *propagation_attach(struct tracer_bpf *bpf, bool in_header, char *why,
-				    size_t why_sz)
+struct bpf_link *attach_to_root(const struct bpf_program *prog, char *why, size_t why_sz)
 {
 	int root_fd = open_root();
 	struct bpf_link *link;
@@ -100,10 +99,18 @@ struct bpf_link *propagation_attach(struct tracer_bpf *bpf, bool in_header, char
 		snprintf(why, why_sz, "cannot open the root of cgroup v2: %s", strerror(errno));
 		return NULL;
 	}
-	link = bpf_program__attach_cgroup(bpf->progs.carry_ids, root_fd);
+	link = bpf_program__attach_cgroup(prog, root_fd);
 	if (!link)
 		snprintf(why, why_sz, "cannot attach to the root cgroup: %s", strerror(errno));
 	close(root_fd);
+	return link;
+}
+
+struct bpf_link *propagation_attach(struct tracer_bpf *bpf, bool in_header, char *why,
+				    size_t why_sz)
+{
+	struct bpf_link *link = attach_to_root(bpf->progs.carry_ids, why, why_sz);
+
 	if (!link)
 		return NULL;
 	bpf->bss->hops_in_header = in_header;

@@ -11,8 +11,11 @@
 #include <stddef.h>
 
 struct bpf_link;
+struct bpf_program;
 struct tracer_bpf;
 
+/* To the root of the cgroups: runs for all of the host. NULL with a sentence in why. */
+struct bpf_link *attach_to_root(const struct bpf_program *prog, char *why, size_t why_sz);
 /*
  * Attaches the programs of a loaded and attached object, and tests them on connections of this process over
  * the loopback device: the bytes, how many of them wait to be read, and a half-close must be as without

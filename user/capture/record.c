@@ -47,9 +47,18 @@ static bool frames_valid(const struct record_op *op)
 
 static bool sample_valid(const struct record_sample *s)
 {
-	return s->kernel_cnt <= SAMPLE_STACK_MAX && s->user_cnt <= SAMPLE_STACK_MAX &&
-	       s->head.size == sizeof(*s) + (s->kernel_cnt + s->user_cnt) * sizeof(uint64_t) &&
-	       memchr(s->comm, 0, sizeof(s->comm));
+	size_t len = sizeof(*s) + (s->kernel_cnt + s->user_cnt) * sizeof(uint64_t);
+	const struct sample_copy *copy = (const void *)((const char *)s + len);
+
+	if (s->kernel_cnt > SAMPLE_STACK_MAX || s->user_cnt > SAMPLE_STACK_MAX)
+		return false;
+	if (s->head.flags & SAMPLE_COPIED) {
+		len += sizeof(*copy);
+		if (s->head.size < len || copy->len > SAMPLE_COPY_MAX || copy->len % 8)
+			return false;
+		len += copy->len;
+	}
+	return s->head.size == len && memchr(s->comm, 0, sizeof(s->comm));
 }
 
 static bool any_set(const uint8_t *bytes, size_t len)
@@ -100,7 +109,9 @@ bool record_valid(const void *bytes, size_t len)
 		return (head->size == sizeof(struct record_end) || head->size == RECORD_END_MIN) &&
 		       ((const struct record_end *)bytes)->tail_direction <= DIRECTION_SEND;
 	case RECORD_CAUSE:
-		return head->size == sizeof(struct record_cause);
+		return head->size == sizeof(struct record_cause) || head->size == RECORD_CAUSE_MIN;
+	case RECORD_TIMES:
+		return head->size == sizeof(struct record_times);
 	case RECORD_EXIT:
 		return head->size == sizeof(struct record_exit);
 	case RECORD_CONTEXT:

@@ -64,6 +64,7 @@ static void put_samples(struct text *text, const char *before)
 	if (!put_causes(text, "samples_lost", ", lost: "))
 		put(text, ", none lost");
 	put_if(text, ACCOUNT_SAMPLES_SENT, "samples exported");
+	put_if(text, ACCOUNT_STACKS_WHOLE, "stacks whole");
 	put_causes(text, "stacks_cut", "; stacks cut: ");
 }
 

@@ -124,6 +124,7 @@ void span_row__fill(struct span_row *row, const struct span *span)
 	row->error = span->status == SPAN_STATUS_ERROR;
 	row->url = peer.n > 0;
 	row->links_cnt = small(span->links_cnt);
+	time_shares__fill(&row->times, span);
 	row->method = (uint8_t)parent_of(span);
 	row->candidates_cnt =
 		small(attrs_get_int(&span->attrs, SLICE("sonde.parent.candidates"), 0));
@@ -235,9 +236,12 @@ const char *span_row__style(const struct span_row *row)
 /* What else is worth knowing, discreetly. */
 static void show_remarks(const struct span_row *row, bool late, struct line *line)
 {
-	char text[96];
+	char text[TIME_SHARES_SZ + 2] = "  ";
+	size_t times_len = time_shares__text(&row->times, text + 2);
 	int n = 0;
 
+	if (times_len)
+		line_styled(line, STYLE_DIM, slice_of(text, times_len + 2));
 	if (row->links_cnt)
 		n = snprintf(text, sizeof(text), "  %u link%s", row->links_cnt,
 			     row->links_cnt == 1 ? "" : "s");

@@ -4,6 +4,7 @@
 #define SONDE_CLI_SPAN_ROW_H
 
 #include "user/cli/line.h"
+#include "user/cli/time_shares.h"
 #include "user/model/span.h"
 
 #define SPAN_ROW_TEXT_SZ 384 /* for all texts of a row together */
@@ -26,6 +27,7 @@ struct span_row {
 	uint8_t links_cnt;
 	bool error;
 	bool url; /* peer is a URL */
+	struct time_shares times;
 	/* Copies, cut to bounds, in this order in text. */
 	uint8_t service_len, name_len, code_len, peer_len;
 	char text[SPAN_ROW_TEXT_SZ];

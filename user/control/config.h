@@ -114,6 +114,7 @@ struct config {
 		uint64_t drain_interval_ns;
 		enum config_variant variant;
 		bool short_walk;
+		bool time_account;
 		uint64_t max_connections;
 		uint64_t copy_first_sz;
 		uint64_t copy_turn_sz;

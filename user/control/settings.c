@@ -290,6 +290,13 @@ const struct setting settings[] = {
 		.hidden = true,
 	},
 	{
+		.path = "capture.time_account",
+		.help = "Tell what the time of served requests went to, from the scheduler",
+		BOOL(capture.time_account),
+		.fallback = "true",
+	},
+
+	{
 		.path = "capture.max_connections",
 		.help = "Connections followed at once; the kernel side ignores those beyond",
 		INT(capture.max_connections),

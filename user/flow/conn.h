@@ -36,7 +36,7 @@ struct stream {
 	uint64_t last_ns;	    /* when the last byte passed */
 	uint64_t head_ns, head_off; /* of the first byte of the message that is waited for */
 	uint32_t head_seq, head_peer_seq;
-	uint32_t head_tid;
+	uint32_t head_tid, head_queued_us;
 	struct cause head_cause;
 	uint32_t turn;		  /* of the last operation */
 	uint32_t good_cnt;	  /* messages parsed since framing was last found */

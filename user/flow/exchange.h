@@ -37,6 +37,7 @@ enum parent_method {
 struct cause {
 	uint64_t request_cookie, request_off; /* what was received by who sent it */
 	uint32_t request_len;		      /* 0: nothing is known */
+	uint32_t request_id;		      /* 0: it is among those bytes */
 	enum cause_method method;
 };
 
@@ -64,6 +65,7 @@ struct exchange {
 	uint32_t seq, peer_seq; /* TCP, at off */
 	uint32_t process_id;
 	uint32_t tid, answer_tid; /* threads of the first bytes of the request, and the response */
+	uint32_t queued_us;	  /* until its first bytes were read; 0: not known */
 	uint32_t tag;
 	enum sender initiator;
 	/* Of datagrams, where one socket speaks with many: the other end, as far as it is known. */
@@ -84,6 +86,7 @@ struct exchange {
 	bool forwarded;	      /* another request is this one, passed on */
 	bool crowded;	      /* bytes of it came together with those of another request */
 	bool text_cut;	      /* not all of the messages' text could be kept */
+	bool timed;	      /* its times are known */
 	struct slice failure; /* error.type when there is no whole response; static */
 
 	struct trace_id trace_id;
@@ -105,6 +108,7 @@ struct exchange {
 	uint32_t text_len, more_len;
 	char text[EXCHANGE_TEXT_SZ];
 	struct fingerprint fingerprint; /* where there is an alike_link */
+	struct record_times times;	/* where it is timed: its time until it was last answered */
 };
 
 struct exchange_pool {

@@ -641,6 +641,9 @@ void flow__record(struct flow *flow, const struct record_head *record)
 	case RECORD_CAUSE:
 		cause_note(flow, (const struct record_cause *)record);
 		break;
+	case RECORD_TIMES:
+		times_note(flow, (const struct record_times *)record);
+		break;
 	case RECORD_CONTEXT:
 		context_take(flow, (const struct record_context *)record);
 		break;

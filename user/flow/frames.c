@@ -173,6 +173,7 @@ static void take_pieces(struct flow *flow, struct conn *conn, enum sender sender
 		pair_bytes_known(conn, sender, op->off + piece.at);
 		origin.p = bytes.p + sizeof(piece);
 		origin.off = op->off + piece.at;
+		origin.queued_us = piece.at ? 0 : op->queued_us;
 		origin.seq = op->seq ? op->seq + piece.at : 0;
 		take_piece(flow, conn, sender, &piece, &origin);
 		pos = piece.at + piece.len;

@@ -24,8 +24,16 @@
 
 #define FLOW_SOCKETS_MAX 16384u
 #define FLOW_IDS_BUCKETS 4096u
+#define FLOW_CAUSES 4096u /* those of one connection do not collide with each other */
 #define FLOW_SDKS \
 	4096u /* process ids are given out in sequence: these do not collide with each other */
+
+/* Why a request is sent that has not begun yet. */
+struct announced_cause {
+	uint64_t cookie;
+	uint32_t id; /* 0: none */
+	struct cause cause;
+};
 
 /* What is known of a process that brings spans somewhere. */
 struct sdk_mark {
@@ -47,6 +55,7 @@ struct flow {
 	struct memo *memo;
 	struct span_batch *batch;
 	struct sdk_mark sdks[FLOW_SDKS]; /* by process */
+	struct announced_cause causes[FLOW_CAUSES];
 	struct id_source ids_source;
 	uint64_t began_ns, now_ns, unix_offset_ns;
 	uint64_t sweep_ns;		      /* when time-outs were last looked for */
@@ -60,6 +69,7 @@ struct origin {
 	const char *p;
 	uint64_t off, time_ns;
 	uint32_t seq, peer_seq, tid;
+	uint32_t queued_us; /* of what came first, by then; 0: not known */
 	struct cause cause;
 };
 
@@ -75,6 +85,7 @@ static inline struct origin origin_of(const struct conn *conn, const struct reco
 		.seq = op->seq,
 		.peer_seq = op->peer_seq,
 		.tid = op->tid,
+		.queued_us = op->head.flags & OP_SEND ? 0 : op->queued_us,
 	};
 }
 
@@ -188,12 +199,20 @@ void datagram_ends(const struct exchange *x, char text[ADDRESS_TEXT_SZ], struct 
 
 /* cause.c: why a client's requests are sent. */
 void cause_note(struct flow *flow, const struct record_cause *record);
-/* Finds the request that x, which has just begun, was sent for; its parent, if there is exactly one. */
 /* A request of the connection is known now, up to where bytes have been received; it is not in its queue yet. */
 void cause_crowd(struct conn *conn, struct exchange *x, uint64_t seen_off);
+/*
+ * Finds the request that x, which has just begun, was sent for; its parent, if there is exactly one. cause: what is
+ * known of the bytes that it began with.
+ */
 void cause_apply(struct flow *flow, struct exchange *x, const struct cause *cause);
 /* x is complete: was it what its thread sent for itself? Else it becomes a root. */
 void cause_check(struct flow *flow, struct exchange *x);
+
+/* times.c: what the time of served requests went to. */
+void times_note(struct flow *flow, const struct record_times *record);
+/* Tells it in the span of x, which ends then, if it is known of all of it. */
+void times_add(const struct exchange *x, uint64_t end_ns, struct span *span);
 
 /* sdk.c: programs that make spans themselves. */
 /* The span of x, which brings spans, is being made. */

@@ -318,6 +318,7 @@ static struct exchange *new_exchange(struct flow *flow, struct conn *conn,
 	x->seq = stream->head_seq;
 	x->peer_seq = stream->head_peer_seq;
 	x->tid = stream->head_tid;
+	x->queued_us = stream->head_queued_us;
 	x->sampled = conn->sampled && conn->sampled_off == x->off;
 	conn_note_remote(x, &conn->about);
 	x->span_id = id_source__span_id(&flow->ids_source);

@@ -3,7 +3,7 @@
 #include "user/flow/internal.h"
 
 #define SPAN_ATTRS_MAX 56
-#define OWN_ATTRS 7 /* http.route, sonde.parent.*, those of TLS */
+#define OWN_ATTRS (9 + TIMES_CNT) /* http.route, sonde.parent.*, those of TLS, sonde.time.* */
 
 static struct slice method_name(enum parent_method method)
 {
@@ -264,6 +264,7 @@ void span_build(struct flow *flow, struct exchange *x)
 	failed |= !span__set_links(span, &flow->batch->arena, x->links, x->links_cnt);
 	span->attrs.dropped_cnt += about.attrs.dropped_cnt;
 	add_parent(x, span);
+	times_add(x, end_of(x), span);
 	for (struct exchange *of = x; of && !of->told; of = of->parent)
 		of->told = true;
 	account_add(ACCOUNT_SPANS, 1);

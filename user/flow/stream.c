@@ -393,6 +393,7 @@ void stream_mark_head(struct stream *stream, const struct origin *origin, const 
 	stream->head_seq = origin->seq + before;
 	stream->head_peer_seq = origin->peer_seq;
 	stream->head_tid = origin->tid;
+	stream->head_queued_us = before ? 0 : origin->queued_us;
 	stream->head_cause = origin->cause;
 }
 
@@ -431,6 +432,7 @@ void stream_resume(struct flow *flow, struct conn *conn, enum sender sender)
 		.seq = stream->head_seq,
 		.peer_seq = stream->head_peer_seq,
 		.tid = stream->head_tid,
+		.queued_us = stream->head_queued_us,
 		.cause = stream->head_cause,
 	};
 

@@ -14,7 +14,12 @@ enum {
 	NEWPROC,
 	ROUND_TRIP,
 	WRITE_LOOP,
+	RUNTIME_MAIN, /* these are in every program, and tell where its text is */
+	SCHED_INIT,
+	GC_START,
 	READ_AHEAD,
+	QUEUE,
+	WRITE_HEADER,
 };
 
 #define BOTH(name, call, part)                               \
@@ -23,6 +28,8 @@ enum {
 		"golang.org/x/net/http2.(*" name, call, part \
 	}
 #define GROUP "golang.org/x/sync/errgroup.(*Group)."
+#define GRPC "google.golang.org/grpc."
+#define GRPC_TRANSPORT "google.golang.org/grpc/internal/transport.(*"
 
 /* The names of closures differ between versions. */
 static const struct {
@@ -33,7 +40,12 @@ static const struct {
 	[NEWPROC] = {"runtime.newproc", 0, 0},
 	[ROUND_TRIP] = {"net/http.(*persistConn).roundTrip", GO_ROUND_TRIP, 0},
 	[WRITE_LOOP] = {"net/http.(*persistConn).writeLoop", GO_WRITE_LOOP, 0},
+	[RUNTIME_MAIN] = {"runtime.main", 0, 0},
+	[SCHED_INIT] = {"runtime.schedinit", 0, 0},
+	[GC_START] = {"runtime.gcStart", 0, 0},
 	[READ_AHEAD] = {"net/http.(*connReader).startBackgroundRead", 0, 0},
+	[QUEUE] = {GRPC_TRANSPORT "controlBuffer).executeAndPut", 0, 0},
+	[WRITE_HEADER] = {GRPC_TRANSPORT "loopyWriter).writeHeader", 0, 0},
 	BOTH("serverConn).serve", GO_CREATES, GO_READS),
 	BOTH("serverConn).serve.gowrap7", GO_BEGINS, GO_READS),
 	BOTH("serverConn).serve.gowrap8", GO_BEGINS, GO_READS),
@@ -56,11 +68,27 @@ static const struct {
 	{GROUP "TryGo.func1", GO_BEGINS, GO_DOES},
 	{"sync.(*WaitGroup).Go", GO_CREATES, GO_DOES},
 	{"sync.(*WaitGroup).Go.func1", GO_BEGINS, GO_DOES},
+	BOTH("serverConn).processHeaders", GO_STREAM, 0),
+	{GRPC "(*Server).handleRawConn", GO_CREATES, GO_GOES_ON},
+	{GRPC "(*Server).handleRawConn.func1", GO_BEGINS, GO_GOES_ON},
+	{GRPC_TRANSPORT "http2Server).operateHeaders", GO_STREAM, 0},
+	{GRPC "(*Server).serveStreams.func1", GO_GIVES, 0},
+	{GRPC "(*Server).serveStreams.func2", GO_GIVES, 0},
+	{GRPC "(*Server).handleStream", GO_TAKES, 0},
+	{GRPC_TRANSPORT "http2Client).NewStream", GO_QUEUES, 0},
+	{GRPC_TRANSPORT "loopyWriter).originateStream", GO_WRITES, 0},
+	{GRPC_TRANSPORT "loopyWriter).clientHeaderHandler", GO_WRITES, 0},
 };
+
+/* What is called where a probe is at a call. */
+static uint32_t callee(enum go_call call)
+{
+	return call == GO_QUEUES ? QUEUE : call == GO_WRITES ? WRITE_HEADER : NEWPROC;
+}
 
 const char *go_program_function(size_t i, bool *starts)
 {
-	*starts = i <= WRITE_LOOP;
+	*starts = i <= GC_START;
 	return known[i].name;
 }
 
@@ -86,10 +114,10 @@ static enum site_fault pick_in(const struct code_function *code,
 			       const struct go_function *functions, const struct go_function *f,
 			       enum go_call call, struct site *out)
 {
-	if (call != GO_CREATES)
+	if (call < GO_AT_CALL)
 		return site_pick_go_entry_x86(code->bytes, code->n, out);
-	return site_pick_call_x86(code->bytes, code->n, (int64_t)functions[NEWPROC].off - f->off,
-				  out);
+	return site_pick_call_x86(code->bytes, code->n,
+				  (int64_t)functions[callee(call)].off - f->off, out);
 }
 
 static void add_site(const struct go_code *go, const struct go_function *functions, uint32_t which,
@@ -135,7 +163,7 @@ static void find_sites(const struct go_code *go, const struct go_function *funct
 
 	for (uint32_t i = NEWPROC + 1; i < GO_PROGRAM_FUNCTIONS; i++)
 		if (functions[i].found && known[i].call && !(half && i <= WRITE_LOOP) &&
-		    (known[i].call != GO_CREATES || functions[NEWPROC].found))
+		    (known[i].call < GO_AT_CALL || functions[callee(known[i].call)].found))
 			add_site(go, functions, i, out);
 	if (functions[READ_AHEAD].found) {
 		out->exe.ahead_off = (uint32_t)(go->text_off + functions[READ_AHEAD].off);

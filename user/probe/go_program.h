@@ -6,7 +6,7 @@
 #include "include/abi/go.h"
 #include "user/probe/go_code.h"
 
-#define GO_SITES_MAX 32
+#define GO_SITES_MAX 48
 #define GO_WHY_SZ 256
 
 struct go_site {
@@ -24,7 +24,7 @@ struct go_program {
 };
 
 /* The names of functions that go_program_find wants to be looked up; starts: as go_code_open's. */
-#define GO_PROGRAM_FUNCTIONS 42
+#define GO_PROGRAM_FUNCTIONS 58
 const char *go_program_function(size_t i, bool *starts);
 
 /* functions: those, as they were looked up. */

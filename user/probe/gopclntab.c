@@ -5,25 +5,13 @@
 #include <errno.h>
 #include <string.h>
 
+#include "user/base/pclntab.h"
 #include "user/probe/window.h"
 
-#define MAGIC_118 0xfffffff0u
-#define MAGIC_120 0xfffffff1u
 #define POINTER_SZ 8
 #define ALIGN 8			 /* at least, of the table in the file */
-#define NAMES_MAX 64		 /* that are asked for */
+#define NAMES_MAX 96		 /* that are asked for */
 #define FUNCTIONS_MAX (1u << 23) /* in a table */
-
-struct header {
-	uint32_t magic;
-	uint8_t pad[2], min_insn_sz, pointer_sz;
-	uint64_t functions_cnt, files_cnt, text, names_off, units_off, files_off, pc_off,
-		functions_off;
-};
-
-struct function_row {
-	uint32_t off, description_off;
-};
 
 /* The beginning of a function's description. */
 struct description {
@@ -33,14 +21,14 @@ struct description {
 
 struct table {
 	uint64_t off, size; /* in the file */
-	struct header header;
+	struct pclntab_header header;
 	uint32_t names[NAMES_MAX]; /* where those that are asked for stand; 0: nowhere */
 };
 
-static bool is_header(const struct header *h)
+static bool is_header(const struct pclntab_header *h)
 {
-	return (h->magic == MAGIC_118 || h->magic == MAGIC_120) && !h->pad[0] && !h->pad[1] &&
-	       (h->min_insn_sz == 1 || h->min_insn_sz == 2 || h->min_insn_sz == 4) &&
+	return (h->magic == PCLNTAB_MAGIC_118 || h->magic == PCLNTAB_MAGIC_120) && !h->pad[0] &&
+	       !h->pad[1] && (h->min_insn_sz == 1 || h->min_insn_sz == 2 || h->min_insn_sz == 4) &&
 	       h->pointer_sz == POINTER_SZ && h->functions_cnt &&
 	       h->functions_cnt < FUNCTIONS_MAX && h->names_off >= sizeof(*h) &&
 	       h->names_off < h->units_off && h->units_off <= h->functions_off;
@@ -62,7 +50,7 @@ static bool open_table(struct window *w, uint64_t off, uint64_t size, struct tab
 	return size > sizeof(table->header) &&
 	       read_bytes(w, off, &table->header, sizeof(table->header)) &&
 	       is_header(&table->header) && table->header.functions_off < size &&
-	       (size - table->header.functions_off) / sizeof(struct function_row) >
+	       (size - table->header.functions_off) / sizeof(struct pclntab_function) >
 		       table->header.functions_cnt;
 }
 
@@ -79,7 +67,7 @@ static void note_name(struct table *table, const struct go_function *functions, 
 static void find_names(struct window *w, struct table *table, const struct go_function *functions,
 		       size_t cnt)
 {
-	const struct header *h = &table->header;
+	const struct pclntab_header *h = &table->header;
 	uint64_t at = h->names_off;
 
 	while (at < h->units_off) {
@@ -100,16 +88,18 @@ static void find_names(struct window *w, struct table *table, const struct go_fu
 	}
 }
 
-/* True if the function that the row is of was asked for. */
-static bool take_row(struct window *descriptions, const struct table *table,
-		     const struct function_row row[2], struct go_function *functions, size_t cnt)
+/* How often the function that the row is of was asked for. */
+static size_t take_row(struct window *descriptions, const struct table *table,
+		       const struct pclntab_function row[2], struct go_function *functions,
+		       size_t cnt)
 {
 	uint64_t off = table->header.functions_off + row[0].description_off;
 	struct description d;
+	size_t taken_cnt = 0;
 
 	if (off >= table->size || table->size - off < sizeof(d) ||
 	    !read_bytes(descriptions, table->off + off, &d, sizeof(d)) || d.name_off <= 0)
-		return false;
+		return 0;
 	for (size_t i = 0; i < cnt; i++) {
 		if (table->names[i] != (uint32_t)d.name_off || functions[i].found ||
 		    row[1].off <= row[0].off)
@@ -117,9 +107,9 @@ static bool take_row(struct window *descriptions, const struct table *table,
 		functions[i].found = true;
 		functions[i].off = row[0].off;
 		functions[i].size = row[1].off - row[0].off;
-		return true;
+		taken_cnt++;
 	}
-	return false;
+	return taken_cnt;
 }
 
 static void find_rows(struct window *rows, struct window *descriptions, const struct table *table,
@@ -131,8 +121,8 @@ static void find_rows(struct window *rows, struct window *descriptions, const st
 	for (size_t i = 0; i < cnt; i++)
 		missing += table->names[i] != 0;
 	for (uint64_t i = 0; i < table->header.functions_cnt && missing;
-	     i++, at += sizeof(struct function_row)) {
-		struct function_row
+	     i++, at += sizeof(struct pclntab_function)) {
+		struct pclntab_function
 			row[2]; /* the next tells where it ends; there is one behind the last */
 
 		if (!read_bytes(rows, at, row, sizeof(row)))
@@ -166,7 +156,7 @@ bool gopclntab_scan(int fd, uint64_t *off)
 	struct window *w = window__new(fd);
 	bool found = false;
 	const uint8_t *bytes;
-	struct header h;
+	struct pclntab_header h;
 
 	for (*off = 0; w && !found && window__read(w, *off, sizeof(h), &bytes) >= sizeof(h);
 	     *off += ALIGN) {

@@ -29,6 +29,7 @@
 #define MS 1000000ull
 #define S (1000 * MS)
 #define LOOK_NS (10 * S)
+#define TEND_NS (100 * MS)
 #define GRACE_NS (60 * S)
 #define RETRY_NS (60 * S)     /* for what there was no room for */
 #define SCAN_AGAIN_NS (1 * S) /* after lost events, at most so often */
@@ -449,6 +450,13 @@ static void look(struct prober *p)
 		open_events(p);
 }
 
+static void tend(struct prober *p)
+{
+	for (uint32_t i = 0; i < PROBED_MAX; i++)
+		if (p->probed[i].attachment)
+			p->options.tend(p->options.ctx, p->probed[i].attachment);
+}
+
 /* --- the thread ------------------------------------------------------------------------------- */
 
 /* Waits for something to do, at most until a time that is due. */
@@ -462,6 +470,8 @@ static void wait_for_work(struct prober *p)
 		{.fd = p->events ? mapping_events__fd(p->events) : -1, .events = POLLIN},
 	};
 
+	if (p->options.tend && p->probed_cnt && due_ns > now_ns + TEND_NS)
+		due_ns = now_ns + TEND_NS;
 	poll(fds, sizeof(fds) / sizeof(fds[0]),
 	     due_ns > now_ns ? (int)((due_ns - now_ns) / MS) + 1 : 0);
 }
@@ -489,6 +499,8 @@ static void *prober_loop(void *arg)
 			scan(p);
 		if (now_ns >= p->look_ns)
 			look(p);
+		if (p->options.tend)
+			tend(p);
 		if (p->pending_cnt) {
 			search_next(p);
 			continue;

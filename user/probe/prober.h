@@ -25,6 +25,8 @@ struct prober_options {
 	/* Attaches probes to all sites, and tells what is known of Go: one of both at least. NULL with errno: not. */
 	void *(*attach)(void *ctx, int fd, const struct tls_sites *sites);
 	void (*detach)(void *ctx, void *attachment); /* at the end by several threads at once */
+	/* Looks after what is attached, several times a second. NULL: it needs none of that. */
+	void (*tend)(void *ctx, void *attachment);
 	void *ctx;
 	uint64_t look_ns;  /* how often is looked whether files are still mapped; 0: 10 s */
 	uint64_t grace_ns; /* how long probes stay in a file that is not; 0: a minute */

@@ -3,7 +3,8 @@
  * When is a link right? The kernel side gives a sample the key of the request whose first bytes its
  * thread received last, unless the thread is known to interleave requests. A link is made when the
  * request with that key was received and answered by that very thread, no other was outstanding on
- * its connection, and the sample lies between its first byte received and its last one sent. If the
+ * its connection, and the sample lies between its first byte received and its last one sent. Where the key is a
+ * goroutine's any thread may have done so: who works for what is known by goroutine, and is not taken back. If the
  * thread turns out to interleave requests, all links of its samples in this profile are taken back:
  * what it did before it was noticed is not certain either.
  */
@@ -23,7 +24,7 @@ struct note {
 	uint64_t cookie, off; /* cookie 0: for nothing */
 	uint64_t time_ns;     /* CLOCK_MONOTONIC */
 	uint32_t next;	      /* index + 1 of the next in its bucket */
-	bool interleaved;
+	bool interleaved, goroutine;
 };
 
 struct gather {
@@ -44,7 +45,8 @@ static struct profile *begin(const struct gather *g)
 	return profile;
 }
 
-struct gather *gather__new(uint64_t period_ns, uint64_t wait_ns, const char *proc_root)
+struct gather *gather__new(uint64_t period_ns, uint64_t wait_ns, const char *proc_root,
+			   const struct unwind_sink *sink)
 {
 	struct gather *g = calloc(1, sizeof(*g));
 
@@ -55,7 +57,7 @@ struct gather *gather__new(uint64_t period_ns, uint64_t wait_ns, const char *pro
 	g->period_ns = period_ns;
 	g->wait_ns = wait_ns;
 	g->profile = begin(g);
-	g->resolver = resolver__new(proc_root);
+	g->resolver = resolver__new(proc_root, sink);
 	if (g->profile && g->resolver)
 		return g;
 	gather__free(g);
@@ -130,18 +132,24 @@ void gather__sample(struct gather *g, const struct record_sample *record, struct
 		.off = record->request_off,
 		.time_ns = record->time_ns,
 		.interleaved = record->head.flags & SAMPLE_INTERLEAVED,
+		.goroutine = record->head.flags & SAMPLE_GOROUTINE,
 	};
 
 	if (!sample.stack || !sample.resource || !add(g, &sample, &note))
 		account_add(ACCOUNT_SAMPLES_MEMORY, 1);
 }
 
+void gather__flush(struct gather *g)
+{
+	resolver__flush(g->resolver);
+}
+
 /* --- links ------------------------------------------------------------------------------------ */
 
 static bool belongs(const struct served *served, const struct note *note, uint32_t tid)
 {
-	return served->lone && served->tid == tid && note->time_ns >= served->start_ns &&
-	       note->time_ns <= served->end_ns;
+	return served->lone && (served->tid == tid || note->goroutine) &&
+	       note->time_ns >= served->start_ns && note->time_ns <= served->end_ns;
 }
 
 void gather__served(struct gather *g, const struct served *served)

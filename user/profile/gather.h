@@ -14,13 +14,17 @@ struct gather;
 
 /*
  * wait_ns: how long a sample waits for its request to be served, 0 for not at all: nothing is
- * traced. proc_root as for resolver__new. NULL with errno.
+ * traced. proc_root and sink as for resolver__new. NULL with errno.
  */
-struct gather *gather__new(uint64_t period_ns, uint64_t wait_ns, const char *proc_root);
+struct unwind_sink;
+struct gather *gather__new(uint64_t period_ns, uint64_t wait_ns, const char *proc_root,
+			   const struct unwind_sink *sink);
 void gather__free(struct gather *g);
 /* A valid record, copied; resource is held. unix_offset_ns: clock.h. What finds no room is counted. */
 void gather__sample(struct gather *g, const struct record_sample *sample, struct resource *resource,
 		    uint64_t unix_offset_ns);
+/* As resolver__flush. */
+void gather__flush(struct gather *g);
 /* A request was served: links its samples that have come so far. */
 void gather__served(struct gather *g, const struct served *served);
 /*

@@ -45,6 +45,7 @@ static int add(struct mappings *m, const struct procfs_mapping *read)
 		.file_off = read->file_off,
 		.inode = read->inode,
 		.path = arena__copy(&m->paths, read->path, &failed),
+		.unwind.kind = UNWIND_KIND_UNKNOWN,
 	};
 	m->cnt += !failed;
 	return failed ? -ENOMEM : 0;
@@ -67,6 +68,7 @@ static void keep_known(struct mappings *m, struct mappings *old)
 		if (k < old->cnt && is_same(&m->v[i], &old->v[k])) {
 			m->v[i].module = old->v[k].module;
 			m->v[i].tried = old->v[k].tried;
+			m->v[i].unwind = old->v[k].unwind;
 		}
 	}
 }

@@ -3,6 +3,7 @@
 #ifndef SONDE_PROFILE_MAPPINGS_H
 #define SONDE_PROFILE_MAPPINGS_H
 
+#include "include/abi/unwind.h"
 #include "user/base/arena.h"
 
 struct mapping {
@@ -13,6 +14,10 @@ struct mapping {
 	/* For whoever looks the file up; kept over a new reading as long as the mapping is the same. */
 	uint32_t module;
 	bool tried;
+	struct {
+		uint64_t bias;
+		uint32_t table, kind; /* as in unwind_mapping */
+	} unwind;
 };
 
 struct mappings {

@@ -136,6 +136,7 @@ static void take_parcel(struct profiler *p, struct parcel *parcel)
 		else
 			gather__served(p->gather, what);
 	}
+	gather__flush(p->gather);
 	free_parcel(parcel);
 }
 
@@ -180,7 +181,8 @@ struct profiler *profiler__new(const struct profiler_options *options)
 	if (p) {
 		p->options = *options;
 		p->unix_offset_ns = clock_unix_offset_ns();
-		p->gather = gather__new(options->period_ns, options->wait_ns, NULL);
+		p->gather = gather__new(options->period_ns, options->wait_ns, NULL,
+					&options->unwind_sink);
 		p->queue = queue__new(PARCELS_MAX);
 		if (p->gather && p->queue)
 			err = thread_start(&p->thread, "sonde-profile", profile_loop, p);

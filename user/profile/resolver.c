@@ -23,8 +23,9 @@
 #include "user/profile/mappings.h"
 #include "user/profile/perf_map.h"
 #include "user/profile/symbols.h"
+#include "user/profile/unwinder.h"
 
-#define PROCESSES_MAX 256
+#define PROCESSES_MAX 512
 #define REREAD_FIRST_NS 100000000ull
 #define REREAD_LAST_NS 10000000000ull
 #define VDSO_MAX_SZ (1u << 20)
@@ -39,6 +40,8 @@ struct process {
 	struct mappings mappings;
 	struct perf_map perf_map;
 	uint64_t reread_ns, wait_ns; /* not before; and how long then */
+	uint64_t exec_pages;	     /* before the mappings were read */
+	bool told;		     /* the kernel's side has been, of its mappings */
 };
 
 struct resolver {
@@ -46,11 +49,12 @@ struct resolver {
 	struct symbols *symbols;
 	struct kernel_symbols *kernel;
 	uint64_t uses;
-	uint32_t vdso; /* module */
+	struct unwinder *unwinder; /* NULL: stacks are by frame pointers */
+	uint32_t vdso;		   /* module */
 	struct process processes[PROCESSES_MAX];
 };
 
-struct resolver *resolver__new(const char *proc_root)
+struct resolver *resolver__new(const char *proc_root, const struct unwind_sink *sink)
 {
 	struct resolver *r = calloc(1, sizeof(*r));
 
@@ -61,15 +65,18 @@ struct resolver *resolver__new(const char *proc_root)
 	r->proc_root = proc_root ?: "/proc";
 	r->symbols = symbols__new();
 	r->kernel = kernel_symbols__new(r->proc_root);
-	if (r->symbols && r->kernel)
+	r->unwinder = sink ? unwinder__new(sink) : NULL;
+	if (r->symbols && r->kernel && (r->unwinder || !sink))
 		return r;
 	resolver__free(r);
 	errno = ENOMEM;
 	return NULL;
 }
 
-static void forget(struct process *process)
+static void forget(struct resolver *r, struct process *process)
 {
+	if (process->told)
+		unwinder__forget(r->unwinder, process->process_id);
 	mappings__free(&process->mappings);
 	perf_map__free(&process->perf_map);
 	if (process->dir_fd >= 0)
@@ -83,7 +90,8 @@ void resolver__free(struct resolver *r)
 		return;
 	for (int i = 0; i < PROCESSES_MAX; i++)
 		if (r->processes[i].used)
-			forget(&r->processes[i]);
+			forget(r, &r->processes[i]);
+	unwinder__free(r->unwinder);
 	symbols__free(r->symbols);
 	kernel_symbols__free(r->kernel);
 	free(r);
@@ -91,10 +99,30 @@ void resolver__free(struct resolver *r)
 
 /* --- processes -------------------------------------------------------------------------------- */
 
+/* Executable pages that cannot be written, as the kernel's mm->exec_vm counts them; 0: not known. */
+static uint64_t read_exec_pages(const struct process *process)
+{
+	static const struct slice names[] = {SLICE("VmExe:"), SLICE("VmLib:")};
+	char text[4096];
+	ssize_t n = procfs_read(process->dir_fd, "status", text, sizeof(text));
+	struct slice rest = slice_of(text, n > 0 ? (size_t)n : 0), line;
+	uint64_t sum_kb = 0, kb;
+
+	while (procfs_next_line(&rest, &line))
+		for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+			if (slice_starts_with(line, names[i]) && line.n > names[i].n + 3 &&
+			    slice_to_u64(slice_trim(slice_first(slice_after(line, names[i].n),
+								line.n - names[i].n - 3)),
+					 &kb))
+				sum_kb += kb;
+	return sum_kb / 4;
+}
+
 static void read_mappings(struct process *process, uint64_t now_ns)
 {
 	if (process->dir_fd < 0 || now_ns < process->reread_ns)
 		return;
+	process->exec_pages = read_exec_pages(process);
 	mappings__read(&process->mappings, process->dir_fd);
 	process->reread_ns = now_ns + process->wait_ns;
 	process->wait_ns *= 2;
@@ -119,7 +147,7 @@ static struct process *find_process(struct resolver *r, const struct record_samp
 			place = process;
 	}
 	if (place->used)
-		forget(place);
+		forget(r, place);
 	*place = (struct process){
 		.pid = sample->pid,
 		.process_id = sample->process_id,
@@ -367,27 +395,106 @@ static void push_error(struct stack *stack, struct profile *profile, enum accoun
 	push(stack, error_location(profile, why));
 }
 
+/* What is said of a stack that is not whole. */
+static const struct {
+	enum account_entry entry;
+	const char *frame;
+} ends[] = {
+	[UNWIND_DEEP] = {ACCOUNT_STACKS_DEEP, "[too deep]"},
+	[UNWIND_NEW] = {ACCOUNT_STACKS_NEW, "[not yet known]"},
+	[UNWIND_STALE] = {ACCOUNT_STACKS_NEW, "[not yet known]"},
+	[UNWIND_NO_TABLE] = {ACCOUNT_STACKS_NEW, "[not yet known]"},
+	[UNWIND_NOT_CODE] = {ACCOUNT_STACKS_UNMAPPED, "[unknown caller]"},
+	[UNWIND_NO_ROW] = {ACCOUNT_STACKS_NO_TABLE, "[no unwind table]"},
+	[UNWIND_UNSUPPORTED] = {ACCOUNT_STACKS_UNSUPPORTED, "[unsupported unwind rule]"},
+	[UNWIND_NO_REGISTER] = {ACCOUNT_STACKS_UNSUPPORTED, "[unsupported unwind rule]"},
+	[UNWIND_UNREADABLE] = {ACCOUNT_STACKS_UNREADABLE, "[unreadable stack]"},
+	[UNWIND_STUCK] = {ACCOUNT_STACKS_UNREADABLE, "[unreadable stack]"},
+	[UNWIND_NO_FRAME] = {ACCOUNT_STACKS_NO_FRAME, "[no frame pointer]"},
+	[UNWIND_SHORT_COPY] = {ACCOUNT_STACKS_NEW, "[not yet known]"},
+};
+
+static void push_end(struct stack *stack, struct profile *profile, uint16_t end)
+{
+	if (end == UNWIND_ROOT)
+		account_add(ACCOUNT_STACKS_WHOLE, 1);
+	else if (end < sizeof(ends) / sizeof(ends[0]) && ends[end].frame)
+		push_error(stack, profile, ends[end].entry, ends[end].frame);
+}
+
+/* -ESRCH: the process has ended. */
+static int open_for_unwinder(void *ctx, const struct mapping *mapping)
+{
+	const struct process *process = ctx;
+	char byte;
+	int fd;
+
+	if (slice_eq(mapping->path, SLICE("[vdso]")))
+		return open_vdso();
+	fd = mapping->inode ? open_mapped(process, mapping) : -ENOENT;
+	return fd < 0 && procfs_read(process->dir_fd, "stat", &byte, 1) <= 0 ? -ESRCH : fd;
+}
+
+/*
+ * Goes on where the kernel's side knew too little, with the copy of the stack that it has sent, and lets it
+ * know what it lacked. Writes to addresses and cnt if that leads farther. Returns how the stack ends.
+ */
+static uint16_t unwind_copy(struct resolver *r, const struct record_sample *s,
+			    struct process *process, uint64_t *addresses, uint16_t *cnt)
+{
+	const struct sample_copy *copy =
+		(const void *)((const uint64_t *)(s + 1) + s->kernel_cnt + s->user_cnt);
+	uint64_t walked[SAMPLE_STACK_MAX];
+	uint16_t walked_cnt, end;
+
+	if (s->user_end == UNWIND_STALE) {
+		process->reread_ns = 0;
+		read_mappings(process, clock_mono_ns());
+	}
+	end = (uint16_t)unwinder__walk(r->unwinder, &process->mappings, copy, walked, &walked_cnt,
+				       open_for_unwinder, process);
+	if (process->dir_fd >= 0) {
+		unwinder__tell(r->unwinder, process->process_id, &process->mappings,
+			       process->exec_pages);
+		process->told = true;
+	}
+	if (walked_cnt < *cnt)
+		return s->user_end;
+	account_add(ACCOUNT_STACKS_COPIED, 1);
+	memcpy(addresses, walked, walked_cnt * sizeof(*walked));
+	*cnt = walked_cnt;
+	return end;
+}
+
 static void push_user(struct resolver *r, struct profile *profile, const struct record_sample *s,
-		      const uint64_t *addresses, struct stack *stack)
+		      struct stack *stack)
 {
 	struct process *process = find_process(r, s);
+	uint64_t addresses[SAMPLE_STACK_MAX];
+	uint16_t cnt = s->user_cnt, end = s->user_end;
 
 	if (!process->mappings.cnt) {
 		push_error(stack, profile, ACCOUNT_STACKS_ENDED, "[process ended]");
 		return;
 	}
-	for (uint16_t i = 0; i < s->user_cnt; i++) {
-		uint64_t at = addresses[i] - (i > 0);
+	memcpy(addresses, (const uint64_t *)(s + 1) + s->kernel_cnt, cnt * sizeof(*addresses));
+	if (s->head.flags & SAMPLE_COPIED && r->unwinder)
+		end = unwind_copy(r, s, process, addresses, &cnt);
+	for (uint16_t i = 0; i < cnt; i++) {
+		uint64_t address = addresses[i] & ~SAMPLE_EXACT;
+		uint64_t at = address - (i > 0 && address == addresses[i]);
 		struct mapping *mapping = find_mapping(process, at);
 
 		if (!mapping) {
-			push_error(stack, profile, ACCOUNT_STACKS_UNMAPPED, "[unknown caller]");
+			push_end(stack, profile, UNWIND_NOT_CODE);
 			return;
 		}
-		push(stack, user_location(r, profile, process, mapping, addresses[i], at));
+		if (r->unwinder)
+			unwinder__touch(r->unwinder, mapping);
+		push(stack, user_location(r, profile, process, mapping, address, at));
 	}
-	if (s->user_cnt == SAMPLE_STACK_MAX)
-		push_error(stack, profile, ACCOUNT_STACKS_DEEP, "[too deep]");
+	push_end(stack, profile,
+		 end == UNWIND_BY_KERNEL && cnt == SAMPLE_STACK_MAX ? UNWIND_DEEP : end);
 }
 
 uint32_t resolver__stack(struct resolver *r, struct profile *profile,
@@ -399,8 +506,14 @@ uint32_t resolver__stack(struct resolver *r, struct profile *profile,
 	for (uint16_t i = 0; i < sample->kernel_cnt; i++)
 		push(&stack, kernel_location(r, profile, addresses[i], addresses[i] - (i > 0)));
 	if (sample->user_cnt)
-		push_user(r, profile, sample, addresses + sample->kernel_cnt, &stack);
+		push_user(r, profile, sample, &stack);
 	if (!stack.cnt)
 		push(&stack, error_location(profile, "[no stack]"));
 	return stack.failed ? 0 : profile__stack(profile, stack.locations, stack.cnt);
+}
+
+void resolver__flush(struct resolver *r)
+{
+	if (r->unwinder)
+		unwinder__flush(r->unwinder);
 }

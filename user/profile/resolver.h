@@ -10,9 +10,10 @@
 #include "user/model/profile.h"
 
 struct resolver;
+struct unwind_sink;
 
-/* proc_root (NULL: "/proc") is borrowed. NULL with errno. */
-struct resolver *resolver__new(const char *proc_root);
+/* proc_root (NULL: "/proc") is borrowed. sink: for the unwinder; NULL: there is none. NULL with errno. */
+struct resolver *resolver__new(const char *proc_root, const struct unwind_sink *sink);
 void resolver__free(struct resolver *r);
 /*
  * The stack of a valid sample, its addresses being its payload. 0 when memory is out or the profile
@@ -20,5 +21,7 @@ void resolver__free(struct resolver *r);
  */
 uint32_t resolver__stack(struct resolver *r, struct profile *profile,
 			 const struct record_sample *sample);
+/* Lets the unwinder know what the samples since the last call have shown that it needs. May wait 80 ms. */
+void resolver__flush(struct resolver *r);
 
 #endif

@@ -9,22 +9,18 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "user/base/arena.h"
 #include "user/base/procfs.h"
 #include "user/base/demangle.h"
 #include "user/base/elf_file.h"
+#include "user/profile/file_key.h"
 
 #define TABLES_MAX 2
 #define NAMES_MAX_SZ (4u * 1024 * 1024) /* of one module: of the functions that were sampled */
 #define SYMBOLS_TOTAL_MAX (4u << 20)	/* of all modules: 64 MiB */
 #define DEBUG_PATH_SZ 4096
-
-struct file_key {
-	uint64_t dev, inode, size, mtime_ns;
-};
 
 /* A name that has been asked for. */
 struct known_name {
@@ -91,22 +87,6 @@ static struct module *find_module(const struct symbols *s, uint32_t number)
 	const struct module *m = &s->modules[number % MODULES_MAX];
 
 	return number && m->number == number ? (struct module *)m : NULL;
-}
-
-static bool key_of(int fd, struct file_key *key)
-{
-	struct stat st;
-
-	if (fstat(fd, &st))
-		return false;
-	*key = (struct file_key){
-		.dev = st.st_dev,
-		.inode = st.st_ino,
-		.size = (uint64_t)st.st_size,
-		.mtime_ns =
-			(uint64_t)st.st_mtim.tv_sec * 1000000000u + (uint64_t)st.st_mtim.tv_nsec,
-	};
-	return S_ISREG(st.st_mode);
 }
 
 static struct module *find_key(struct symbols *s, const struct file_key *key)
@@ -222,7 +202,7 @@ ssize_t symbols__open(struct symbols *s, int fd, int proc_dir_fd, struct slice p
 	struct file_key key;
 	struct module *m;
 
-	m = key_of(fd, &key) ? find_key(s, &key) : NULL;
+	m = file_key_of(fd, &key) ? find_key(s, &key) : NULL;
 	if (m) {
 		close(fd);
 		m->used = ++s->uses;

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * Who waits for a socket? Its wait queue tells: of epoll sets at any time, of a thread in poll() or select()
+ * only until that returns. So it is looked at when something arrives, too.
+ */
+#ifndef SONDE_BPF_WAIT_H
+#define SONDE_BPF_WAIT_H
+
+#include "bpf/connection.bpf.h"
+
+#define EVENTS_ASKED 0x0fffffffu /* of epoll_event.events; the other bits say how to tell of them */
+
+#define POLLED_MAX 9 /* entries of a poll_wqueues; what it has more of is not looked at */
+
+enum watched {
+	WATCHED_NOT,
+	WATCHED_DISARMED, /* an epoll set has told of it (EPOLLONESHOT), and waits to be asked again */
+	WATCHED,
+};
+
+/* What a thread waited for in the poll() or select() that something for a socket has ended. */
+enum polled {
+	POLLED_NOT,
+	POLLED_ALONE,	/* that socket, and perhaps pipes and such, to be woken by */
+	POLLED_ALONG,	/* other sockets, too */
+	POLLED_SERVING, /* among them such as listen, or were accepted */
+};
+
+/* Does an event loop wait for this socket? Who blocks in a receive does not any more when that returns. */
+static __always_inline enum watched watched(struct sock *sk, bool typed)
+{
+	struct socket_wq *wq = FIELD(sk, sk_wq);
+	struct list_head *first = BPF_CORE_READ(wq, wait.head.next);
+	struct eppoll_entry *entry = container_of(first, struct eppoll_entry, wait.entry);
+
+	if (first == &wq->wait.head)
+		return WATCHED_NOT;
+	if (!bpf_core_field_exists(entry->next) || BPF_CORE_READ(first, next) != &wq->wait.head)
+		return WATCHED;
+	if (BPF_CORE_READ(entry, base, pwqlist) != entry ||
+	    BPF_CORE_READ(entry, base, event.events) & EVENTS_ASKED)
+		return WATCHED;
+	return WATCHED_DISARMED;
+}
+
+/* The poll() or select() in which a thread waits for this socket; NULL: who waits first does so in another way. */
+static __always_inline struct poll_wqueues *poll_that_waits(struct socket_wq *wq)
+{
+	struct list_head *first = wq->wait.head.next;
+	struct poll_table_entry entry;
+
+	if (first == &wq->wait.head ||
+	    bpf_probe_read_kernel(&entry, sizeof(entry),
+				  container_of(first, struct poll_table_entry, wait.entry)) ||
+	    entry.wait_address != &wq->wait)
+		return NULL;
+	return entry.wait
+		.private; /* NULL: an epoll set waits, whose entry has its queue there, too */
+}
+
+static __always_inline bool listens_or_accepted(struct sock *sk)
+{
+	__u16 family = BPF_CORE_READ(sk, __sk_common.skc_family);
+
+	return (family == FAMILY_INET || family == FAMILY_INET6) &&
+	       (BPF_CORE_READ(sk, __sk_common.skc_state) == BPF_TCP_LISTEN ||
+		was_accepted(sk, family));
+}
+
+static __always_inline enum polled what_is_polled(struct poll_wqueues *poll, struct sock *sk)
+{
+	const void *socket_ops = BPF_CORE_READ(sk, sk_socket, file, f_op);
+	struct poll_table_entry *entries =
+		__builtin_preserve_access_index(&poll->inline_entries[0]);
+	int cnt = BPF_CORE_READ(poll, inline_index), sockets_cnt = 0;
+	bool serving = false;
+
+	for (int i = 0; i < POLLED_MAX && i < cnt; i++) {
+		struct file *file = BPF_CORE_READ(&entries[i], filp);
+		struct socket *socket = BPF_CORE_READ(file, private_data);
+
+		if (BPF_CORE_READ(file, f_op) != socket_ops)
+			continue;
+		sockets_cnt++;
+		serving |= listens_or_accepted(BPF_CORE_READ(socket, sk));
+	}
+	if (sockets_cnt <= 1 && !BPF_CORE_READ(poll, table))
+		return POLLED_ALONE;
+	return serving ? POLLED_SERVING : POLLED_ALONG;
+}
+
+/* Something has come for a socket, and who waits for it is not yet told. */
+static __always_inline void note_poll(struct sock *sk)
+{
+	struct poll_wqueues *poll = poll_that_waits(sk->sk_wq);
+	struct connection_state *conn;
+
+	if (!poll || sk->__sk_common.skc_state != BPF_TCP_ESTABLISHED)
+		return;
+	conn = connection_get(sk, true, true);
+	if (!conn)
+		return;
+	conn->polled_by = BPF_CORE_READ(poll, polling_task, pid);
+	conn->polled = what_is_polled(poll, sk);
+}
+
+/* What the current thread waited for when bytes last came for this socket. */
+static __always_inline enum polled polled(const struct connection_state *conn)
+{
+	bool current = conn->polled_by == (__u32)bpf_get_current_task_btf()->pid;
+
+	return current ? conn->polled : POLLED_NOT;
+}
+
+#endif

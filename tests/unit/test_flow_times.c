@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+/* What the time of a request went to is told of the whole of it, or not at all. */
+#include "tests/unit/flow_rig.h"
+
+#define GET(path) "GET " path " HTTP/1.1\r\nHost: app\r\n\r\n"
+#define OK_EMPTY "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+#define WORKER 501u
+#define OTHER 502u
+#define TOOK (100 * MS)
+
+/* A request came and was worked for until now: half a part of the time on a CPU, the rest in a lock. */
+static struct record_times times_of(const struct end *end, const char *request)
+{
+	struct record_times times = {
+		.head = {.size = sizeof(times), .kind = RECORD_TIMES},
+		.cookie = end->about.cookie,
+		.off = end->rx_off - strlen(request),
+		.begin_ns = end->rig->now_ns - TOOK,
+		.end_ns = end->rig->now_ns,
+		.spent_ns = {[TIME_CPU] = TOOK / 4, [TIME_LOCK] = TOOK - TOOK / 4},
+		.tid = WORKER,
+	};
+
+	return times;
+}
+
+static void tell(struct rig *rig, const struct record_times *times)
+{
+	struct record_times *exact = malloc(sizeof(*exact));
+
+	assert_non_null(exact);
+	*exact = *times;
+	assert_true(record_valid(exact, sizeof(*exact)));
+	flow__record(rig->flow, &exact->head);
+	free(exact);
+}
+
+static struct end worked_end(struct rig *rig)
+{
+	struct end end = end_new(rig, ROLE_SERVER);
+
+	end.tid = WORKER;
+	ask(&end, GET("/a"));
+	rig->now_ns += TOOK;
+	return end;
+}
+
+/* The one span that there is, after its answer. */
+static const struct seen *answered(struct rig *rig, struct end *end)
+{
+	answer(end, OK_EMPTY);
+	rig_wait(rig, SECOND);
+	check_spans(rig, 1);
+	return span_of(rig, SPAN_SERVER, 0);
+}
+
+static void check_none(const struct seen *span)
+{
+	for (int i = 0; i < TIMES_CNT; i++)
+		assert_int_equal(span->times[i], -1);
+}
+
+static void test_told(void **state)
+{
+	struct rig *rig = rig_new(NULL);
+	struct end end = worked_end(rig);
+	struct record_times times = times_of(&end, GET("/a"));
+	const struct seen *span;
+	int64_t sum = 0;
+
+	(void)state;
+	tell(rig, &times);
+	span = answered(rig, &end);
+	for (int i = 0; i < TIMES_CNT; i++)
+		sum += span->times[i] > 0 ? span->times[i] : 0;
+	assert_int_equal(sum, span->end_ns - span->start_ns);
+	assert_int_equal(span->times[TIME_LOCK], TOOK - TOOK / 4);
+	assert_int_equal(span->times[TIME_DISK], -1);
+	rig_finish(rig);
+}
+
+/* Of answers in several parts each tells again; the last one counts. */
+static void test_told_again(void **state)
+{
+	struct rig *rig = rig_new(NULL);
+	struct end end = worked_end(rig);
+	struct record_times times = times_of(&end, GET("/a"));
+
+	(void)state;
+	times.end_ns -= TOOK / 2;
+	times.spent_ns[TIME_LOCK] -= TOOK / 2;
+	tell(rig, &times);
+	times = times_of(&end, GET("/a"));
+	tell(rig, &times);
+	assert_int_equal(answered(rig, &end)->times[TIME_LOCK], TOOK - TOOK / 4);
+	rig_finish(rig);
+}
+
+enum unfit {
+	OTHERS_REQUEST,
+	OTHERS_THREAD,
+	ANSWERED_BY_ANOTHER,
+	BEGAN_LATE,
+	ENDED_EARLY,
+	CLIENTS_END,
+	UNFITS_CNT,
+};
+
+/* Of a part of it, of another request, or by another thread: nothing. */
+static void test_not_the_whole(void **state)
+{
+	(void)state;
+	for (int unfit = 0; unfit < UNFITS_CNT; unfit++) {
+		struct rig *rig = rig_new(NULL);
+		struct end end = worked_end(rig);
+		struct record_times times = times_of(&end, GET("/a"));
+
+		times.off += unfit == OTHERS_REQUEST;
+		times.tid += unfit == OTHERS_THREAD;
+		times.cookie += unfit == CLIENTS_END;
+		times.begin_ns += unfit == BEGAN_LATE ? TOOK / 10 : 0;
+		times.end_ns -= unfit == ENDED_EARLY ? TOOK / 10 : 0;
+		tell(rig, &times);
+		if (unfit == ANSWERED_BY_ANOTHER)
+			end.tid = OTHER;
+		check_none(answered(rig, &end));
+		rig_finish(rig);
+	}
+}
+
+/* More than there was: nothing. */
+static void test_impossible(void **state)
+{
+	struct rig *rig = rig_new(NULL);
+	struct end end = worked_end(rig);
+	struct record_times times = times_of(&end, GET("/a"));
+
+	(void)state;
+	times.spent_ns[TIME_LOCK] = 2 * TOOK;
+	tell(rig, &times);
+	check_none(answered(rig, &end));
+	rig_finish(rig);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_told),
+		cmocka_unit_test(test_told_again),
+		cmocka_unit_test(test_not_the_whole),
+		cmocka_unit_test(test_impossible),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
