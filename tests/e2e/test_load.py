@@ -28,7 +28,7 @@ def pair(tmp_path, start):
 def blast(server, **how):
     """Full speed until the server has counted enough."""
     while server.requests() < REQUESTS:
-        clients.wrk(server.url + "/small", connections=32, seconds=4, **how)
+        clients.wrk(server.url + "/small", connections=32, seconds=2, **how)
     return server.requests()
 
 

@@ -15,10 +15,12 @@ import threading
 
 import pytest
 
+import tls
 from checks import of_kind
 from workloads import header_cases
 from workloads.header_cases import ANSWER, CONTINUE
 from net import ip
+from servers import go_program
 from traced import Agent, Trace, environment, run, wait_for
 
 SERVICE = pathlib.Path(__file__).parent / "workloads" / "hop_service.py"
@@ -60,10 +62,10 @@ class Hosts:
 
 
 class Program:
-    """hop_service.py in a namespace, from ready to stopped. A context manager."""
+    """hop_service.py, or another program, in a namespace, from ready to stopped. A context manager."""
 
-    def __init__(self, netns, *args):
-        self.command = ["ip", "netns", "exec", netns, sys.executable, str(SERVICE), *map(str, args)]
+    def __init__(self, netns, *args, program=(sys.executable, SERVICE)):
+        self.command = ["ip", "netns", "exec", netns, *map(str, (*program, *args))]
 
     def __enter__(self):
         self.process = subprocess.Popen(self.command, stdin=subprocess.PIPE, text=True,
@@ -204,6 +206,20 @@ def setns(fd):
 def test_one_trace(tmp_path, hosts, chain, start, keep_alive):
     """All requests, of all lengths: the spans of three sondes are one trace, and every hop's parent is
     right. The bytes are what was sent. Options are only where a request begins."""
+    check_one_trace(tmp_path, hosts, chain, start, keep_alive, "task")
+
+
+def test_one_trace_through_go(tmp_path, hosts, start):
+    """The same where a goroutine sends what another one was asked for."""
+    last = start(Program(hosts.c, "serve", hosts.c_address, PORT))
+    program = go_program("relay")
+    start(tls.mapped(program))
+    middle = start(Program(hosts.b, hosts.b_address, PORT, hosts.c_address, PORT,
+                           program=[program]))
+    check_one_trace(tmp_path, hosts, (middle, last), start, True, "goroutine")
+
+
+def check_one_trace(tmp_path, hosts, chain, start, keep_alive, in_middle):
     threads, requests = 4, 40
     middle, last = chain
     asking = start(client(hosts, threads, requests, keep_alive))
@@ -227,7 +243,7 @@ def test_one_trace(tmp_path, hosts, chain, start, keep_alive):
         check_hop(spans_b_out[path], spans_c[path])
         assert spans_b_out[path]["traceId"] == spans_b_in[path]["traceId"]
         assert spans_b_out[path]["parentSpanId"] == spans_b_in[path]["spanId"]
-        assert method(spans_b_out[path]) == "task"
+        assert method(spans_b_out[path]) == in_middle
     assert len({span["traceId"] for span in spans_a.values()}) == len(paths)
     assert len(wire.options) == len(paths)
     assert wire.bare == 0

@@ -56,6 +56,12 @@ def by_maker(spans, trace_id):
     return found
 
 
+def all_told(metrics):
+    """Whether every span was exported or left out, none waiting in a batch."""
+    return metrics["sonde_spans_total"] == sum(v for k, v in metrics.items() if k.startswith(
+        ("sonde_left_out_total", "sonde_exported_total")))
+
+
 def run(tmp_path, receiver, front, back, **sdk):
     """Traces 20 requests after one by which it is seen that the front exports; the spans of all, and
     what the agent says."""
@@ -69,13 +75,14 @@ def run(tmp_path, receiver, front, back, **sdk):
         for number in range(1, REQUESTS + 1):
             ask(front, "/relay", number)
         ask(front, "/flush")
-        metrics = agent.settled_metrics()
+        agent.settled_metrics()
+        wait_for(lambda: all_told(agent.metrics()), "all spans to be sent or left out")
+        metrics = agent.metrics()
         text = agent.get("/metrics")
         agent.stop()
     assert f"front (PID {front.pid}) exports OpenTelemetry spans of its own" in agent.log
     assert agent.log.count("spans of its own") == 1, agent.log  # the Collector relays only
-    assert metrics["sonde_spans_total"] == sum(v for k, v in metrics.items() if k.startswith(
-        ("sonde_left_out_total", "sonde_exported_total"))), metrics
+    assert all_told(metrics), metrics
     wanted = metrics['sonde_exported_total{cause="sent"}']
     wait_for(lambda: sum(s["resource"]["telemetry.sdk.name"] == "sonde"
                          for s in receiver.spans()) == wanted, "our spans in the Collector")

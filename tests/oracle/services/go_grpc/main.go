@@ -79,11 +79,7 @@ func (s *service) callLeaves(ctx context.Context, ident string, errs []error, on
 			errs[k] = call(ctx, s.backend, path)
 			continue
 		}
-		calls.Add(1)
-		go func() {
-			defer calls.Done()
-			errs[k] = call(ctx, s.backend, path)
-		}()
+		calls.Go(func() { errs[k] = call(ctx, s.backend, path) })
 	}
 	calls.Wait()
 }
