@@ -63,28 +63,35 @@ static __always_inline bool next_base(struct frames_work *w)
 __noinline int take_frames(__u32 slot, __u32 to, __u32 n)
 {
 	struct scratch *s = scratch_at(slot);
-	bool copy = to != NOWHERE;
+	struct frames_work *w;
 
-	for (int i = 0; s && n && i < 2 * IOV_MAX_COPIED; i++) {
-		struct frames_work *w = &s->work;
-		__u64 m = w->base_left;
+	if (!s)
+		return 0;
+	w = &s->work;
+	/* What changes is in memory, and read again in each round: so to the verifier they are all alike. */
+	w->take_to = to;
+	w->take_left = n;
+	for (int i = 0; w->take_left && i <= IOV_MAX_COPIED; i++) {
+		__u64 m;
 
-		if (!m) {
-			if (!next_base(w))
-				break;
-			continue;
-		}
-		if (m > n)
-			m = n;
-		if (copy && (m > PIECE_MAX ||
-			     bpf_probe_read_user(&s->payload[to & PIECE_AT], m, (void *)w->base)))
+		if (!w->base_left && !next_base(w))
 			break;
+		barrier();
+		m = w->base_left;
+		if (m > w->take_left)
+			m = w->take_left;
+		to = w->take_to;
+		if (to != NOWHERE) {
+			if (m > PIECE_MAX ||
+			    bpf_probe_read_user(&s->payload[to & PIECE_AT], m, (void *)w->base))
+				break;
+			w->take_to = to + m;
+		}
 		w->base += m;
 		w->base_left -= m;
-		to += m;
-		n -= m;
+		w->take_left -= m;
 	}
-	return n == 0;
+	return w->take_left == 0;
 }
 
 /* Writes the record of what was walked so far, up to pos. */

@@ -258,11 +258,14 @@ static __noinline bool go_begin_work(struct connection_state *conn, __u32 len)
 /* --- streams of gRPC's client ------------------------------------------------------------------- */
 
 /* The request that is about to be sent as that stream is sent for that work. */
-static __noinline int tell_stream(__u64 cookie, __u32 id, const struct work *work)
+__noinline int tell_stream(__u64 cookie, __u32 id, const struct work *work)
 {
-	struct record_cause *c = bpf_ringbuf_reserve(&records, sizeof(*c), 0);
+	struct record_cause *c;
 	struct scratch *s;
 
+	if (!work)
+		return 0;
+	c = bpf_ringbuf_reserve(&records, sizeof(*c), 0);
 	if (!c) {
 		s = scratch_get();
 		if (s)

@@ -270,10 +270,11 @@ struct user_buffer {
 struct frames_work {
 	struct user_buffer buffer;
 	struct frame_walk walk;
-	__u64 base, base_left; /* the buffer, from where the walk is */
-	__u64 iov, iov_left;   /* pieces of it that follow */
-	__u64 want;	       /* bytes of the operation that may be copied */
-	__u64 off;	       /* of the operation in its stream */
+	__u64 base, base_left;	  /* the buffer, from where the walk is */
+	__u64 iov, iov_left;	  /* pieces of it that follow */
+	__u32 take_to, take_left; /* of take_frames */
+	__u64 want;		  /* bytes of the operation that may be copied */
+	__u64 off;		  /* of the operation in its stream */
 	__u32 seq, len;
 	__u32 pos, record_pos; /* how far the walk is, and where the record in progress began */
 	__u32 out;	       /* bytes of payload so far */

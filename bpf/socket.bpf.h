@@ -432,38 +432,49 @@ enum rest_of_op {
 	OP_TO_SPLIT, /* it is to be copied to several records */
 };
 
+/* Writes the next part of the operation that the scratch describes. True if another one may follow. */
+__noinline int split_off(__u32 slot, struct connection_state *conn)
+{
+	struct scratch *s = scratch_at(slot);
+	__u32 n, rest;
+
+	if (!s || !conn || !s->work.want)
+		return false;
+	if (!has_room_for_op(s)) {
+		s->op.len = 0; /* so is what is left of it */
+		return false;
+	}
+	n = s->work.want < PIECE_MAX ? s->work.want : PIECE_MAX;
+	rest = s->op.len;
+	if (!take_frames(s->slot, 0, n)) {
+		s->counts.unreadable++;
+		return false;
+	}
+	barrier_var(n); /* 6.1 wants to see its bound below */
+	if (n > PIECE_MAX)
+		return false;
+	s->work.want -= n;
+	if (s->work.want)
+		s->op.len = n;
+	s->op.head.size = sizeof(s->op) + n;
+	if (emit(s, &s->op, sizeof(s->op) + n))
+		conn->tail_off = s->op.tail_off = 0;
+	note_copied(s, conn, n);
+	s->op.off += s->op.len;
+	if (s->op.seq)
+		s->op.seq += s->op.len;
+	s->op.len = rest - s->op.len;
+	return true;
+}
+
 /* Writes the operation that the scratch describes as several, of which the last has what is not copied. */
 static __noinline int split_op(struct scratch *s, struct connection_state *conn)
 {
-	struct frames_work *w = &s->work;
-
 	tell_times_apart(conn);
-	rewind_buffer(w);
-	for (int i = 0; i < COPY_PARTS_MAX / PIECE_MAX && w->want; i++) {
-		__u32 n = w->want < PIECE_MAX ? w->want : PIECE_MAX;
-		__u32 rest = s->op.len;
-
-		if (!has_room_for_op(s))
-			return 0;
-		if (!take_frames(s->slot, 0, n)) {
-			s->counts.unreadable++;
+	rewind_buffer(&s->work);
+	for (int i = 0; i < COPY_PARTS_MAX / PIECE_MAX; i++)
+		if (!split_off(s->slot, conn))
 			break;
-		}
-		barrier_var(n); /* 6.1 wants to see its bound below */
-		if (n > PIECE_MAX)
-			break;
-		w->want -= n;
-		if (w->want)
-			s->op.len = n;
-		s->op.head.size = sizeof(s->op) + n;
-		if (emit(s, &s->op, sizeof(s->op) + n))
-			conn->tail_off = s->op.tail_off = 0;
-		note_copied(s, conn, n);
-		s->op.off += s->op.len;
-		if (s->op.seq)
-			s->op.seq += s->op.len;
-		s->op.len = rest - s->op.len;
-	}
 	if (s->op.len) {
 		s->op.head.size = sizeof(s->op);
 		if (emit(s, &s->op, sizeof(s->op)))

@@ -67,26 +67,33 @@ static __always_inline bool listens_or_accepted(struct sock *sk)
 		was_accepted(sk, family));
 }
 
+#define SOCKET 1
+#define SERVING_SOCKET (SOCKET | 1 << 8)
+
+/* What an entry is: a socket, one that serves, or 0. Its addresses are numbers: the verifier sees it once. */
+__noinline int polled_entry(__u64 entry, __u64 socket_ops)
+{
+	struct file *file = BPF_CORE_READ((struct poll_table_entry *)entry, filp);
+	struct socket *socket = BPF_CORE_READ(file, private_data);
+
+	if ((__u64)BPF_CORE_READ(file, f_op) != socket_ops)
+		return 0;
+	return listens_or_accepted(BPF_CORE_READ(socket, sk)) ? SERVING_SOCKET : SOCKET;
+}
+
 static __always_inline enum polled what_is_polled(struct poll_wqueues *poll, struct sock *sk)
 {
-	const void *socket_ops = BPF_CORE_READ(sk, sk_socket, file, f_op);
+	__u64 socket_ops = (__u64)BPF_CORE_READ(sk, sk_socket, file, f_op);
 	struct poll_table_entry *entries =
 		__builtin_preserve_access_index(&poll->inline_entries[0]);
-	int cnt = BPF_CORE_READ(poll, inline_index), sockets_cnt = 0;
-	bool serving = false;
+	int cnt = BPF_CORE_READ(poll, inline_index);
+	__u32 found = 0;
 
-	for (int i = 0; i < POLLED_MAX && i < cnt; i++) {
-		struct file *file = BPF_CORE_READ(&entries[i], filp);
-		struct socket *socket = BPF_CORE_READ(file, private_data);
-
-		if (BPF_CORE_READ(file, f_op) != socket_ops)
-			continue;
-		sockets_cnt++;
-		serving |= listens_or_accepted(BPF_CORE_READ(socket, sk));
-	}
-	if (sockets_cnt <= 1 && !BPF_CORE_READ(poll, table))
+	for (int i = 0; i < POLLED_MAX && i < cnt; i++)
+		found += polled_entry((__u64)&entries[i], socket_ops);
+	if ((found & 0xff) <= SOCKET && !BPF_CORE_READ(poll, table))
 		return POLLED_ALONE;
-	return serving ? POLLED_SERVING : POLLED_ALONG;
+	return found >> 8 ? POLLED_SERVING : POLLED_ALONG;
 }
 
 /* Something has come for a socket, and who waits for it is not yet told. */
