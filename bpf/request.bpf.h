@@ -6,9 +6,10 @@
  * The answer must be right or absent. It is right for a thread that serves one request after the
  * other. A thread that begins another before it has answered the one it had, or sends on a
  * connection of another, interleaves them: it gets no key until it has served many in order again.
- * Sockets that do not block are served by event loops; where several threads of a process do that,
- * its tasks may move between them, and none of them gets a key. The rest is user space's to see:
- * the thread that received a request must be the one that answered it.
+ * Sockets that do not block are served by event loops, but for those that a thread waits for by itself
+ * (work.bpf.h); where several threads of a process run such a loop, its tasks may move between them, and none
+ * of them gets a key. The rest is user space's to see: the thread that received a request must be the one that
+ * answered it.
  */
 #ifndef SONDE_BPF_REQUEST_H
 #define SONDE_BPF_REQUEST_H
@@ -36,7 +37,7 @@ static __always_inline void begin_request(struct task_state *state,
 					  const struct connection_state *conn, __u64 off,
 					  bool nonblocking)
 {
-	if ((nonblocking && shares_loop(bpf_get_current_task_btf())) ||
+	if ((nonblocking && !state->dedicated && shares_loop(bpf_get_current_task_btf())) ||
 	    (state->request_cookie && state->request_cookie != conn->cookie && !state->answered))
 		state->distrust = DISTRUST_REQUESTS;
 	else if (state->distrust)

@@ -196,9 +196,8 @@ def profile_requests(routes, tmp_path, collector, *args):
     return samples, spans, account
 
 
-def test_linked_to_spans(routes, tmp_path, collector):
-    """A thread, or a goroutine, for each connection: the function in a sample's stack tells which route it served."""
-    samples, spans, account = profile_requests(routes, tmp_path, collector)
+def check_links(samples, spans, account):
+    """The function in a sample's stack tells which route it served."""
     inside, linked, wrong = 0, 0, []
     for sample in samples:
         names = {frame["name"].removeprefix("main.") for frame in sample["stack"]}
@@ -213,15 +212,26 @@ def test_linked_to_spans(routes, tmp_path, collector):
         inside += truth is not None
         linked += truth is not None and span is not None
     assert not wrong
-    assert inside > 500 and linked >= 0.99 * inside, (inside, linked)
+    assert inside > 100 and linked >= 0.99 * inside, (inside, linked)
     assert account["samples_linked"] >= linked
+
+
+def test_linked_to_spans(routes, tmp_path, collector):
+    """A thread, or a goroutine, for each connection."""
+    check_links(*profile_requests(routes, tmp_path, collector))
+
+
+def test_threads_that_poll_are_linked(tmp_path_factory, tmp_path, collector):
+    """Their sockets do not block, but each waits for its own: no event loop."""
+    routes = build(tmp_path_factory, "routes.c")
+    check_links(*profile_requests(routes, tmp_path, collector, "poll"))
 
 
 def test_pool_is_not_linked(routes, tmp_path, collector):
     """One thread receives, others serve: the receiving thread's samples belong to nobody. A goroutine that receives
     may be linked, those that serve may not."""
     samples, _, _ = profile_requests(routes, tmp_path, collector, "pool")
-    assert len(samples) > 300
+    assert len(samples) > 100
     linked = [sample for sample in samples if sample["spanId"]]
     assert "goroutes" in str(routes) or not linked
     assert not any("serve_" in frame["name"] for sample in linked for frame in sample["stack"])

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * An HTTP server with a thread for each connection: /red and /green burn CPU time, each in a
- * function of its own. With "pool" as its argument, another thread does that, and it may be asked
+ * function of its own. With "poll" as its argument, its sockets do not block, and each thread waits by poll() for
+ * its own, as those of Python with a time-out do. With "pool" another thread serves, and it may be asked
  * for both at once: then nobody can tell from outside for whom the receiving thread works.
  * Build with -fno-omit-frame-pointer -pthread.
  */
+#define _GNU_SOURCE
 #include <arpa/inet.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -64,6 +67,15 @@ static bool answer(int fd, const char *request)
 	return send_all(fd, ok);
 }
 
+static bool polls;
+
+static bool wait_for(int fd)
+{
+	struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
+
+	return poll(&poll_fd, 1, 10000) == 1;
+}
+
 /* One request after the other, none while another is outstanding. */
 static void *serve(void *arg)
 {
@@ -72,7 +84,10 @@ static void *serve(void *arg)
 	size_t n = 0;
 	ssize_t got;
 
-	while ((got = recv(fd, request + n, sizeof(request) - 1 - n, 0)) > 0) {
+	while (!polls || wait_for(fd)) {
+		got = recv(fd, request + n, sizeof(request) - 1 - n, 0);
+		if (got <= 0)
+			break;
 		n += (size_t)got;
 		request[n] = 0;
 		if (!strstr(request, "\r\n\r\n"))
@@ -185,8 +200,9 @@ int main(int argc, char **argv)
 		receive((void *)(long)listener);
 		return 1;
 	}
+	polls = argc > 1 && strcmp(argv[1], "poll") == 0;
 	for (;;) {
-		long fd = accept(listener, NULL, NULL);
+		long fd = accept4(listener, NULL, NULL, polls ? SOCK_NONBLOCK : 0);
 
 		if (fd >= 0 && pthread_create(&thread, NULL, serve, (void *)fd) == 0)
 			pthread_detach(thread);
