@@ -12,14 +12,17 @@
 #include "user/export/flame_svg.h"
 #include "user/export/folded.h"
 #include "user/export/pprof.h"
+#include "user/model/request_table.h"
 #include "user/session.h"
 
 #define DELIVER_MS 5000
 
 struct profiling {
 	const struct options *options;
-	struct profile *profile; /* once the pipeline has stopped */
-	FILE *out;		 /* NULL: no file was asked for */
+	struct profile *profile;	/* once the pipeline has stopped */
+	FILE *out;			/* NULL: no file was asked for */
+	struct request_table *requests; /* NULL: nothing is traced */
+	struct request_shares shares;
 };
 
 static void keep_profile(void *ctx, struct profile *profile)
@@ -27,6 +30,14 @@ static void keep_profile(void *ctx, struct profile *profile)
 	struct profiling *p = ctx;
 
 	p->profile = profile;
+}
+
+static void note_requests(void *ctx, const struct span_batch *batch)
+{
+	struct profiling *p = ctx;
+
+	for (uint32_t i = 0; i < batch->cnt; i++)
+		request_table__add(p->requests, &batch->spans[i]);
 }
 
 /* Now rather than after minutes of sampling. */
@@ -42,7 +53,7 @@ static int open_output(struct profiling *p)
 	return p->out ? 0 : -errno;
 }
 
-/* "CPU profile of nginx", if it is one thing only. */
+/* "CPU profile of nginx, GET /users", if it is one thing only. */
 static void title_of(const struct profiling *p, char *title, size_t title_sz)
 {
 	const struct config *c = &p->options->config;
@@ -50,7 +61,12 @@ static void title_of(const struct profiling *p, char *title, size_t title_sz)
 			   : c->targets.names.cnt == 1 ? c->targets.names.v[0]
 						       : NULL;
 
-	snprintf(title, title_sz, "CPU profile%s%s", what ? " of " : "", what ?: "");
+	const char *service = p->options->service,
+		   *part = p->options->route ?: p->options->trace_id;
+
+	what = service ?: what;
+	snprintf(title, title_sz, "CPU profile%s%s%s%s", what || part ? " of " : "", what ?: "",
+		 what && part ? ", " : "", part ?: "");
 }
 
 static int write_svg(const struct profiling *p)
@@ -85,21 +101,54 @@ static int write_output(const struct profiling *p)
 	return err;
 }
 
+/* Leaves only those samples that are wanted, and says whose they are. 0 or -ENOMEM. */
+static int sort_out(struct profiling *p)
+{
+	struct profile *kept;
+
+	if (!p->requests)
+		return 0;
+	if (!request_table__filters(p->requests))
+		return request_table__shares(p->requests, p->profile, &p->shares);
+	kept = request_table__keep(p->requests, p->profile, &p->shares);
+	if (!kept)
+		return -ENOMEM;
+	profile__free(p->profile);
+	p->profile = kept;
+	return 0;
+}
+
+static void warn_of_nothing(const struct profiling *p)
+{
+	char text[PROFILE_LEFT_OUT_SZ];
+
+	if (profile_left_out(&p->shares, text))
+		log_warn("no samples of such requests: %s", text);
+	else
+		log_warn("no samples: what was watched used no CPU time");
+}
+
 /* Shows or writes what was found. code, or a failure. */
-static int report(const struct profiling *p, int code)
+static int report(struct profiling *p, int code)
 {
 	const struct options *o = p->options;
-	int err = p->out ? write_output(p) : 0;
+	int err = sort_out(p);
 
+	if (err) {
+		log_error("cannot tell whose samples they are: %s", strerror(-err));
+		return code ?: EXIT_FAILURE;
+	}
+	err = p->out ? write_output(p) : 0;
 	if (err) {
 		log_error("cannot write %s: %s", o->output_file, strerror(-err));
 		return code ?: EXIT_FAILURE;
 	}
 	if (!p->profile->samples.cnt)
-		log_warn("no samples: what was watched used no CPU time");
-	err = p->out && !o->json ? 0
-				 : profile_view(stdout, o->json ? VIEW_JSON : VIEW_TEXT,
-						options__colour(o), terminal_width(), p->profile);
+		warn_of_nothing(p);
+	err = p->out && !o->json
+		      ? 0
+		      : profile_view(stdout, o->json ? VIEW_JSON : VIEW_TEXT, options__colour(o),
+				     terminal_width(), p->profile, p->requests ? &p->shares : NULL);
 	if (err && err != -EPIPE) {
 		log_error("cannot write to standard output: %s", strerror(-err));
 		code = code ?: EXIT_FAILURE;
@@ -109,13 +158,29 @@ static int report(const struct profiling *p, int code)
 	return code;
 }
 
+/* Requests are traced if samples are to be linked to them. 0 or -errno. */
+static int open_requests(struct profiling *p)
+{
+	const struct request_filter filter = {
+		.service = p->options->service,
+		.route = p->options->route,
+		.trace_id = p->options->trace_id,
+	};
+
+	if (!p->options->spans && !filter.service && !filter.route && !filter.trace_id)
+		return 0;
+	p->requests = request_table__new(&filter);
+	if (!p->requests)
+		log_error("cannot note requests: %s", strerror(errno));
+	return p->requests ? 0 : -errno;
+}
+
 int run_profile(const struct options *options)
 {
 	struct profiling p = {.options = options};
 	struct session session = {.options = options, .doing = "profiling"};
 	struct pipeline_options po = {
 		.config = &options->config,
-		.profile_only = !options->spans,
 		.sample_hz = options->frequency_hz,
 		.sample_or_fail = true,
 		.profile = keep_profile,
@@ -123,15 +188,23 @@ int run_profile(const struct options *options)
 	};
 	int code = EXIT_FAILURE;
 
-	if (open_output(&p) == 0 && session__start(&session, &po) == 0) {
+	if (open_output(&p) || open_requests(&p))
+		goto cleanup;
+	po.profile_only = !p.requests;
+	po.show = p.requests ? note_requests : NULL;
+	po.show_ctx = &p;
+	if (session__start(&session, &po) == 0) {
 		code = session__run(&session);
 		pipeline__stop(session.pipeline, DELIVER_MS);
 		if (p.profile)
 			code = report(&p, code);
 		account_line(stderr, options->json, NULL, 0);
 	}
+cleanup:
 	session__free(&session);
 	profile__free(p.profile);
+	request_shares__free(&p.shares);
+	request_table__free(p.requests);
 	if (p.out)
 		fclose(p.out);
 	return code;

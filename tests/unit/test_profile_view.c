@@ -14,6 +14,7 @@
 
 static struct profile *profile;
 static struct resource *resource;
+static const struct request_shares *shares; /* NULL: nothing was traced */
 
 static int set_up(void **state)
 {
@@ -72,7 +73,7 @@ static char *view(enum view_format format, unsigned int width)
 	size_t n;
 	FILE *out = open_memstream(&text, &n);
 
-	assert_int_equal(profile_view(out, format, false, width, profile), 0);
+	assert_int_equal(profile_view(out, format, false, width, profile, shares), 0);
 	fclose(out);
 	return text;
 }

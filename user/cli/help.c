@@ -68,12 +68,18 @@ static const struct command_row commands[] = {
 				"samples that. With\n"
 				"no choice it samples everything, the kernel's threads too. Needs "
 				"root.\n"
+				"--service, --route and --trace trace requests, too, and leave out "
+				"samples that were not\n"
+				"taken while such a request was worked for; how many these are is "
+				"said.\n"
 				"Stops at Ctrl-C, at the end of COMMAND, or after --duration.\n",
 			.examples =
 				"  sonde profile -p 4242 --duration 10          # the busiest "
 				"functions of a process\n"
 				"  sonde profile -n nginx --duration 30 -o nginx.svg   # a flame "
 				"graph\n"
+				"  sonde profile -n api --route 'GET /users/{id}' --duration 60 -o "
+				"users.svg\n"
 				"  sonde profile -o build.pb.gz -- make         # for pprof\n"
 				"  sonde profile -n api --spans --duration 60 --export "
 				"http://localhost:4318\n",

@@ -34,6 +34,8 @@ enum plain {
 	PLAIN_FROM,
 	PLAIN_SLOWEST,
 	PLAIN_TRACE,
+	PLAIN_SERVICE,
+	PLAIN_ROUTE,
 	PLAIN_IMPACT,
 	PLAIN_ATTRIBUTE,
 	PLAIN_EXPLAIN,
@@ -128,8 +130,22 @@ const struct plain_option plain_options[] = {
 		{
 			.flag = "trace",
 			.argument = "ID",
-			.help = "Print the critical path of the trace whose ID begins so instead",
-			.commands = ON(MAP),
+			.help = "Only of the trace whose ID begins so: its critical path, its samples",
+			.commands = ON(MAP) | ON(PROFILE),
+		},
+	[PLAIN_SERVICE] =
+		{
+			.flag = "service",
+			.argument = "NAME",
+			.help = "Only what belongs to requests that this service serves",
+			.commands = ON(PROFILE),
+		},
+	[PLAIN_ROUTE] =
+		{
+			.flag = "route",
+			.argument = "ROUTE",
+			.help = "Only what belongs to requests named so: 'GET /users/{id}', /users/{id}",
+			.commands = ON(PROFILE),
 		},
 	[PLAIN_IMPACT] =
 		{
@@ -316,6 +332,12 @@ static int set_plain(struct parser *p, const struct plain_option *plain, const c
 			return wrong(p, "--trace: '%.64s' does not begin a trace ID in hex digits",
 				     value);
 		o->trace_id = value;
+		break;
+	case PLAIN_SERVICE:
+		o->service = value;
+		break;
+	case PLAIN_ROUTE:
+		o->route = value;
 		break;
 	case PLAIN_IMPACT:
 		o->impact = value;

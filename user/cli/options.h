@@ -34,6 +34,7 @@ struct options {
 	bool json, no_color, explain;
 	/* `map`; NULL: not wanted */
 	const char *from_file, *svg_file, *trace_id, *impact;
+	const char *service, *route; /* `profile`: only of these, and of trace_id; NULL: of all */
 	bool dot, slowest;
 	bool all;	   /* `sites`: of every function */
 	bool spans;	   /* `profile` traces too */

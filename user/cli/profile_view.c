@@ -15,6 +15,7 @@
 #define JSON_MAX (64u * 1024 * 1024)
 #define FUNCTIONS_SHOWN 25
 #define PROCESSES_SHOWN 10
+#define ROUTES_SHOWN 10
 #define NAME_COLUMNS 60u
 #define NAME_AT 17u
 
@@ -32,6 +33,7 @@ struct process_row {
 
 struct summary {
 	const struct profile *profile;
+	const struct request_shares *shares; /* NULL: not known */
 	struct row *rows;
 	uint32_t rows_cnt;
 	uint32_t *row_of; /* by location */
@@ -121,7 +123,6 @@ static void summary__free(struct summary *s)
 
 static int summary__make(struct summary *s, const struct profile *p)
 {
-	*s = (struct summary){.profile = p};
 	s->rows = calloc(p->locations.cnt, sizeof(*s->rows));
 	s->row_of = calloc(p->locations.cnt, sizeof(*s->row_of));
 	s->processes = calloc(p->resources.cnt, sizeof(*s->processes));
@@ -206,6 +207,30 @@ static void put_processes(struct json_writer *json, const struct summary *s)
 	}
 }
 
+static void put_routes(struct json_writer *json, const struct request_shares *shares)
+{
+	jw_lit(json, ",\"routes\":[");
+	for (uint32_t i = 0; i < shares->rows_cnt; i++) {
+		const struct request_row *row = &shares->rows[i];
+
+		jw_raw(json, i ? SLICE(",{\"name\":") : SLICE("{\"name\":"));
+		jw_string(json, row->name);
+		jw_lit(json, ",\"service\":");
+		jw_string(json, row->service);
+		jw_lit(json, ",\"samples\":");
+		jw_u64(json, row->samples_cnt);
+		jw_lit(json, "}");
+	}
+	jw_lit(json, "],\"filtered\":");
+	jw_raw(json, shares->filtered ? SLICE("true") : SLICE("false"));
+	jw_lit(json, ",\"otherRequests\":");
+	jw_u64(json, shares->others_cnt);
+	jw_lit(json, ",\"unknownRequests\":");
+	jw_u64(json, shares->unknown_cnt);
+	jw_lit(json, ",\"noRequest\":");
+	jw_u64(json, shares->none_cnt);
+}
+
 static uint64_t linked_cnt(const struct profile *p)
 {
 	uint64_t n = 0;
@@ -234,7 +259,10 @@ static int write_json(FILE *out, const struct summary *s)
 	put_functions(&json, s);
 	jw_lit(&json, "],\"processes\":[");
 	put_processes(&json, s);
-	jw_lit(&json, "]}\n");
+	jw_lit(&json, "]");
+	if (s->shares)
+		put_routes(&json, s->shares);
+	jw_lit(&json, "}\n");
 	err = json_writer__write(&json, out);
 	json_writer__free(&json);
 	return err;
@@ -250,15 +278,41 @@ static void put_share(struct line *line, const struct summary *s, uint32_t cnt, 
 	line_right(line, slice_str(text), end);
 }
 
-static int write_title(struct line *line, FILE *out, const struct profile *p)
+size_t profile_left_out(const struct request_shares *shares, char text[PROFILE_LEFT_OUT_SZ])
 {
-	char text[160];
+	int n;
+
+	if (!shares || !shares->filtered ||
+	    !(shares->others_cnt | shares->unknown_cnt | shares->none_cnt))
+		return 0;
+	n = snprintf(text, PROFILE_LEFT_OUT_SZ, "%" PRIu32 " samples of other requests, ",
+		     shares->others_cnt);
+	if (shares->unknown_cnt)
+		n += snprintf(text + n, PROFILE_LEFT_OUT_SZ - (size_t)n,
+			      "%" PRIu32 " of requests that are not known, ", shares->unknown_cnt);
+	n += snprintf(text + n, PROFILE_LEFT_OUT_SZ - (size_t)n,
+		      "%" PRIu32 " of no request left out", shares->none_cnt);
+	return (size_t)n;
+}
+
+static int write_title(struct line *line, FILE *out, const struct summary *s)
+{
+	const struct profile *p = s->profile;
+	char text[PROFILE_LEFT_OUT_SZ];
+	size_t n;
+	int err;
 
 	snprintf(text, sizeof(text), "%" PRIu32 " samples in %.1f s: %.2f s of CPU time",
 		 p->samples.cnt, (double)(p->end_ns - p->start_ns) / 1e9,
 		 (double)p->samples.cnt * (double)p->period_ns / 1e9);
 	line_text(line, slice_str(text), 0);
-	return line__write(line, out) ?: line__write(line, out);
+	err = line__write(line, out);
+	n = profile_left_out(s->shares, text);
+	if (n && !err) {
+		line_text(line, slice_of(text, n), 0);
+		err = line__write(line, out);
+	}
+	return err ?: line__write(line, out);
 }
 
 /* The longest name to be shown, within bounds. */
@@ -322,20 +376,60 @@ static int write_processes(struct line *line, FILE *out, const struct summary *s
 	return err;
 }
 
+static int write_route(struct line *line, FILE *out, const struct summary *s, uint32_t cnt,
+		       struct slice name, struct slice service)
+{
+	put_share(line, s, cnt, 6);
+	line_pad(line, 8);
+	line_text(line, name, NAME_COLUMNS);
+	line_text(line, SLICE(" "), 0);
+	line_styled(line, STYLE_DIM, service);
+	return line__write(line, out);
+}
+
+static int write_routes(struct line *line, FILE *out, const struct summary *s)
+{
+	const struct request_shares *shares = s->shares;
+	uint32_t more_cnt = 0;
+	int err = line__write(line, out);
+
+	line_style(line, STYLE_BOLD);
+	line_text(line, SLICE(" SHARE  ROUTE"), 0);
+	err = err ?: line__write(line, out);
+	for (uint32_t i = 0; i < shares->rows_cnt && !err; i++) {
+		const struct request_row *row = &shares->rows[i];
+
+		if (i < ROUTES_SHOWN)
+			err = write_route(line, out, s, row->samples_cnt, row->name, row->service);
+		else
+			more_cnt += row->samples_cnt;
+	}
+	if (more_cnt && !err)
+		err = write_route(line, out, s, more_cnt, SLICE("other routes"), SLICE(""));
+	if (shares->filtered || err)
+		return err;
+	if (shares->unknown_cnt)
+		err = write_route(line, out, s, shares->unknown_cnt,
+				  SLICE("requests that are not known"), SLICE(""));
+	return err ?: write_route(line, out, s, shares->none_cnt, SLICE("no request"), SLICE(""));
+}
+
 int profile_view(FILE *out, enum view_format format, bool colour, unsigned int width,
-		 const struct profile *profile)
+		 const struct profile *profile, const struct request_shares *shares)
 {
 	struct line line = {.width = width, .colour = colour, .utf8 = locale_is_utf8()};
-	struct summary s;
+	struct summary s = {.profile = profile, .shares = shares};
 	int err = summary__make(&s, profile);
 
 	if (!err && format == VIEW_JSON) {
 		err = write_json(out, &s);
 	} else if (!err && profile->samples.cnt) {
-		err = write_title(&line, out, profile);
+		err = write_title(&line, out, &s);
 		err = err ?: write_functions(&line, out, &s);
 		if (s.processes_cnt > 1)
 			err = err ?: write_processes(&line, out, &s);
+		if (shares && shares->rows_cnt + !shares->filtered > 1)
+			err = err ?: write_routes(&line, out, &s);
 	}
 	summary__free(&s);
 	errno = 0;

@@ -107,5 +107,11 @@ uint32_t profile__link(struct profile *p, const struct profile_link *link);
 uint32_t profile__resource(struct profile *p, struct resource *resource);
 /* Adds an observation. 0, or -ENOMEM as above. */
 int profile__add(struct profile *p, const struct profile_sample *sample);
+/*
+ * Makes a sample of `from` one of `to`, which gets what it points to, but not the sample itself. False
+ * when there is no room.
+ */
+bool profile_move_sample(struct profile *to, const struct profile *from,
+			 struct profile_sample *sample);
 
 #endif

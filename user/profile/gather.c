@@ -209,49 +209,13 @@ static bool unlink_interleaved(struct gather *g)
 
 /* --- from one profile to the next ------------------------------------------------------------- */
 
-static uint32_t copy_string(struct profile *to, const struct profile *from, uint32_t i)
-{
-	return profile__string(to, from->strings.v[i]);
-}
-
-static uint32_t copy_location(struct profile *to, const struct profile *from, uint32_t i)
-{
-	struct profile_location location = from->locations.v[i];
-	struct profile_mapping mapping = from->mappings.v[location.mapping];
-	struct profile_function function = from->functions.v[location.function];
-
-	mapping.file = copy_string(to, from, mapping.file);
-	mapping.build_id = copy_string(to, from, mapping.build_id);
-	function.name = copy_string(to, from, function.name);
-	function.system_name = copy_string(to, from, function.system_name);
-	location.mapping = profile__mapping(to, &mapping);
-	location.function = profile__function(to, &function);
-	return profile__location(to, &location);
-}
-
-static uint32_t copy_stack(struct profile *to, const struct profile *from, uint32_t i)
-{
-	struct profile_stack stack = from->stacks.v[i];
-	uint32_t locations[PROFILE_FRAMES_MAX];
-
-	for (uint32_t k = 0; k < stack.cnt; k++) {
-		locations[k] = copy_location(to, from, from->stack_locations.v[stack.first + k]);
-		if (!locations[k])
-			return 0;
-	}
-	return profile__stack(to, locations, stack.cnt);
-}
-
 /* The sample waits on in g's new profile. */
 static void carry_over(struct gather *g, const struct profile *from, uint32_t i,
 		       const struct note *note)
 {
 	struct profile_sample sample = from->samples.v[i];
 
-	sample.resource = profile__resource(g->profile, from->resources.v[sample.resource]);
-	sample.stack = copy_stack(g->profile, from, sample.stack);
-	sample.thread_name = copy_string(g->profile, from, sample.thread_name);
-	if (!sample.stack || !sample.resource || !add(g, &sample, note))
+	if (!profile_move_sample(g->profile, from, &sample) || !add(g, &sample, note))
 		account_add(ACCOUNT_SAMPLES_MEMORY, 1);
 }
 
