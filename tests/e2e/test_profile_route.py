@@ -57,7 +57,7 @@ def test_trace(routes, tmp_path):
             others.join()
             part.stop()
     found, wrong = counts(part.summary)
-    truth = 30 * 0.012 * 499
-    assert wrong == 0 and 0.5 * truth < found < 1.4 * truth, part.summary["routes"]
+    most = 30 * 0.012 * 499  # less where the machine is busy: goroutines burn by the clock on the wall
+    assert wrong == 0 and 0.2 * most < found < 1.4 * most, part.summary["routes"]
     assert part.summary["otherRequests"] > 30
     assert_all_told(part)
