@@ -42,6 +42,8 @@ static int run(struct options *options)
 		return run_trace(options);
 	case COMMAND_MAP:
 		return end_output(run_map(options));
+	case COMMAND_EXPLAIN:
+		return end_output(run_explain(options));
 	case COMMAND_PROFILE:
 		return run_profile(options);
 	case COMMAND_AGENT:

@@ -11,6 +11,8 @@
 int run_trace(const struct options *options);
 /* `sonde map`: who calls whom, live or from a file of spans. */
 int run_map(const struct options *options);
+/* `sonde explain`: what slow requests do that typical ones do not. */
+int run_explain(const struct options *options);
 /* `sonde profile`: where CPU time goes, for as long. */
 int run_profile(const struct options *options);
 /* `sonde replay`: the spans of a recording. */

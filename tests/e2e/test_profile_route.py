@@ -58,6 +58,6 @@ def test_trace(routes, tmp_path):
             part.stop()
     found, wrong = counts(part.summary)
     most = 30 * 0.012 * 499  # less where the machine is busy: goroutines burn by the clock on the wall
-    assert wrong == 0 and 0.2 * most < found < 1.4 * most, part.summary["routes"]
+    assert wrong == 0 and 0.1 * most < found < 1.4 * most, part.summary["routes"]
     assert part.summary["otherRequests"] > 30
     assert_all_told(part)

@@ -59,6 +59,28 @@ static const struct command_row commands[] = {
 				"--impact postgres\n"
 				"  sonde map --from spans.jsonl --dot | dot -Tpng > map.png\n",
 		},
+	[COMMAND_EXPLAIN] =
+		{
+			.name = "explain",
+			.usage = "[OPTIONS] [-- COMMAND ARGS...]",
+			.summary = "Say what slow requests do that typical ones do not",
+			.text = "Watches as `sonde trace` does, takes CPU samples, and at the end "
+				"compares the slow\n"
+				"requests of a route (from p99, p95 or p90 on, as there are enough) "
+				"with those around\n"
+				"the median: how much of the extra time is in which calls, and in "
+				"what the server\n"
+				"did itself. Without --route it takes the one with most extra time. "
+				"Needs root, but\n"
+				"not for --replay and --from.\n"
+				"Stops at Ctrl-C, at the end of COMMAND, or after --duration.\n",
+			.examples = "  sonde explain -n api -n postgres --duration 60\n"
+				    "  sonde explain --route 'POST /pay' --duration 60 --freq 499\n"
+				    "  sonde explain --slowest --json -- ./load-test\n"
+				    "  sonde trace --record all.ring --duration 60; sonde explain "
+				    "--replay all.ring\n"
+				    "  sonde explain --from spans.jsonl --trace 4bf92f35\n",
+		},
 	[COMMAND_PROFILE] =
 		{
 			.name = "profile",
@@ -186,6 +208,7 @@ static const char overview_examples[] =
 	"  sudo sonde trace -- ./server             # run a program and watch it\n"
 	"  sudo sonde trace --port 5432 --json      # whatever speaks on a port\n"
 	"  sudo sonde map --duration 30             # who calls whom, how fast\n"
+	"  sudo sonde explain --duration 60         # why slow requests are slow\n"
 	"  sudo sonde profile -n nginx -o out.svg   # where its CPU time goes\n"
 	"  sudo sonde agent -c /etc/sonde/sonde.yaml\n";
 

@@ -16,9 +16,9 @@
 #define FREQUENCY_MAX 10000
 
 #define ON(command) (1u << COMMAND_##command)
-#define CONFIGURED                                                                       \
-	(ON(TRACE) | ON(MAP) | ON(PROFILE) | ON(AGENT) | ON(CONFIG_PRINT) | ON(DOCTOR) | \
-	 ON(REPLAY) | ON(REDACT))
+#define CONFIGURED                                                                        \
+	(ON(TRACE) | ON(MAP) | ON(EXPLAIN) | ON(PROFILE) | ON(AGENT) | ON(CONFIG_PRINT) | \
+	 ON(DOCTOR) | ON(REPLAY) | ON(REDACT))
 
 enum plain {
 	PLAIN_CONFIG,
@@ -32,6 +32,7 @@ enum plain {
 	PLAIN_DOT,
 	PLAIN_SVG,
 	PLAIN_FROM,
+	PLAIN_REPLAY,
 	PLAIN_SLOWEST,
 	PLAIN_TRACE,
 	PLAIN_SERVICE,
@@ -57,14 +58,14 @@ const struct plain_option plain_options[] = {
 			.flag = "duration",
 			.argument = "S",
 			.help = "Stop after this many seconds, or 500ms, 10s, 5m",
-			.commands = ON(TRACE) | ON(MAP) | ON(PROFILE),
+			.commands = ON(TRACE) | ON(MAP) | ON(EXPLAIN) | ON(PROFILE),
 		},
 	[PLAIN_FREQUENCY] =
 		{
 			.flag = "freq",
 			.argument = "HZ",
 			.help = "Samples of each CPU in a second (default 99)",
-			.commands = ON(PROFILE),
+			.commands = ON(EXPLAIN) | ON(PROFILE),
 		},
 	[PLAIN_OUTPUT] =
 		{
@@ -84,21 +85,22 @@ const struct plain_option plain_options[] = {
 		{
 			.flag = "json",
 			.help = "Print JSON instead of text for people",
-			.commands = ON(TRACE) | ON(MAP) | ON(PROFILE) | ON(DOCTOR) | ON(REPLAY) |
-				    ON(SITES),
+			.commands = ON(TRACE) | ON(MAP) | ON(EXPLAIN) | ON(PROFILE) | ON(DOCTOR) |
+				    ON(REPLAY) | ON(SITES),
 		},
 	[PLAIN_RECORD] =
 		{
 			.flag = "record",
 			.argument = "FILE",
 			.help = "Write what the kernel sends to this file, for sonde replay",
-			.commands = ON(TRACE) | ON(MAP),
+			.commands = ON(TRACE) | ON(MAP) | ON(EXPLAIN),
 		},
 	[PLAIN_NO_COLOR] =
 		{
 			.flag = "no-color",
 			.help = "Print without colours",
-			.commands = ON(TRACE) | ON(MAP) | ON(PROFILE) | ON(DOCTOR) | ON(REPLAY),
+			.commands = ON(TRACE) | ON(MAP) | ON(EXPLAIN) | ON(PROFILE) | ON(DOCTOR) |
+				    ON(REPLAY),
 		},
 	[PLAIN_DOT] =
 		{
@@ -118,34 +120,41 @@ const struct plain_option plain_options[] = {
 			.flag = "from",
 			.argument = "FILE",
 			.help = "Read what --otlp-file or trace --json wrote; - is standard input",
-			.commands = ON(MAP),
+			.commands = ON(MAP) | ON(EXPLAIN),
+		},
+	[PLAIN_REPLAY] =
+		{
+			.flag = "replay",
+			.argument = "FILE",
+			.help = "Take the requests from a recording that --record wrote; no root",
+			.commands = ON(EXPLAIN),
 		},
 	[PLAIN_SLOWEST] =
 		{
 			.flag = "slowest",
-			.help = "Print the critical path of the slowest trace instead",
-			.commands = ON(MAP),
+			.help = "The slowest trace: its critical path, why it was slow",
+			.commands = ON(MAP) | ON(EXPLAIN),
 		},
 	[PLAIN_TRACE] =
 		{
 			.flag = "trace",
 			.argument = "ID",
-			.help = "Only of the trace whose ID begins so: its critical path, its samples",
-			.commands = ON(MAP) | ON(PROFILE),
+			.help = "The trace whose ID begins so: its path, its samples, why it was slow",
+			.commands = ON(MAP) | ON(EXPLAIN) | ON(PROFILE),
 		},
 	[PLAIN_SERVICE] =
 		{
 			.flag = "service",
 			.argument = "NAME",
 			.help = "Only what belongs to requests that this service serves",
-			.commands = ON(PROFILE),
+			.commands = ON(EXPLAIN) | ON(PROFILE),
 		},
 	[PLAIN_ROUTE] =
 		{
 			.flag = "route",
 			.argument = "ROUTE",
 			.help = "Only what belongs to requests named so: 'GET /users/{id}', /users/{id}",
-			.commands = ON(PROFILE),
+			.commands = ON(EXPLAIN) | ON(PROFILE),
 		},
 	[PLAIN_IMPACT] =
 		{
@@ -324,6 +333,9 @@ static int set_plain(struct parser *p, const struct plain_option *plain, const c
 	case PLAIN_FROM:
 		o->from_file = value;
 		break;
+	case PLAIN_REPLAY:
+		o->replay_file = value;
+		break;
 	case PLAIN_SLOWEST:
 		o->slowest = true;
 		break;
@@ -409,7 +421,8 @@ static int parse_short(struct parser *p, const char *word)
 
 static bool takes_command(enum command command)
 {
-	return command == COMMAND_TRACE || command == COMMAND_MAP || command == COMMAND_PROFILE;
+	return command == COMMAND_TRACE || command == COMMAND_MAP || command == COMMAND_EXPLAIN ||
+	       command == COMMAND_PROFILE;
 }
 
 static bool wants_file(enum command command)
@@ -544,6 +557,10 @@ static int check_complete(struct parser *p)
 				"--trace and --impact");
 	if (o->from_file && (o->child_argv || o->record_file || o->duration_ns))
 		return wrong(p, "--from reads spans: without a command, --record and --duration");
+	if (o->replay_file && (o->child_argv || o->record_file || o->duration_ns || o->from_file))
+		return wrong(p,
+			     "--replay reads a recording: without a command, --from, --record and "
+			     "--duration");
 	return 0;
 }
 

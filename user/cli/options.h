@@ -34,7 +34,8 @@ struct options {
 	bool json, no_color, explain;
 	/* `map`; NULL: not wanted */
 	const char *from_file, *svg_file, *trace_id, *impact;
-	const char *service, *route; /* `profile`: only of these, and of trace_id; NULL: of all */
+	const char *service, *route; /* `profile`, `explain`: only of these; NULL: of all */
+	const char *replay_file;     /* `explain`; NULL: live */
 	bool dot, slowest;
 	bool all;	   /* `sites`: of every function */
 	bool spans;	   /* `profile` traces too */

@@ -16,7 +16,7 @@
 
 #define ON(command) (1u << COMMAND_##command)
 /* `config print` takes every flag, to show what it would do. */
-#define TRACE (ON(TRACE) | ON(MAP) | ON(CONFIG_PRINT))
+#define TRACE (ON(TRACE) | ON(MAP) | ON(EXPLAIN) | ON(CONFIG_PRINT))
 #define TARGET (TRACE | ON(PROFILE))
 #define OUTPUT (TARGET | ON(REPLAY))
 #define ANY (OUTPUT | ON(AGENT) | ON(DOCTOR))

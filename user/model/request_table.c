@@ -102,28 +102,20 @@ static bool reserve(struct request_table *table)
 	return true;
 }
 
-static bool begins_with(const struct trace_id *id, const char *digits)
+bool request_is_of(const struct span *span, const char *service, const char *route)
 {
-	char hex[2 * sizeof(id->bytes) + 1];
+	struct slice name = slice_str(route);
 
-	for (size_t i = 0; i < sizeof(id->bytes); i++) {
-		hex[2 * i] = "0123456789abcdef"[id->bytes[i] >> 4];
-		hex[2 * i + 1] = "0123456789abcdef"[id->bytes[i] & 15];
-	}
-	hex[sizeof(hex) - 1] = '\0';
-	return strncmp(hex, digits, strlen(digits)) == 0;
+	if (service && !slice_eq(span->resource->service_name, slice_str(service)))
+		return false;
+	return !route || slice_eq(span->name, name) ||
+	       slice_eq(attrs_get_str(&span->attrs, SLICE("http.route")), name);
 }
 
 static bool is_wanted(const struct request_filter *f, const struct span *span)
 {
-	struct slice route = slice_str(f->route ?: "");
-
-	if (f->service && !slice_eq(span->resource->service_name, slice_str(f->service)))
-		return false;
-	if (f->route && !slice_eq(span->name, route) &&
-	    !slice_eq(attrs_get_str(&span->attrs, SLICE("http.route")), route))
-		return false;
-	return !f->trace_id || begins_with(&span->trace_id, f->trace_id);
+	return request_is_of(span, f->service, f->route) &&
+	       (!f->trace_id || trace_id_begins(&span->trace_id, f->trace_id));
 }
 
 void request_table__add(struct request_table *table, const struct span *span)

@@ -36,6 +36,9 @@ struct request_shares {
 	bool filtered;	      /* only those of wanted requests are left in the profile */
 };
 
+/* Is the span of that service and route, as of a filter? */
+bool request_is_of(const struct span *span, const char *service, const char *route);
+
 struct request_table;
 
 /* The filter is borrowed. NULL with errno. */

@@ -7,6 +7,18 @@
 
 #define BATCH_BYTES_MAX (2u * 1024 * 1024)
 
+bool trace_id_begins(const struct trace_id *id, const char *digits)
+{
+	char hex[2 * sizeof(id->bytes) + 1];
+
+	for (size_t i = 0; i < sizeof(id->bytes); i++) {
+		hex[2 * i] = "0123456789abcdef"[id->bytes[i] >> 4];
+		hex[2 * i + 1] = "0123456789abcdef"[id->bytes[i] & 15];
+	}
+	hex[sizeof(hex) - 1] = '\0';
+	return strncmp(hex, digits, strlen(digits)) == 0;
+}
+
 struct span_batch *span_batch__new(void)
 {
 	struct span_batch *b = malloc(sizeof(*b));

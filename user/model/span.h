@@ -35,6 +35,9 @@ struct span_id {
 	uint8_t bytes[8]; /* all zero: none */
 };
 
+/* Does the id in hex begin with these digits? */
+bool trace_id_begins(const struct trace_id *id, const char *digits);
+
 /* Bits of span.flags as OTLP has them. */
 #define SPAN_FLAG_SAMPLED 0x001u
 #define SPAN_FLAG_RANDOM 0x002u

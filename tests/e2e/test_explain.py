@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What slow requests do: a server of which 7 % of requests do one thing more, which takes 60 ms."""
+import http.client
+import json
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from traced import Trace, run
+
+SOMETIMES = pathlib.Path(__file__).parent / "workloads" / "sometimes.py"
+MS = 1_000_000
+EXTRA = 60 * MS
+CALLS = 10
+WAYS = ["lock", "cpu", "calls"]
+
+
+class Explain(Trace):
+    name = "explain"
+
+
+@pytest.fixture(scope="module")
+def explained(tmp_path_factory):
+    """What `sonde explain` says live of /lock, and a recording of all requests."""
+    tmp_path = tmp_path_factory.mktemp("explain")
+    recording = tmp_path / "all.ring"
+    with subprocess.Popen([sys.executable, SOMETIMES], text=True, stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE) as server:
+        port = int(server.stdout.readline().split()[0])
+        with Explain(tmp_path, "-p", server.pid, "--freq", "499", "--route", "GET /lock", "--record",
+                     recording) as live:
+            connection = http.client.HTTPConnection("127.0.0.1", port)
+            for number in range(200):
+                for way in WAYS:
+                    connection.request("GET", f"/{way}?slow" if number % 14 == 7 else f"/{way}")
+                    connection.getresponse().read()
+            live.stop()
+        server.stdin.close()
+    assert live.account.lost == 0
+    return json.loads(live.stdout), recording
+
+
+def parts_of(result, kind, depth=1):
+    return [p for p in result["parts"] if p["kind"] == kind and p["depth"] == depth]
+
+
+def extra(result, kind, depth=1):
+    return sum(p["extraNano"] for p in parts_of(result, kind, depth))
+
+
+def check(result, way):
+    assert result["status"] == "found" and result["route"] == f"GET /{way}"
+    assert result["requests"] == 200 and result["percentile"] == 95
+    assert result["slowRequests"] == 11 and result["typicalRequests"] == 40
+    assert result["undecidedCalls"] == 0
+    request, *parts = result["parts"]
+    direct = [p for p in parts if p["depth"] == 1]
+    assert abs(sum(p["extraNano"] for p in direct) - request["extraNano"]) <= len(direct)
+    assert abs(sum(p["share"] for p in direct) - 1) < 0.001 * len(direct)
+    assert not [p for p in direct if p["kind"].startswith("not_explained")
+                and abs(p["extraNano"]) > EXTRA / 20]
+    # What else there is on a busy machine is to wait for a CPU.
+    waits = extra(result, "run_queue") + extra(result, "call") + extra(result, "queued")
+    return request["extraNano"], waits
+
+
+def test_lock(explained):
+    """The thread that has it may be late to let it go."""
+    live, recording = explained
+    check(live, "lock")
+    assert 0.9 * EXTRA < extra(live, "lock") < 1.5 * EXTRA
+    assert abs(extra(live, "cpu")) < EXTRA / 5
+    assert live["slowSamples"] + live["typicalSamples"] > 10
+    done = run("explain", "--json", "--route", "/lock", "--replay", recording)
+    again = json.loads(done.stdout)
+    assert done.returncode == 0 and again["parts"] == live["parts"]
+
+
+def test_cpu(explained):
+    result = json.loads(run("explain", "--json", "--replay", explained[1], "--route", "/cpu").stdout)
+    all_ns, waits = check(result, "cpu")
+    assert 0.95 * EXTRA < extra(result, "cpu") < 1.2 * EXTRA
+    assert extra(result, "cpu") + waits > 0.9 * all_ns
+
+
+def test_calls(explained):
+    result = json.loads(run("explain", "--json", "--replay", explained[1], "--route", "/calls").stdout)
+    all_ns, _ = check(result, "calls")
+    call = parts_of(result, "call")[0]
+    assert call["name"] == "GET /item" and call["extraNano"] > 0.75 * all_ns
+    assert call["slowCalls"] == 11 * (1 + CALLS) and call["typicalCalls"] == 40
+    assert 0.95 * EXTRA < extra(result, "sleep", depth=2) < 1.2 * EXTRA
+
+
+def test_words(explained):
+    done = run("explain", "--replay", explained[1], "--route", "/calls")
+    assert "p95 of GET /calls (sometimes) is" in done.stdout
+    assert "is calls of sometimes GET /item: 11 a request of" in done.stdout
+    assert "there it is sleeping" in done.stdout
+
+
+def test_too_few(explained):
+    done = run("explain", "--replay", explained[1], "--route", "/nowhere")
+    assert done.returncode == 1 and "no request that fits --service and --route" in done.stderr
