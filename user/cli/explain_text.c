@@ -193,7 +193,7 @@ static void say_within(struct line *line, const struct contrast_result *r, uint3
 		const struct contrast_part *part = &r->parts[i];
 		double share = extra_share(r, part, of);
 
-		if (part->parent != at || share < WITHIN_SHARE)
+		if (part->parent != at || fabs(share) < WITHIN_SHARE)
 			continue;
 		say(line, cnt++ ? ", " : "; there it is ");
 		name_part(line, part);
