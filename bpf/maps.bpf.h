@@ -25,6 +25,7 @@
 #define COPY_MASK (2 * COPY_MAX - 1)
 #define DIRECT_MAX 2048	       /* payload of a record that is written straight into the ring */
 #define SAMPLE_STACK_ROOM 1024 /* bytes: a power of two above what a stack needs */
+#define PYTHON_ROOM (PYTHON_FRAMES_MAX * sizeof(struct python_frame))
 
 const volatile struct tracer_settings settings = {};
 /* What a thread waits for, by the number of its system call. */
@@ -300,6 +301,20 @@ struct stack_walk {
 	__u32 reserved;
 };
 
+/* Python frames that are being read; see python.bpf.h. */
+struct python_walk {
+	struct python_layout layout;
+	__u64 self; /* what the thread calls itself */
+	__u64 interpreter, thread, frame;
+	__u64 below; /* the frame that this call of the loop was made from; 0: not known, or looked at */
+	__u32 cnt; /* of frames */
+	__u32 end; /* enum python_end */
+	__u32 at;  /* where the first one is */
+	__u32 reserved;
+	__u64 lone;		     /* there is one interpreter */
+	__u8 bytes[PYTHON_FRAME_SZ]; /* of a frame */
+};
+
 /*
  * Where a large record is put together. Twice the payload so that the verifier sees every copy fit. The
  * sampler interrupts the other hooks, so it has its own.
@@ -325,13 +340,14 @@ struct scratch {
 		struct record_exit exit;
 		struct {
 			struct record_sample sample;
-			char stacks[2 * SAMPLE_STACK_ROOM + sizeof(struct sample_copy) +
-				    SAMPLE_COPY_MAX];
+			char stacks[2 * SAMPLE_STACK_ROOM + PYTHON_ROOM +
+				    sizeof(struct sample_copy) + SAMPLE_COPY_MAX];
 		};
 	};
 	char path[2 * PROCESS_EXE_SZ];
 	struct frames_work work;
 	struct stack_walk unwind;
+	struct python_walk python;
 };
 
 /*

@@ -10,6 +10,7 @@
 #define SONDE_BPF_UNWIND_H
 
 #include "bpf/maps.bpf.h"
+#include "bpf/python.bpf.h"
 
 #define USER_CS_64 0x33
 #define PAGE_BYTES 4096
@@ -274,7 +275,8 @@ static __always_inline __u32 add_copy(struct scratch *s, struct bpf_perf_event_d
 	struct sample_copy *copy;
 	__u32 at = s->unwind.at & ~7u, len;
 
-	if (at > 2 * SAMPLE_STACK_ROOM || !read_registers(r, ctx) || r->v[UNWIND_RSP] & 7)
+	if (at > 2 * SAMPLE_STACK_ROOM + PYTHON_ROOM || !read_registers(r, ctx) ||
+	    r->v[UNWIND_RSP] & 7)
 		return 0;
 	unwind_load(NULL, r->v[UNWIND_RIP] - 1, &r->code);
 	copy = (void *)&s->stacks[at];
@@ -286,13 +288,14 @@ static __always_inline __u32 add_copy(struct scratch *s, struct bpf_perf_event_d
 }
 
 /*
- * Adds the process's addresses at that offset of the scratch's stacks, and perhaps a copy. Returns the
+ * Adds the process's addresses at that offset of the scratch's stacks, Python frames, and perhaps a copy. Returns the
  * length of what was added; 0 when this thread cannot be unwound here.
  */
 static __always_inline __u32 unwind_user(struct scratch *s, struct bpf_perf_event_data *ctx,
 					 struct task_struct *task, __u32 slot, __u32 at)
 {
 	struct stack_walk *w = &s->unwind;
+	__u32 len;
 
 	if (!read_registers(&w->registers, ctx))
 		return 0;
@@ -304,9 +307,11 @@ static __always_inline __u32 unwind_user(struct scratch *s, struct bpf_perf_even
 	bpf_loop(SAMPLE_STACK_MAX + 1, unwind_on, &slot, 0);
 	s->sample.user_cnt = w->cnt;
 	s->sample.user_end = w->end;
+	add_python(s, task, slot);
+	len = w->at - at;
 	if (w->end >= UNWIND_NEW && w->end <= UNWIND_NO_TABLE)
-		return w->cnt * sizeof(__u64) + add_copy(s, ctx);
-	return w->cnt * sizeof(__u64);
+		len += add_copy(s, ctx);
+	return len;
 }
 
 #endif

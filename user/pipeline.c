@@ -588,6 +588,11 @@ static int set_unwind_rules(void *ctx, uint32_t first, const struct unwind_rule 
 	return capture__unwind_rules(((struct pipeline *)ctx)->capture, first, rules, cnt);
 }
 
+static int set_python(void *ctx, uint32_t process_id, const struct python_layout *layout)
+{
+	return capture__set_python(((struct pipeline *)ctx)->capture, process_id, layout);
+}
+
 /* A request is served, or given up, after exchange_timeout: then no sample need wait for it. */
 static int start_profiler(struct pipeline *p)
 {
@@ -605,6 +610,7 @@ static int start_profiler(struct pipeline *p)
 				.publish = publish_unwind,
 				.withdraw = withdraw_unwind,
 				.rules = set_unwind_rules,
+				.python = set_python,
 			},
 		.deliver = take_profile,
 		.ctx = p,

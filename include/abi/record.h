@@ -14,6 +14,7 @@
 #include <stddef.h>
 #endif
 
+#include "include/abi/python.h"
 #include "include/abi/unwind.h"
 
 #define RECORD_VERSION 2
@@ -314,7 +315,7 @@ struct record_context {
 
 /* record_sample.head.flags */
 #define SAMPLE_INTERLEAVED 0x0001 /* the thread works on several requests in turn: no request key */
-#define SAMPLE_COPIED 0x0002	  /* a sample_copy follows the addresses */
+#define SAMPLE_COPIED 0x0002	  /* a sample_copy follows all frames */
 #define SAMPLE_GOROUTINE 0x0004	  /* the request key is a goroutine's, whatever thread runs it */
 
 /* In an address of the process: it is where the frame goes on, and no return address. The leaf's always is. */
@@ -325,7 +326,8 @@ struct record_context {
 /*
  * A thread that a CPU was running when its sampling clock ticked. The payload is kernel_cnt
  * addresses in the kernel, then user_cnt in the process, 64 bits each, both from the leaf to the
- * root: those in the kernel as frame pointers tell, those in the process as user_end says.
+ * root: those in the kernel as frame pointers tell, those in the process as user_end says. Then python_cnt
+ * python_frames, in the same order.
  */
 struct record_sample {
 	struct record_head head;
@@ -339,8 +341,9 @@ struct record_sample {
 	__u16 kernel_cnt, user_cnt;
 	char comm[PROCESS_COMM_SZ]; /* of the thread */
 	__u16 user_end;		    /* enum unwind_end */
-	__u16 reserved;
-	/* payload follows */
+	__u8 python_cnt;
+	__u8 python_end; /* enum python_end */
+			 /* payload follows */
 };
 
 /* For user space to unwind: the leaf's registers, and len bytes of the stack, from UNWIND_RED_ZONE below its stack pointer on. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * What the profiler reads that profiled programs have written: mappings, perf maps, ELF files,
- * call frames, mangled names; and the kernel's own files. The first byte says which; every input lies in an
+ * call frames, mangled names, the memory of Python; and the kernel's own files. The first byte says which; every input lies in an
  * allocation of its size.
  */
 #include <stdlib.h>
@@ -15,6 +15,7 @@
 #include "user/profile/kernel_symbols.h"
 #include "user/profile/mappings.h"
 #include "user/profile/perf_map.h"
+#include "user/profile/python_layout.h"
 #include "user/profile/unwind_table.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
@@ -148,6 +149,48 @@ static void try_frames(char *bytes, size_t n)
 	unwind_rules__free(rules);
 }
 
+static bool read_bytes(void *ctx, uint64_t address, void *to, size_t n)
+{
+	const struct slice *bytes = ctx;
+
+	if (address > bytes->n || n > bytes->n - address)
+		return false;
+	memcpy(to, bytes->p + address, n);
+	return true;
+}
+
+/* The bytes are the process's memory, from address 0 on, with its code object and _PyRuntime at fixed places. */
+static void try_python(char *bytes, size_t n)
+{
+	struct slice all = slice_of(bytes, n);
+	const struct python_memory memory = {.ctx = &all, .read = read_bytes};
+	struct python_layout layout;
+	struct python_code_layout code_layout;
+
+	for (uint8_t minor = 8; minor <= 13; minor++) {
+		const struct python_symbols symbols = {
+			.runtime = 64,
+			.version = minor > 10 ? 8 : 0,
+			.minor = minor,
+		};
+		struct python_code_key key;
+		struct python_code code;
+		struct arena arena;
+
+		memset(&code_layout, 0, sizeof(code_layout));
+		python_layout__find(&symbols, 0, &memory, &layout, &code_layout);
+		CHECK(code_layout.size <= 256);
+		arena__init(&arena, 1 << 20);
+		if (code_layout.size && python_code_key(&code_layout, &memory, 16, &key) &&
+		    python_code_read(&code_layout, &memory, &key, &arena, &code)) {
+			CHECK(code.name.n <= PYTHON_NAME_MAX && code.file.n <= PYTHON_NAME_MAX);
+			for (uint32_t at = 0; at < 1024; at += 2)
+				CHECK(python_code_line(&code_layout, &code, at) <= INT32_MAX);
+		}
+		arena__free(&arena);
+	}
+}
+
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	(void)argc;
@@ -159,7 +202,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 int LLVMFuzzerTestOneInput(const uint8_t *input, size_t n)
 {
 	static void (*const tries[])(char *bytes, size_t n) = {
-		try_mappings, try_perf_map, try_elf, try_demangle, try_kernel, try_frames,
+		try_mappings, try_perf_map, try_elf,	try_demangle,
+		try_kernel,   try_frames,   try_python,
 	};
 	char *bytes = malloc(n);
 

@@ -300,8 +300,8 @@ static void deepest_stack(void **state)
 	}
 	rig_samples(p, "t", rig_named_stack(p, FRAME_NATIVE, names), 1);
 	svg = svg_of(p);
-	assert_non_null(strstr(svg, "viewBox=\"0 0 1200 4748\"")); /* 70 + 258 * 18 + 34 */
-	assert_non_null(strstr(svg, "y=\"4696\" width=\"1179.00\""));
+	assert_non_null(strstr(svg, "viewBox=\"0 0 1200 7340\"")); /* 70 + 402 * 18 + 34 */
+	assert_non_null(strstr(svg, "y=\"7288\" width=\"1179.00\""));
 	free(svg);
 	profile__free(p);
 }

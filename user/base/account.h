@@ -77,6 +77,26 @@
 	X(STACKS_NO_FRAME, "stacks_cut", "no_frame_pointer",                                       \
 	  "Stacks cut at code in no file that has no frame pointer")                               \
 	X(STACKS_DEEP, "stacks_cut", "depth", "Stacks cut at the largest number of frames")        \
+	X(PYTHON_PLACED, "python_stacks", "",                                                      \
+	  "Stacks with Python frames, each where it was called")                                   \
+	X(PYTHON_APART, "python_stacks_apart", "",                                                 \
+	  "Stacks with Python frames of which it is not known what was called between them")       \
+	X(PYTHON_DEEP, "python_stacks_cut", "depth",                                               \
+	  "Python frames cut at the largest number of them")                                       \
+	X(PYTHON_TORN, "python_stacks_cut", "unreadable",                                          \
+	  "Python frames cut where they cannot be read")                                           \
+	X(PYTHON_NEW, "python_stacks_without", "not_yet_known",                                    \
+	  "Stacks without Python frames since the process was new")                                \
+	X(PYTHON_FOREIGN, "python_stacks_without", "version",                                      \
+	  "Stacks without Python frames since that version of CPython is not known")               \
+	X(PYTHON_UNREAD, "python_stacks_without", "unreadable",                                    \
+	  "Stacks without Python frames since the thread's state cannot be read")                  \
+	X(PYTHON_SEVERAL, "python_stacks_without", "interpreters",                                 \
+	  "Stacks without Python frames since the thread belongs to several interpreters")         \
+	X(PYTHON_UNMATCHED, "python_stacks_without", "unmatched",                                  \
+	  "Stacks without Python frames since none of the interpreter's own is there")             \
+	X(PYTHON_UNNAMED, "python_frames_unreadable", "",                                          \
+	  "Python frames whose code object cannot be read, or is gone")                            \
 	X(FILES_SEARCHED, "files_searched", "", "Mapped files searched for a TLS library")         \
 	X(MAPPINGS_LOST, "mappings_lost", "", "Events of new mappings that the kernel lost")       \
 	X(PROBES_ATTACHED, "probes_attached", "", "Probes attached to TLS libraries")              \

@@ -456,6 +456,22 @@ void elf_file__find(struct elf_file *file, struct elf_function *functions, size_
 	free(bytes);
 }
 
+void elf_file__exported(struct elf_file *file, struct elf_function *symbols, size_t cnt)
+{
+	GElf_Shdr header, names;
+	Elf_Data *data = symbols_of(file, true, &header, &names);
+	GElf_Sym symbol;
+
+	for (int i = 0; data && gelf_getsym(data, i, &symbol); i++) {
+		const char *name = symbol.st_shndx == SHN_UNDEF
+					   ? NULL
+					   : elf_strptr(file->elf, header.sh_link, symbol.st_name);
+
+		if (name)
+			note_function(symbols, cnt, &symbol, name);
+	}
+}
+
 /* --- relocations ------------------------------------------------------------------------------ */
 
 static const char *symbol_name(struct elf_file *file, Elf_Scn *symbols, size_t index)

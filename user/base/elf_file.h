@@ -75,6 +75,8 @@ int elf_file__symbols(struct elf_file *elf, bool dynamic, struct elf_table *tabl
 int elf_file__packed_symbols(struct elf_file *elf, struct elf_table *table);
 /* Fills in the addresses and sizes of those of the cnt functions that the file has symbols of, in any table. */
 void elf_file__find(struct elf_file *elf, struct elf_function *functions, size_t cnt);
+/* The same of all that .dynsym has, variables too. */
+void elf_file__exported(struct elf_file *elf, struct elf_function *symbols, size_t cnt);
 /* The name of the function whose address the loader writes to address; NULL if there is none. While open. */
 const char *elf_file__slot_name(struct elf_file *elf, uint64_t address);
 

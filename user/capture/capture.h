@@ -110,6 +110,8 @@ int capture__publish_unwind(struct capture *capture, bool table, const uint32_t 
 			    const int *fds, uint32_t cnt);
 void capture__withdraw_unwind(struct capture *capture, bool table, const uint32_t *ids,
 			      uint32_t cnt);
+int capture__set_python(struct capture *capture, uint32_t process_id,
+			const struct python_layout *layout);
 int capture__unwind_rules(struct capture *capture, uint32_t first, const struct unwind_rule *rules,
 			  uint32_t cnt);
 /* Can it probe? */

@@ -47,10 +47,12 @@ static bool frames_valid(const struct record_op *op)
 
 static bool sample_valid(const struct record_sample *s)
 {
-	size_t len = sizeof(*s) + (s->kernel_cnt + s->user_cnt) * sizeof(uint64_t);
+	size_t len = sizeof(*s) + (s->kernel_cnt + s->user_cnt) * sizeof(uint64_t) +
+		     s->python_cnt * sizeof(struct python_frame);
 	const struct sample_copy *copy = (const void *)((const char *)s + len);
 
-	if (s->kernel_cnt > SAMPLE_STACK_MAX || s->user_cnt > SAMPLE_STACK_MAX)
+	if (s->kernel_cnt > SAMPLE_STACK_MAX || s->user_cnt > SAMPLE_STACK_MAX ||
+	    s->python_cnt > PYTHON_FRAMES_MAX)
 		return false;
 	if (s->head.flags & SAMPLE_COPIED) {
 		len += sizeof(*copy);

@@ -43,8 +43,10 @@ struct summary {
 
 static uint64_t key_of(const struct profile *p, const struct profile_location *location)
 {
-	return (uint64_t)p->functions.v[location->function].name << 32 |
-	       p->mappings.v[location->mapping].file;
+	const struct profile_function *function = &p->functions.v[location->function];
+
+	return (uint64_t)function->name << 32 |
+	       (p->mappings.v[location->mapping].file ?: function->file);
 }
 
 static int compare_keys(const void *a, const void *b)
@@ -170,9 +172,9 @@ static struct slice process_name(const struct resource *resource)
 static void put_functions(struct json_writer *json, const struct summary *s)
 {
 	static const struct slice types[] = {
-		[FRAME_NONE] = SLICE("none"),	  [FRAME_NATIVE] = SLICE("native"),
-		[FRAME_KERNEL] = SLICE("kernel"), [FRAME_JIT] = SLICE("jit"),
-		[FRAME_ERROR] = SLICE("error"),
+		[FRAME_NONE] = SLICE("none"),	    [FRAME_NATIVE] = SLICE("native"),
+		[FRAME_KERNEL] = SLICE("kernel"),   [FRAME_JIT] = SLICE("jit"),
+		[FRAME_CPYTHON] = SLICE("cpython"), [FRAME_ERROR] = SLICE("error"),
 	};
 
 	for (uint32_t i = 0; i < s->rows_cnt; i++) {

@@ -34,9 +34,9 @@ static const struct kind {
 	const char *name;
 	char letter; /* of its classes in the style */
 } kinds[] = {
-	[FRAME_NONE] = {"", 'r'},	  [FRAME_NATIVE] = {"native", 'n'},
-	[FRAME_KERNEL] = {"kernel", 'k'}, [FRAME_JIT] = {"JIT", 'j'},
-	[FRAME_ERROR] = {"error", 'e'},
+	[FRAME_NONE] = {"", 'r'},	   [FRAME_NATIVE] = {"native", 'n'},
+	[FRAME_KERNEL] = {"kernel", 'k'},  [FRAME_JIT] = {"JIT", 'j'},
+	[FRAME_CPYTHON] = {"Python", 'p'}, [FRAME_ERROR] = {"error", 'e'},
 };
 
 #define KINDS_CNT (sizeof(kinds) / sizeof(kinds[0]))

@@ -12,6 +12,7 @@
 static const struct slice suffixes[] = {
 	[FRAME_KERNEL] = SLICE("_[k]"),
 	[FRAME_JIT] = SLICE("_[j]"),
+	[FRAME_CPYTHON] = SLICE(""),
 	[FRAME_ERROR] = SLICE(""),
 };
 

@@ -10,13 +10,31 @@ static struct slice base_name(struct slice path)
 	return path;
 }
 
+/* "FILE:NAME" */
+static struct slice join(struct arena *arena, struct slice file, struct slice name, bool *failed)
+{
+	char *label = arena__alloc(arena, file.n + 1 + name.n);
+
+	if (!label) {
+		*failed = true;
+		return name;
+	}
+	memcpy(label, file.p, file.n);
+	label[file.n] = ':';
+	memcpy(label + file.n + 1, name.p, name.n);
+	return slice_of(label, file.n + 1 + name.n);
+}
+
 struct slice frame_label(const struct profile *p, const struct profile_location *location,
 			 struct arena *arena, bool *failed)
 {
 	struct slice name = p->strings.v[p->functions.v[location->function].name];
 	struct slice file = base_name(p->strings.v[p->mappings.v[location->mapping].file]);
+	struct slice source = base_name(p->strings.v[p->functions.v[location->function].file]);
 	char *label;
 
+	if (name.n && location->type == FRAME_CPYTHON && source.n)
+		return join(arena, source, name, failed);
 	if (name.n)
 		return name;
 	if (!file.n)

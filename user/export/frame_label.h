@@ -8,7 +8,7 @@
 #define FRAME_UNKNOWN "[unknown]" /* neither its function nor its file is known */
 
 /*
- * The function's name; without one the file's, as in "[libfoo.so]", which is pprof's word for it.
+ * The function's name, of Python after the name of its file, as in "main.py:handle"; without one the file's, as in "[libfoo.so]", which is pprof's word for it.
  * Points into the profile, or else is made in arena. Sets *failed (never clears it) when memory is
  * out.
  */

@@ -61,9 +61,8 @@ static const struct slice words[WORDS_CNT] = {
 };
 
 static const struct slice frame_types[] = {
-	[FRAME_NATIVE] = SLICE("native"),
-	[FRAME_KERNEL] = SLICE("kernel"),
-	[FRAME_JIT] = SLICE("jit"),
+	[FRAME_NATIVE] = SLICE("native"), [FRAME_KERNEL] = SLICE("kernel"),
+	[FRAME_JIT] = SLICE("jit"),	  [FRAME_CPYTHON] = SLICE("cpython"),
 	[FRAME_ERROR] = SLICE("error"),
 };
 

@@ -10,14 +10,15 @@
 #include "user/model/resource.h"
 #include "user/model/span.h"
 
-#define PROFILE_FRAMES_MAX 256 /* of one stack, kernel and user together */
+#define PROFILE_FRAMES_MAX 400 /* of one stack, all kinds together */
 
 /* What runs at a location; the values of profile.frame.type. */
 enum frame_type {
 	FRAME_NONE,
 	FRAME_NATIVE,
 	FRAME_KERNEL,
-	FRAME_JIT,   /* named by a perf map file */
+	FRAME_JIT, /* named by a perf map file */
+	FRAME_CPYTHON,
 	FRAME_ERROR, /* not a frame: its function's name says why the stack ends, in [brackets] */
 };
 

@@ -22,6 +22,8 @@
 #include "user/profile/kernel_symbols.h"
 #include "user/profile/mappings.h"
 #include "user/profile/perf_map.h"
+#include "user/profile/python.h"
+#include "user/profile/python_merge.h"
 #include "user/profile/symbols.h"
 #include "user/profile/unwinder.h"
 
@@ -30,7 +32,8 @@
 #define REREAD_LAST_NS 10000000000ull
 #define VDSO_MAX_SZ (1u << 20)
 
-_Static_assert(2 * SAMPLE_STACK_MAX + 1 <= PROFILE_FRAMES_MAX, "a stack and an error frame fit");
+_Static_assert(2 * SAMPLE_STACK_MAX + PYTHON_FRAMES_MAX + 4 <= PROFILE_FRAMES_MAX,
+	       "a stack and error frames fit");
 
 struct process {
 	uint32_t pid, process_id;
@@ -39,6 +42,7 @@ struct process {
 	int dir_fd;    /* of /proc/PID; -1: it had ended */
 	struct mappings mappings;
 	struct perf_map perf_map;
+	struct python python;
 	uint64_t reread_ns, wait_ns; /* not before; and how long then */
 	uint64_t exec_pages;	     /* before the mappings were read */
 	bool told;		     /* the kernel's side has been, of its mappings */
@@ -79,6 +83,9 @@ static void forget(struct resolver *r, struct process *process)
 		unwinder__forget(r->unwinder, process->process_id);
 	mappings__free(&process->mappings);
 	perf_map__free(&process->perf_map);
+	if (r->unwinder && process->python.state == PYTHON_KNOWN)
+		unwinder__tell_python(r->unwinder, process->process_id, NULL);
+	python__free(&process->python);
 	if (process->dir_fd >= 0)
 		close(process->dir_fd);
 	process->used = 0;
@@ -158,6 +165,7 @@ static struct process *find_process(struct resolver *r, const struct record_samp
 	};
 	mappings__init(&place->mappings);
 	perf_map__init(&place->perf_map);
+	python__init(&place->python);
 	read_mappings(place, clock_mono_ns());
 	return place;
 }
@@ -363,6 +371,18 @@ static uint32_t memory_location(struct profile *profile, struct process *process
 		});
 }
 
+/* A file that runs Python is the first sign that the process does. */
+static void meet_python(struct resolver *r, struct process *process, const struct mapping *mapping,
+			uint32_t module, const struct elf_segment *segment)
+{
+	const struct python_symbols *symbols = symbols__python(r->symbols, module);
+
+	if (symbols && r->unwinder &&
+	    python__meet(&process->python, process->dir_fd, symbols,
+			 mapping->start - mapping->file_off + segment->file_off - segment->address))
+		unwinder__tell_python(r->unwinder, process->process_id, &process->python.layout);
+}
+
 static uint32_t user_location(struct resolver *r, struct profile *profile, struct process *process,
 			      struct mapping *mapping, uint64_t address, uint64_t at)
 {
@@ -370,6 +390,8 @@ static uint32_t user_location(struct resolver *r, struct profile *profile, struc
 	const struct elf_segment *segment =
 		symbols__segment(r->symbols, module, at - mapping->start + mapping->file_off);
 
+	if (segment)
+		meet_python(r, process, mapping, module, segment);
 	return segment ? file_location(r, profile, mapping, module, segment, address, at)
 		       : memory_location(profile, process, mapping, address, at);
 }
@@ -435,6 +457,11 @@ static int open_for_unwinder(void *ctx, const struct mapping *mapping)
 	return fd < 0 && procfs_read(process->dir_fd, "stat", &byte, 1) <= 0 ? -ESRCH : fd;
 }
 
+static const struct python_frame *python_frames_of(const struct record_sample *s)
+{
+	return (const void *)((const uint64_t *)(s + 1) + s->kernel_cnt + s->user_cnt);
+}
+
 /*
  * Goes on where the kernel's side knew too little, with the copy of the stack that it has sent, and lets it
  * know what it lacked. Writes to addresses and cnt if that leads farther. Returns how the stack ends.
@@ -442,8 +469,7 @@ static int open_for_unwinder(void *ctx, const struct mapping *mapping)
 static uint16_t unwind_copy(struct resolver *r, const struct record_sample *s,
 			    struct process *process, uint64_t *addresses, uint16_t *cnt)
 {
-	const struct sample_copy *copy =
-		(const void *)((const uint64_t *)(s + 1) + s->kernel_cnt + s->user_cnt);
+	const struct sample_copy *copy = (const void *)(python_frames_of(s) + s->python_cnt);
 	uint64_t walked[SAMPLE_STACK_MAX];
 	uint16_t walked_cnt, end;
 
@@ -466,35 +492,150 @@ static uint16_t unwind_copy(struct resolver *r, const struct record_sample *s,
 	return end;
 }
 
+/* --- Python ----------------------------------------------------------------------------------- */
+
+/* The interpreter's loop, of which compilers make several parts. */
+static bool is_python_loop(const struct profile *profile, uint32_t location)
+{
+	static const struct slice loop = SLICE("_PyEval_EvalFrameDefault");
+	uint32_t function = profile->locations.v[location].function;
+	struct slice name = profile->strings.v[profile->functions.v[function].name];
+
+	return slice_starts_with(name, loop) && (name.n == loop.n || name.p[loop.n] == '.');
+}
+
+/* 0: a frame that no source has. */
+static uint32_t python_location(struct profile *profile, struct process *process,
+				const struct python_frame *frame, uint64_t now_ns)
+{
+	const struct python_code *code =
+		frame->code ? python__code(&process->python, frame->code, now_ns) : NULL;
+	struct profile_function function;
+
+	if (!frame->code || (code && code->is_shim))
+		return 0;
+	if (!code) {
+		account_add(ACCOUNT_PYTHON_UNNAMED, 1);
+		return error_location(profile, "[python: unreadable]");
+	}
+	function = (struct profile_function){
+		.name = profile__string(profile, code->name),
+		.file = profile__string(profile, code->file),
+	};
+	return profile__location(
+		profile, &(struct profile_location){
+				 .function = profile__function(profile, &function),
+				 .line = python_code_line(&process->python.code, code, frame->at),
+				 .type = FRAME_CPYTHON,
+			 });
+}
+
+/* Why a stack in which the loop is has no Python frames. */
+static void count_without(const struct process *process, const struct record_sample *s)
+{
+	if (s->python_end == PYTHON_SEVERAL)
+		account_add(ACCOUNT_PYTHON_SEVERAL, 1);
+	else if (s->python_end != PYTHON_UNKNOWN)
+		account_add(ACCOUNT_PYTHON_UNREAD, 1);
+	else if (process->python.state == PYTHON_FOREIGN)
+		account_add(ACCOUNT_PYTHON_FOREIGN, 1);
+	else
+		account_add(ACCOUNT_PYTHON_NEW, 1);
+}
+
+static void read_python(struct profile *profile, struct process *process,
+			const struct record_sample *s, struct merge_frames *python)
+{
+	const struct python_frame *frames = python_frames_of(s);
+	uint64_t now_ns = clock_mono_ns();
+
+	python->whole = s->python_end == PYTHON_WHOLE;
+	for (python->cnt = 0; python->cnt < s->python_cnt; python->cnt++) {
+		const struct python_frame *frame = &frames[python->cnt];
+
+		python->v[python->cnt] = python_location(profile, process, frame, now_ns);
+		python->mark[python->cnt] = frame->flags & PYTHON_LAST;
+	}
+}
+
+/* Pushes both, if there are Python frames that have a place. */
+static bool push_python(struct profile *profile, struct process *process,
+			const struct record_sample *s, const struct merge_frames *native,
+			struct stack *stack)
+{
+	struct merge_frames python;
+	enum merge_result result;
+	uint32_t loops = 0, added;
+
+	for (uint32_t i = 0; i < native->cnt; i++)
+		loops += native->mark[i];
+	if (!s->python_cnt && loops)
+		count_without(process, s);
+	if (!s->python_cnt)
+		return false;
+	read_python(profile, process, s, &python);
+	result = python_merge(native, &python, error_location(profile, "[C calls not known]"),
+			      stack->locations + stack->cnt, &added);
+	stack->cnt += added;
+	account_add(result == MERGE_IN_PLACE ? ACCOUNT_PYTHON_PLACED
+		    : result == MERGE_APART  ? ACCOUNT_PYTHON_APART
+					     : ACCOUNT_PYTHON_UNMATCHED,
+		    1);
+	if (result == MERGE_NOT || python.whole)
+		return true;
+	push_error(stack, profile,
+		   s->python_end == PYTHON_DEEP ? ACCOUNT_PYTHON_DEEP : ACCOUNT_PYTHON_TORN,
+		   s->python_end == PYTHON_DEEP ? "[python: too deep]" : "[python: cut]");
+	return true;
+}
+
+/* --- both ------------------------------------------------------------------------------------- */
+
+/* Writes the process's native frames; returns how the stack ends. */
+static uint16_t read_native(struct resolver *r, struct profile *profile, struct process *process,
+			    const struct record_sample *s, struct merge_frames *native)
+{
+	uint64_t addresses[SAMPLE_STACK_MAX];
+	uint16_t cnt = s->user_cnt, end = s->user_end;
+
+	memcpy(addresses, (const uint64_t *)(s + 1) + s->kernel_cnt, cnt * sizeof(*addresses));
+	if (s->head.flags & SAMPLE_COPIED && r->unwinder)
+		end = unwind_copy(r, s, process, addresses, &cnt);
+	native->cnt = 0;
+	for (uint16_t i = 0; i < cnt; i++) {
+		uint64_t address = addresses[i] & ~SAMPLE_EXACT;
+		uint64_t at = address - (i > 0 && address == addresses[i]);
+		struct mapping *mapping = find_mapping(process, at);
+		uint32_t location;
+
+		if (!mapping)
+			return UNWIND_NOT_CODE;
+		if (r->unwinder)
+			unwinder__touch(r->unwinder, mapping);
+		location = user_location(r, profile, process, mapping, address, at);
+		native->v[native->cnt] = location;
+		native->mark[native->cnt++] = is_python_loop(profile, location);
+	}
+	return end == UNWIND_BY_KERNEL && cnt == SAMPLE_STACK_MAX ? UNWIND_DEEP : end;
+}
+
 static void push_user(struct resolver *r, struct profile *profile, const struct record_sample *s,
 		      struct stack *stack)
 {
 	struct process *process = find_process(r, s);
-	uint64_t addresses[SAMPLE_STACK_MAX];
-	uint16_t cnt = s->user_cnt, end = s->user_end;
+	struct merge_frames native;
+	uint16_t end;
 
 	if (!process->mappings.cnt) {
 		push_error(stack, profile, ACCOUNT_STACKS_ENDED, "[process ended]");
 		return;
 	}
-	memcpy(addresses, (const uint64_t *)(s + 1) + s->kernel_cnt, cnt * sizeof(*addresses));
-	if (s->head.flags & SAMPLE_COPIED && r->unwinder)
-		end = unwind_copy(r, s, process, addresses, &cnt);
-	for (uint16_t i = 0; i < cnt; i++) {
-		uint64_t address = addresses[i] & ~SAMPLE_EXACT;
-		uint64_t at = address - (i > 0 && address == addresses[i]);
-		struct mapping *mapping = find_mapping(process, at);
-
-		if (!mapping) {
-			push_end(stack, profile, UNWIND_NOT_CODE);
-			return;
-		}
-		if (r->unwinder)
-			unwinder__touch(r->unwinder, mapping);
-		push(stack, user_location(r, profile, process, mapping, address, at));
-	}
-	push_end(stack, profile,
-		 end == UNWIND_BY_KERNEL && cnt == SAMPLE_STACK_MAX ? UNWIND_DEEP : end);
+	end = read_native(r, profile, process, s, &native);
+	native.whole = end == UNWIND_ROOT;
+	if (!push_python(profile, process, s, &native, stack))
+		for (uint32_t i = 0; i < native.cnt; i++)
+			push(stack, native.v[i]);
+	push_end(stack, profile, end);
 }
 
 uint32_t resolver__stack(struct resolver *r, struct profile *profile,

@@ -35,6 +35,7 @@ struct module {
 	struct elf_segment segments[SEGMENTS_MAX];
 	uint32_t segments_cnt;
 	char build_id[2 * BUILD_ID_MAX + 1];
+	struct python_symbols python;
 	int fds[TABLES_MAX]; /* where the names of each table are; -1: nowhere */
 	struct elf_table tables[TABLES_MAX];
 	struct known_name *known; /* by address, open addressing; a power of two */
@@ -221,6 +222,7 @@ ssize_t symbols__open(struct symbols *s, int fd, int proc_dir_fd, struct slice p
 	arena__init(&m->names, NAMES_MAX_SZ);
 	m->segments_cnt = elf_file__segments(elf, m->segments);
 	set_build_id(m, elf);
+	python_symbols__read(&m->python, elf);
 	read_symbols(m, elf, fd, proc_dir_fd, path);
 	elf_file__close(elf);
 	s->symbols_cnt += m->tables[0].cnt + m->tables[1].cnt;
@@ -251,6 +253,13 @@ struct slice symbols__build_id(const struct symbols *s, uint32_t module)
 	const struct module *m = find_module(s, module);
 
 	return m ? slice_str(m->build_id) : SLICE("");
+}
+
+const struct python_symbols *symbols__python(const struct symbols *s, uint32_t module)
+{
+	const struct module *m = find_module(s, module);
+
+	return m && m->python.runtime ? &m->python : NULL;
 }
 
 /* Functions seldom lie in others; then the inner one's end may be passed. */

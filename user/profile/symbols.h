@@ -10,6 +10,7 @@
 #include <sys/types.h>
 
 #include "user/base/elf_file.h"
+#include "user/profile/python_layout.h"
 
 #define MODULES_MAX 256
 
@@ -37,6 +38,8 @@ const struct elf_segment *symbols__segment(const struct symbols *s, uint32_t mod
 					   uint64_t file_off);
 /* In hexadecimal; empty if it has none. Valid until the next open. */
 struct slice symbols__build_id(const struct symbols *s, uint32_t module);
+/* What it exports as CPython does; NULL if it is none. Valid until the next open. */
+const struct python_symbols *symbols__python(const struct symbols *s, uint32_t module);
 /* The function at an address as the file has it. Valid until the next call. */
 struct function_name symbols__find(struct symbols *s, uint32_t module, uint64_t address);
 

@@ -339,6 +339,15 @@ void unwinder__forget(struct unwinder *u, uint32_t process_id)
 	add_pending(u, &u->gone_processes, process_id, -1);
 }
 
+void unwinder__tell_python(struct unwinder *u, uint32_t process_id,
+			   const struct python_layout *layout)
+{
+	int err = u->sink.python(u->sink.ctx, process_id, layout);
+
+	if (err && layout)
+		log_warn("cannot hand the sampler where Python frames are: %s", strerror(-err));
+}
+
 /* --- walking ---------------------------------------------------------------------------------- */
 
 static enum unwind_end walk_once(struct unwinder *u, struct mapping *m, const struct table *t,

@@ -20,6 +20,8 @@ struct unwind_sink {
 	int (*publish)(void *ctx, bool table, const uint32_t *ids, const int *fds, uint32_t cnt);
 	void (*withdraw)(void *ctx, bool table, const uint32_t *ids, uint32_t cnt);
 	int (*rules)(void *ctx, uint32_t first, const struct unwind_rule *rules, uint32_t cnt);
+	/* How to read the Python frames of a process from now on; NULL: not any more. 0 or a negative errno. */
+	int (*python)(void *ctx, uint32_t process_id, const struct python_layout *layout);
 };
 
 struct unwinder;
@@ -44,6 +46,9 @@ void unwinder__tell(struct unwinder *u, uint32_t process_id, const struct mappin
 		    uint64_t exec_pages);
 /* And no more. */
 void unwinder__forget(struct unwinder *u, uint32_t process_id);
+/* Of a process that runs CPython, at once; NULL: no more. */
+void unwinder__tell_python(struct unwinder *u, uint32_t process_id,
+			   const struct python_layout *layout);
 /* Publishes what has been told and built. May wait 80 ms. */
 void unwinder__flush(struct unwinder *u);
 
