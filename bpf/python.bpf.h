@@ -24,6 +24,19 @@ struct {
 	__type(value, struct python_layout);
 } python_layouts SEC(".maps") __weak;
 
+/* By thread: where its state was found. */
+struct python_place {
+	__u32 process_id, reserved;
+	__u64 thread;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, PYTHON_PLACES_MAX);
+	__type(key, __u32);
+	__type(value, struct python_place);
+} python_places SEC(".maps") __weak;
+
 static __always_inline bool python_load(__u64 address, __u64 *value)
 {
 	return bpf_probe_read_user(value, sizeof(*value), (void *)address) == 0;
@@ -96,11 +109,40 @@ unreadable:
 	return 1;
 }
 
-/* Finds the thread's frame, into w; else w->end is not PYTHON_WHOLE. */
-static __always_inline void python_find(struct python_walk *w, __u32 slot)
+/*
+ * The state is where it was: there is one interpreter, and the state says that it is that thread's, and that this
+ * runs something. Of one that is gone that does not hold, as its last frame has ended before.
+ */
+static __always_inline bool python_at_place(struct python_walk *w, const struct python_place *place)
 {
+	__u64 id = 0, next = 0;
+
+	if (!place || !python_load(w->layout.interpreters, &w->interpreter) ||
+	    !python_load(w->interpreter + w->layout.interpreter_next, &next) || next ||
+	    !python_load(place->thread + w->layout.thread_id, &id) || id != w->self ||
+	    !python_thread_frame(w, place->thread) || !w->frame)
+		return false;
+	w->end = PYTHON_WHOLE;
+	return true;
+}
+
+static __always_inline void python_keep_place(const struct python_walk *w, __u32 tid,
+					      __u32 process_id)
+{
+	const struct python_place place = {.process_id = process_id, .thread = w->thread};
+
+	bpf_map_update_elem(&python_places, &tid, &place, BPF_ANY);
+}
+
+/* Finds the thread's frame, into w; else w->end is not PYTHON_WHOLE. */
+static __always_inline void python_find(struct python_walk *w, __u32 slot, __u32 tid,
+					__u32 process_id)
+{
+	const struct python_place *place = bpf_map_lookup_elem(&python_places, &tid);
 	__u64 thread = 0, id = 0;
 
+	if (place && place->process_id != process_id)
+		place = NULL;
 	w->frame = w->below = 0;
 	w->end = PYTHON_NO_THREAD;
 	if (w->layout.holder && python_load(w->layout.holder, &thread) && thread &&
@@ -108,11 +150,16 @@ static __always_inline void python_find(struct python_walk *w, __u32 slot)
 		w->end = python_thread_frame(w, thread) ? PYTHON_WHOLE : PYTHON_UNREADABLE;
 		return;
 	}
-	w->thread = 0;
+	if (python_at_place(w, place))
+		return;
+	w->frame = w->below = w->thread = 0;
+	w->end = PYTHON_NO_THREAD;
 	if (!python_load(w->layout.interpreters, &w->interpreter))
 		w->end = PYTHON_UNREADABLE;
 	else
 		bpf_loop(PYTHON_THREADS_MAX, python_next_thread, &slot, 0);
+	if (w->end == PYTHON_WHOLE && w->lone && w->frame)
+		python_keep_place(w, tid, process_id);
 }
 
 static __always_inline __u64 python_field(const struct python_walk *w, __u16 at)
@@ -203,7 +250,7 @@ static __always_inline void add_python(struct scratch *s, struct task_struct *ta
 	w->self = task->thread.fsbase;
 	w->cnt = 0;
 	w->at = s->unwind.at;
-	python_find(w, slot);
+	python_find(w, slot, s->sample.tid, process_id);
 	if (w->end == PYTHON_WHOLE)
 		bpf_loop(PYTHON_FRAMES_MAX + 1, python_on, &slot, 0);
 	s->sample.python_cnt = w->cnt;

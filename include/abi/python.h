@@ -14,6 +14,7 @@
 #define PYTHON_FRAMES_MAX 127	 /* of a sample */
 #define PYTHON_THREADS_MAX 1024	 /* searched for the one that runs */
 #define PYTHON_PROCESSES_MAX 512 /* that the sampler knows */
+#define PYTHON_PLACES_MAX 4096	 /* threads whose state need not be searched */
 #define PYTHON_FRAME_SZ 128	 /* above any python_layout.frame_sz */
 
 /* What says that a call of the interpreter's loop, which is a native frame, began with that frame. */

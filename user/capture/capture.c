@@ -128,6 +128,7 @@ static void set_up(struct capture *capture)
 		bpf_map__set_max_entries(capture->bpf->maps.unwind_tables, 1);
 		bpf_map__set_max_entries(capture->bpf->maps.unwind_processes, 1);
 		bpf_map__set_max_entries(capture->bpf->maps.unwind_rules, 1);
+		bpf_map__set_max_entries(capture->bpf->maps.python_places, 1);
 	}
 	if (!bpf_program__autoload(capture->bpf->progs.insert_header))
 		bpf_map__set_max_entries(capture->bpf->maps.opening_sockets, 1);
