@@ -79,6 +79,28 @@ static void test_told(void **state)
 	rig_finish(rig);
 }
 
+/* The thread received other bytes first, such as a Parse before the Execute. */
+static void test_told_from_before(void **state)
+{
+	struct rig *rig = rig_new(NULL);
+	struct end end = worked_end(rig);
+	struct record_times times;
+
+	(void)state;
+	answer(&end, OK_EMPTY);
+	ask(&end, GET("/a"));
+	rig->now_ns += TOOK;
+	times = times_of(&end, GET("/a"));
+	times.off -= 20;
+	tell(rig, &times);
+	answer(&end, OK_EMPTY);
+	rig_wait(rig, SECOND);
+	check_spans(rig, 2);
+	check_none(span_of(rig, SPAN_SERVER, 0));
+	assert_int_equal(span_of(rig, SPAN_SERVER, 1)->times[TIME_LOCK], TOOK - TOOK / 4);
+	rig_finish(rig);
+}
+
 /* Of answers in several parts each tells again; the last one counts. */
 static void test_told_again(void **state)
 {
@@ -145,9 +167,8 @@ static void test_impossible(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_told),
-		cmocka_unit_test(test_told_again),
-		cmocka_unit_test(test_not_the_whole),
+		cmocka_unit_test(test_told),	   cmocka_unit_test(test_told_from_before),
+		cmocka_unit_test(test_told_again), cmocka_unit_test(test_not_the_whole),
 		cmocka_unit_test(test_impossible),
 	};
 

@@ -219,7 +219,7 @@ static void tell_served(struct flow *flow, const struct exchange *x)
 
 	flow->options.served(flow->options.ctx, &(struct served){
 							.cookie = x->conn->about.cookie,
-							.off = x->off,
+							.off = x->timed ? x->times.off : x->off,
 							.start_ns = x->start_ns,
 							.end_ns = end_of(x),
 							.trace_id = x->trace_id,

@@ -23,18 +23,33 @@ static const char *const names[TIMES_CNT] = {
 	[TIME_OTHER] = "sonde.time.other_ns",
 };
 
+/*
+ * The request that the account is of: that which begins with the bytes that the thread received first, or the only one
+ * outstanding, if it begins among them, as PostgreSQL's Execute does behind Parse and Bind; is_whole sees to it that they
+ * came together.
+ */
+static struct exchange *of_account(const struct conn *conn, const struct record_times *record)
+{
+	struct exchange *x = conn->first;
+
+	if (x && !x->next && x->off > record->off)
+		return x->tid == record->tid && !conn_began(x) ? x : NULL;
+	for (; x; x = x->next)
+		if (x->off == record->off && x->tid == record->tid && !conn_began(x))
+			return x;
+	return NULL;
+}
+
 void times_note(struct flow *flow, const struct record_times *record)
 {
 	struct conn *conn = conn_table__peek(&flow->conns, record->cookie);
+	struct exchange *x = conn && !conn->closed ? of_account(conn, record) : NULL;
 
-	if (!conn || conn->closed)
+	if (!x)
 		return;
-	for (struct exchange *x = conn->first; x; x = x->next)
-		if (x->off == record->off && x->tid == record->tid && !conn_began(x)) {
-			x->times = *record;
-			x->timed = true;
-			return;
-		}
+	x->times = *record;
+	x->timed = true;
+	x->sampled |= conn->sampled && conn->sampled_off == record->off;
 }
 
 static bool is_near(uint64_t a, uint64_t b, uint64_t slack_ns)
