@@ -227,6 +227,12 @@ static void spoil_user_cnt(union any_record *r)
 	r->sample.user_cnt = (uint16_t)(r->sample.user_cnt - 4);
 }
 
+/* More than there is room for. */
+static void spoil_python_cnt(union any_record *r)
+{
+	r->sample.python_cnt = 1;
+}
+
 static void spoil_sample_size(union any_record *r)
 {
 	r->head.size -= 4;
@@ -250,6 +256,7 @@ static void test_contents(void **state)
 		{RECORD_OP, spoil_op_tail},	    {RECORD_TAIL, spoil_op_tail},
 		{RECORD_END, spoil_end_tail},	    {RECORD_SAMPLE, spoil_thread_comm},
 		{RECORD_SAMPLE, spoil_kernel_cnt},  {RECORD_SAMPLE, spoil_user_cnt},
+		{RECORD_SAMPLE, spoil_python_cnt},
 		{RECORD_SAMPLE, spoil_sample_size},
 	};
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Burns CPU time in Python functions of all kinds, and says how much each had.
 
-pyshares.py SECONDS: warms up until a line comes, works, and prints {function: nanoseconds}. Each lasts a given
+pyshares.py SECONDS: warms up until a line comes, works, prints {function: nanoseconds}, and waits. Each lasts a given
 share of the time of its thread, whatever its pieces cost."""
 import json
 import sys
@@ -96,6 +96,7 @@ def main():
         for name in own:
             spent[name] += own[name]
     print(json.dumps(spent), flush=True)
+    sys.stdin.readline()  # what it has run stays readable
 
 
 main()
