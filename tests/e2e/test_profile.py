@@ -99,7 +99,7 @@ def test_shares(shares):
 
 def test_kernel_and_user_frames(shares):
     """System calls of a function are below it, by way of the C library."""
-    found = Summary(profile("--freq", "499", "--", shares, "1").stdout.splitlines()[-1])
+    found = Summary(profile("--freq", "999", "--", shares, "1").stdout.splitlines()[-1])
     kinds = {f["name"]: f["type"] for f in found["functions"]}
     files = {f["name"]: f["file"] for f in found["functions"]}
     assert kinds["take_most"] == "native" and files["take_most"] == str(shares)

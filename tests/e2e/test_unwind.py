@@ -122,7 +122,7 @@ def test_exceptions(directory):
     assert share(account) >= 0.99, account
     assert sum(raising.values()) > 100, found
     # Where the unwinder jumps to a handler, what the compiler says of its stack is not true: a cut or two.
-    assert sum(n for s, n in raising.items() if s.startswith("[")) <= 0.01 * sum(raising.values())
+    assert sum(n for s, n in raising.items() if s.startswith("[")) <= 0.02 * sum(raising.values())
     for stack in raising:
         assert stack.startswith("[unknown caller]") or re.match(rf"{START};catcher\(?\)?;(thrower[^;]*;){{6}}", stack), stack
 
