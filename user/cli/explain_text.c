@@ -21,7 +21,8 @@
 #define SHARE_END 41u
 #define WHERE_COLUMN 43u
 
-struct slice explain_kind(enum contrast_kind kind)
+/* "waiting for locks"; of a call "calls of". */
+static struct slice kind_words(enum contrast_kind kind)
 {
 	static const struct slice words[CONTRAST_KINDS] = {
 		[CONTRAST_REQUEST] = SLICE("the request"),
@@ -102,7 +103,7 @@ static double extra_share(const struct contrast_result *r, const struct contrast
 
 static void name_part(struct line *line, const struct contrast_part *part)
 {
-	line_text(line, explain_kind(part->kind), 0);
+	line_text(line, kind_words(part->kind), 0);
 	if (part->kind != CONTRAST_CALL)
 		return;
 	line_text(line, SLICE(" "), 0);

@@ -10,7 +10,5 @@
 int explain_text(FILE *out, bool colour, unsigned int width, const struct contrast_result *result);
 /* One object. */
 int explain_json(FILE *out, const struct contrast_result *result);
-/* "waiting for locks"; of a call "calls of". */
-struct slice explain_kind(enum contrast_kind kind);
 
 #endif
