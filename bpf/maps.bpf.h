@@ -351,12 +351,12 @@ struct scratch {
 };
 
 /*
- * One per CPU, then one per CPU for the sampler, then one per CPU for TLS, in a plain array: the values
- * of a per-CPU array end at 32 KiB.
+ * One per CPU, then one per CPU for the sampler, then one per CPU for TLS, and one for what is off the CPUs, in a
+ * plain array: the values of a per-CPU array end at 32 KiB.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1); /* user space: SCRATCHES_PER_CPU for each possible CPU */
+	__uint(max_entries, 1); /* user space: SCRATCHES of the possible CPUs */
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__type(key, __u32);
 	__type(value, struct scratch);

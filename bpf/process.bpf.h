@@ -166,25 +166,19 @@ static __always_inline __u32 innermost_pid(struct task_struct *leader)
 	return upid.nr;
 }
 
-/* Writes the current process's record, put together in that scratch. */
-__noinline int announce_process(__u32 process_id, __u32 slot)
+/* What the process's record says beside its payload. */
+static __always_inline void describe_process(struct scratch *s, struct task_struct *task,
+					     struct mm_struct *mm, __u32 process_id, __u32 uid)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
 	struct task_struct *leader = task->group_leader;
-	struct mm_struct *mm = task->mm;
-	struct scratch *s = scratch_at(slot);
-	struct record_process *p;
-	__u32 len;
+	struct record_process *p = &s->process;
 
-	if (!mm || !s)
-		return false;
-	p = &s->process;
 	__builtin_memset(p, 0, sizeof(*p)); /* else bytes of other processes would stay in it */
 	p->process_id = process_id;
 	p->pid = task->tgid;
 	p->ns_pid = innermost_pid(leader);
 	p->parent_pid = BPF_CORE_READ(leader, real_parent, tgid);
-	p->uid = (__u32)bpf_get_current_uid_gid();
+	p->uid = uid;
 	if (bpf_core_field_exists(leader->start_boottime))
 		p->start_ns = leader->start_boottime;
 	p->exe_inode = BPF_CORE_READ(mm, exe_file, f_inode, i_ino);
@@ -192,20 +186,41 @@ __noinline int announce_process(__u32 process_id, __u32 slot)
 	bpf_probe_read_kernel_str(p->comm, sizeof(p->comm), leader->comm);
 	read_exe_path(s, task);
 	read_cgroup(p, task);
-	len = append_user(s, 0, mm->arg_start, mm->arg_end, ARGS_MAX);
-	p->args_len = len;
-	len = append_user(s, len, mm->env_start, mm->env_end, ENV_MAX);
-	p->env_len = len - p->args_len;
+}
+
+/* Writes it, when len bytes of payload stand behind it, args_len of them arguments. */
+static __always_inline bool emit_process(struct scratch *s, __u32 args_len, __u32 len)
+{
+	struct record_process *p = &s->process;
+
+	p->args_len = args_len;
+	p->env_len = len - args_len;
 	p->head.size = sizeof(*p) + len;
 	p->head.kind = RECORD_PROCESS;
 	p->head.flags = 0;
 	return emit(s, p, sizeof(*p) + (len & COPY_MASK));
 }
 
+/* Writes the current process's record, put together in that scratch. */
+__noinline int announce_process(__u32 process_id, __u32 slot)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct mm_struct *mm = task->mm;
+	struct scratch *s = scratch_at(slot);
+	__u32 args_len, len;
+
+	if (!mm || !s)
+		return false;
+	describe_process(s, task, mm, process_id, (__u32)bpf_get_current_uid_gid());
+	args_len = append_user(s, 0, mm->arg_start, mm->arg_end, ARGS_MAX);
+	len = append_user(s, args_len, mm->env_start, mm->env_end, ENV_MAX);
+	return emit_process(s, args_len, len);
+}
+
 /* Unique without an atomic, which old instruction sets lack: scratches count in strides. */
 static __always_inline __u32 next_process_id(struct scratch *s, __u32 slot)
 {
-	return s->processes++ * (SCRATCHES_PER_CPU * settings.cpus) + slot + 1;
+	return s->processes++ * SCRATCHES(settings.cpus) + slot + 1;
 }
 
 /*

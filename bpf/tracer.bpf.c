@@ -5,6 +5,7 @@
  */
 #include "bpf/fexit.bpf.h"
 #include "bpf/kprobe.bpf.h"
+#include "bpf/off_cpu.bpf.h"
 #include "bpf/sample.bpf.h"
 #include "bpf/socket.bpf.h"
 #include "bpf/tls.bpf.h"
@@ -139,6 +140,17 @@ SEC("perf_event")
 int sample_cpu(struct bpf_perf_event_data *ctx)
 {
 	return take_sample(ctx);
+}
+
+/* Looks at each thread, when user space reads it; see user/capture/off_cpu.c. */
+SEC("iter.s/task")
+int sample_waiting(struct bpf_iter__task *ctx)
+{
+	struct task_struct *task = ctx->task;
+
+	barrier_var(
+		task); /* else it is read again, and may be NULL for all that the verifier knows */
+	return task ? look_at(task) : 0;
 }
 
 /* While requests have accounts of their time. */

@@ -53,8 +53,51 @@ struct {
 	__type(value, struct unwind_rule);
 } unwind_rules SEC(".maps") __weak;
 
+/* A thread that does not run: its stack is read a page at a time. */
+struct waiting_thread {
+	struct task_struct *task;
+	__u32 slot;
+};
+
+struct stack_page {
+	__u64 at; /* 0: none */
+	char bytes[PAGE_BYTES];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct stack_page);
+} stack_pages SEC(".maps") __weak;
+
+/* 8 bytes of that thread's memory. */
+static __noinline int load_waiting(struct waiting_thread *thread, __u64 address, __u64 *value)
+{
+	__u64 at = address & ~(__u64)(PAGE_BYTES - 1);
+	__u32 zero = 0, in = address & (PAGE_BYTES - 1);
+	struct stack_page *page = bpf_map_lookup_elem(&stack_pages, &zero);
+
+	if (!page)
+		return false;
+	if (in > PAGE_BYTES - sizeof(*value))
+		return bpf_copy_from_user_task(value, sizeof(*value), (void *)address, thread->task,
+					       0) == 0;
+	if (page->at != at) {
+		page->at = 0;
+		if (bpf_copy_from_user_task(page->bytes, PAGE_BYTES, (void *)at, thread->task, 0))
+			return false;
+		page->at = at;
+	}
+	*value = *(__u64 *)&page->bytes[in];
+	return true;
+}
+
+/* memory: a waiting_thread, or NULL for the one that runs. */
 static __always_inline bool unwind_load(void *memory, __u64 address, __u64 *value)
 {
+	if (memory)
+		return load_waiting(memory, address, value);
 	return bpf_probe_read_user(value, sizeof(*value), (void *)address) == 0;
 }
 
@@ -191,7 +234,7 @@ static __always_inline __u32 find_rule(struct stack_walk *w, __u64 off)
 
 /* --- walking ---------------------------------------------------------------------------------- */
 
-static __always_inline enum unwind_end apply_rule(struct stack_walk *w, __u32 index)
+static __always_inline enum unwind_end apply_rule(struct stack_walk *w, __u32 index, void *memory)
 {
 	const struct unwind_rule *rule = bpf_map_lookup_elem(&unwind_rules, &index);
 	struct unwind_registers *r = &w->registers;
@@ -199,13 +242,13 @@ static __always_inline enum unwind_end apply_rule(struct stack_walk *w, __u32 in
 	if (!rule)
 		return UNWIND_NO_TABLE;
 	if (rule->cfa == UNWIND_CFA_FRAME && r->exact &&
-	    !unwind_load(NULL, r->v[UNWIND_RIP] - 1, &r->code))
+	    !unwind_load(memory, r->v[UNWIND_RIP] - 1, &r->code))
 		return UNWIND_UNREADABLE;
-	return unwind_step(r, rule, NULL);
+	return unwind_step(r, rule, memory);
 }
 
 /* From the frame of which the registers are to its caller's. */
-static __always_inline enum unwind_end unwind_once(struct stack_walk *w)
+static __always_inline enum unwind_end unwind_once(struct stack_walk *w, void *memory)
 {
 	__u64 at = w->registers.v[UNWIND_RIP] - !w->registers.exact;
 	enum unwind_end end;
@@ -216,9 +259,9 @@ static __always_inline enum unwind_end unwind_once(struct stack_walk *w)
 			return end;
 	}
 	if (w->mapping.kind == UNWIND_KIND_TABLE)
-		return apply_rule(w, find_rule(w, at + w->mapping.bias));
+		return apply_rule(w, find_rule(w, at + w->mapping.bias), memory);
 	if (w->mapping.kind == UNWIND_KIND_FRAME)
-		return apply_rule(w, UNWIND_RULE_FRAME);
+		return apply_rule(w, UNWIND_RULE_FRAME, memory);
 	return w->mapping.kind == UNWIND_KIND_UNKNOWN ? UNWIND_NO_TABLE : UNWIND_NO_ROW;
 }
 
@@ -245,12 +288,12 @@ static long unwind_on(__u32 index, __u32 *slot)
 	s->unwind.end = UNWIND_DEEP;
 	if (!add_address(s))
 		return 1;
-	s->unwind.end = unwind_once(&s->unwind);
+	s->unwind.end = unwind_once(&s->unwind, NULL);
 	return s->unwind.end != UNWIND_GOES_ON;
 }
 
-/* Copies the stack, page by page until one cannot be read; returns how many bytes. */
-static __always_inline __u32 copy_stack(char *to, __u64 at)
+/* Copies the stack, page by page until one cannot be read; returns how many bytes. task as unwind_load's memory. */
+static __always_inline __u32 copy_stack(char *to, __u64 at, struct task_struct *task)
 {
 	__u32 len = 0;
 
@@ -261,7 +304,8 @@ static __always_inline __u32 copy_stack(char *to, __u64 at)
 		if (len + n > SAMPLE_COPY_MAX)
 			n = SAMPLE_COPY_MAX - len;
 		if (n > PAGE_BYTES || len > SAMPLE_COPY_MAX - PAGE_BYTES ||
-		    bpf_probe_read_user(to + len, n, (void *)(at + len)))
+		    (task ? bpf_copy_from_user_task(to + len, n, (void *)(at + len), task, 0)
+			  : bpf_probe_read_user(to + len, n, (void *)(at + len))))
 			break;
 		len += n;
 	}
@@ -281,10 +325,22 @@ static __always_inline __u32 add_copy(struct scratch *s, struct bpf_perf_event_d
 	unwind_load(NULL, r->v[UNWIND_RIP] - 1, &r->code);
 	copy = (void *)&s->stacks[at];
 	copy->registers = *r;
-	len = copy_stack((char *)(copy + 1), r->v[UNWIND_RSP] - UNWIND_RED_ZONE);
+	len = copy_stack((char *)(copy + 1), r->v[UNWIND_RSP] - UNWIND_RED_ZONE, NULL);
 	copy->len = len;
 	s->sample.head.flags |= SAMPLE_COPIED;
 	return sizeof(*copy) + len;
+}
+
+/* Of the thread whose registers are in place. */
+static __always_inline void begin_unwinding(struct scratch *s, struct task_struct *task, __u32 at)
+{
+	struct stack_walk *w = &s->unwind;
+
+	w->mapping = (struct unwind_mapping){};
+	w->exec_pages = BPF_CORE_READ(task, mm, exec_vm);
+	w->process_id = s->sample.process_id;
+	w->at = at;
+	w->cnt = 0;
 }
 
 /*
@@ -299,11 +355,7 @@ static __always_inline __u32 unwind_user(struct scratch *s, struct bpf_perf_even
 
 	if (!read_registers(&w->registers, ctx))
 		return 0;
-	w->mapping = (struct unwind_mapping){};
-	w->exec_pages = task->mm->exec_vm;
-	w->process_id = s->sample.process_id;
-	w->at = at;
-	w->cnt = 0;
+	begin_unwinding(s, task, at);
 	bpf_loop(SAMPLE_STACK_MAX + 1, unwind_on, &slot, 0);
 	s->sample.user_cnt = w->cnt;
 	s->sample.user_end = w->end;

@@ -527,6 +527,8 @@ static void *capture_loop(void *arg)
 		uint64_t now_ns;
 
 		last = atomic_load(&p->stopping);
+		if (last)
+			capture__end_samples(p->capture);
 		drain(p, last ? 0 : interval_ms ?: 1);
 		now_ns = clock_mono_ns();
 		if (now_ns - clock_ns > CLOCK_EVERY_NS) {
@@ -598,6 +600,7 @@ static int start_profiler(struct pipeline *p)
 {
 	const struct profiler_options o = {
 		.period_ns = 1000000000u / p->options.sample_hz,
+		.off_cpu = p->options.off_cpu,
 		.interval_ns = p->options.profile_interval_ns,
 		.wait_ns = p->options.profile_only
 				   ? 0
@@ -638,7 +641,8 @@ int pipeline__start(struct pipeline *p, char why[PIPELINE_WHY_SZ])
 		.tls = true, /* even if it is off: a reload may switch it on */
 		/* A reload of the agent may switch it on. */
 		.propagation = p->options.with_policy || c->propagation.mode,
-		.sample_hz = p->options.sample_hz,
+		.sample_hz = p->options.off_cpu ? 0 : p->options.sample_hz,
+		.off_cpu_hz = p->options.off_cpu ? p->options.sample_hz : 0,
 		.sample_or_fail = p->options.sample_or_fail,
 	};
 	int err;

@@ -53,7 +53,7 @@ static int open_output(struct profiling *p)
 	return p->out ? 0 : -errno;
 }
 
-/* "CPU profile of nginx, GET /users", if it is one thing only. */
+/* "CPU profile of nginx, GET /users" or "Off-CPU profile of nginx", if it is one thing only. */
 static void title_of(const struct profiling *p, char *title, size_t title_sz)
 {
 	const struct config *c = &p->options->config;
@@ -65,8 +65,8 @@ static void title_of(const struct profiling *p, char *title, size_t title_sz)
 		   *part = p->options->route ?: p->options->trace_id;
 
 	what = service ?: what;
-	snprintf(title, title_sz, "CPU profile%s%s%s%s", what || part ? " of " : "", what ?: "",
-		 what && part ? ", " : "", part ?: "");
+	snprintf(title, title_sz, "%s profile%s%s%s%s", p->options->off_cpu ? "Off-CPU" : "CPU",
+		 what || part ? " of " : "", what ?: "", what && part ? ", " : "", part ?: "");
 }
 
 static int write_svg(const struct profiling *p)
@@ -125,7 +125,8 @@ static void warn_of_nothing(const struct profiling *p)
 	if (profile_left_out(&p->shares, text))
 		log_warn("no samples of such requests: %s", text);
 	else
-		log_warn("no samples: what was watched used no CPU time");
+		log_warn("no samples: what was watched %s",
+			 p->options->off_cpu ? "was not found waiting" : "used no CPU time");
 }
 
 /* Shows or writes what was found. code, or a failure. */
@@ -183,6 +184,7 @@ int run_profile(const struct options *options)
 		.config = &options->config,
 		.sample_hz = options->frequency_hz,
 		.sample_or_fail = true,
+		.off_cpu = options->off_cpu,
 		.profile = keep_profile,
 		.profile_ctx = &p,
 	};

@@ -26,7 +26,7 @@ enum record_kind {
 	RECORD_TAIL = 4, /* a silent tail made known (see record_op.tail_*), nothing new happened */
 	RECORD_END = 5,	 /* a connection, or one direction of it, ended */
 	RECORD_EXIT = 6, /* a process ended */
-	RECORD_SAMPLE = 7,   /* a thread was found on a CPU */
+	RECORD_SAMPLE = 7,   /* a thread was found on a CPU, or off it */
 	RECORD_FRAMES = 8,   /* bytes were sent or received, and frames walked */
 	RECORD_DATAGRAM = 9, /* a datagram was sent or received */
 	RECORD_CAUSE = 10,   /* before a RECORD_OP or RECORD_FRAMES: why it was sent */
@@ -317,14 +317,32 @@ struct record_context {
 #define SAMPLE_INTERLEAVED 0x0001 /* the thread works on several requests in turn: no request key */
 #define SAMPLE_COPIED 0x0002	  /* a sample_copy follows all frames */
 #define SAMPLE_GOROUTINE 0x0004	  /* the request key is a goroutine's, whatever thread runs it */
+#define SAMPLE_SAME \
+	0x0008 /* more of the time that the thread's last one was of: no addresses, no key */
 
 /* In an address of the process: it is where the frame goes on, and no return address. The leaf's always is. */
 #define SAMPLE_EXACT (1ull << 63)
 
 #define SAMPLE_COPY_MAX 24576 /* bytes of the stack */
 
+/* Why a thread is on no CPU. */
+enum off_cpu {
+	OFF_CPU_NOT = 0,
+	OFF_CPU_RUN_QUEUE = 1,	/* it could run */
+	OFF_CPU_LOCK = 2,	/* futexes and file locks */
+	OFF_CPU_DISK = 3,	/* input and output of block devices, and what waits for it */
+	OFF_CPU_NETWORK = 4,	/* a socket */
+	OFF_CPU_POLL = 5,	/* any of several files, by poll() and its like */
+	OFF_CPU_PAGE_FAULT = 6, /* whatever the kernel waits for to give memory */
+	OFF_CPU_SLEEP = 7,	/* it has asked for that */
+	OFF_CPU_STOPPED = 8,	/* by a signal, or a debugger */
+	OFF_CPU_OTHER = 9,	/* pipes, children, terminals, the kernel's own locks */
+	OFF_CPUS_CNT,
+};
+
 /*
- * A thread that a CPU was running when its sampling clock ticked. The payload is kernel_cnt
+ * A thread that a CPU was running when its sampling clock ticked; or one that was on none when it was looked
+ * at, which stands for off_cpu_ns of that. The payload is kernel_cnt
  * addresses in the kernel, then user_cnt in the process, 64 bits each, both from the leaf to the
  * root: those in the kernel as frame pointers tell, those in the process as user_end says. Then python_cnt
  * python_frames, in the same order.
@@ -337,13 +355,16 @@ struct record_sample {
 	__u64 start_ns;	   /* of the process, as record_process has it */
 	__u32 process_id;  /* 0: a kernel thread, or never announced */
 	__u32 pid, tid;	   /* in the initial namespace */
-	__u32 cpu;
+	__u32 cpu;	   /* ~0: none */
 	__u16 kernel_cnt, user_cnt;
 	char comm[PROCESS_COMM_SZ]; /* of the thread */
 	__u16 user_end;		    /* enum unwind_end */
 	__u8 python_cnt;
 	__u8 python_end; /* enum python_end */
-			 /* payload follows */
+	__u64 off_cpu_ns;
+	__u16 off_cpu; /* enum off_cpu */
+	__u16 reserved[3];
+	/* payload follows */
 };
 
 /* For user space to unwind: the leaf's registers, and len bytes of the stack, from UNWIND_RED_ZONE below its stack pointer on. */

@@ -22,6 +22,8 @@
 #define ENV_MAX 8192u  /* bytes of its environment */
 #define FILTER_NAMES_MAX 64
 #define SCRATCHES_PER_CPU 3 /* for sockets, the sampler, TLS */
+#define SCRATCHES(cpus) \
+	(SCRATCHES_PER_CPU * (cpus) + 1) /* the last one is for what is off the CPUs */
 #define VERDICTS_MAX 16384
 #define TLS_SESSIONS_MIN 16384
 #define TLS_FILES_MAX 1024
@@ -99,6 +101,16 @@ struct verdict {
 	__u8 again[2];	/* wrong: to be begun anew; 0: none */
 	__u8 several;	/* 1: requests come before earlier ones are answered */
 	__u8 reserved[3];
+};
+
+/* What a look at all threads that wait is to know, and has found. */
+struct off_cpu_pass {
+	__u64 interval_ns; /* since the one before */
+	__u64 begin_ns;
+	__u64 threads; /* that were looked at so far, in all passes ... */
+	__u64 stacks;  /* ... and stacks that were walked */
+	__u32 last;    /* nothing is to be put off */
+	__u32 reserved;
 };
 
 /* Kept by the BPF programs, per CPU. */

@@ -130,6 +130,7 @@ enum unwind_end {
 	UNWIND_STUCK = 11,	/* the caller's frame is not behind it */
 	UNWIND_NO_FRAME = 12,	/* code in no file, and no frame pointer */
 	UNWIND_SHORT_COPY = 13, /* the copy of the stack ends before it does */
+	UNWIND_RAN = 14, /* the thread was looked at while it waited, and went on meanwhile */
 	UNWIND_GOES_ON = 255,
 };
 

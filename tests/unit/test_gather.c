@@ -30,7 +30,7 @@ static int set_up(void **state)
 	for (int i = 0; i < ACCOUNT_CNT; i++)
 		account_set((enum account_entry)i, 0);
 	resource = resource__new(&none, 1);
-	g = gather__new(PERIOD_NS, WAIT_NS, "/nonexistent", NULL);
+	g = gather__new(PERIOD_NS, false, WAIT_NS, "/nonexistent", NULL);
 	return resource && g ? 0 : -1;
 }
 
@@ -263,7 +263,7 @@ static void test_no_wait(void **state)
 {
 	(void)state;
 	gather__free(g);
-	g = gather__new(PERIOD_NS, 0, "/nonexistent", NULL);
+	g = gather__new(PERIOD_NS, false, 0, "/nonexistent", NULL);
 	assert_non_null(g);
 	add(150, COOKIE, OFF, TID, 0);
 	profile__free(take(0, false, 1));

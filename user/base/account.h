@@ -55,6 +55,10 @@
 	X(LOST_MEMORY, "lost", "memory", "Exchanges lost: out of memory")                          \
 	X(LOST_QUEUE, "export_lost", "queue_full", "Spans dropped: export queue full")             \
 	X(SAMPLES, "samples", "", "CPU samples taken over from the kernel")                        \
+	X(OFF_CPU_LOOKS, "off_cpu_looks", "",                                                      \
+	  "Looks at all threads for those that are off the CPUs")                                  \
+	X(OFF_CPU_THREADS, "off_cpu_threads", "", "Threads that were looked at, each time")        \
+	X(OFF_CPU_MICROS, "off_cpu_micros", "", "CPU time in us that looking has taken")           \
 	X(SAMPLES_LINKED, "samples_linked", "", "CPU samples linked to a span")                    \
 	X(SAMPLES_FULL, "samples_lost", "ring_full", "CPU samples lost: ring full")                \
 	X(SAMPLES_BUSY, "samples_lost", "task_state",                                              \
@@ -97,6 +101,8 @@
 	  "Stacks without Python frames since none of the interpreter's own is there")             \
 	X(PYTHON_UNNAMED, "python_frames_unreadable", "",                                          \
 	  "Python frames whose code object cannot be read, or is gone")                            \
+	X(STACKS_RAN, "stacks_cut", "ran_meanwhile",                                               \
+	  "Stacks of threads that went on while they were looked at")                              \
 	X(FILES_SEARCHED, "files_searched", "", "Mapped files searched for a TLS library")         \
 	X(MAPPINGS_LOST, "mappings_lost", "", "Events of new mappings that the kernel lost")       \
 	X(PROBES_ATTACHED, "probes_attached", "", "Probes attached to TLS libraries")              \

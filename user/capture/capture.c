@@ -21,6 +21,7 @@
 #include "user/base/log.h"
 #include "user/capture/filter.h"
 #include "user/capture/kprobes.h"
+#include "user/capture/off_cpu.h"
 #include "user/capture/probes.h"
 #include "user/capture/propagation.h"
 #include "user/capture/record.h"
@@ -41,11 +42,12 @@ struct capture {
 	struct ring_buffer *ring;
 	struct bpf_link *links[LINKS_MAX];
 	size_t links_cnt;
-	uint32_t files_cnt;	 /* with probes, so far */
-	struct sampler *sampler; /* NULL: no samples */
-	struct bpf_link *tails;	 /* the iterator; NULL where there is none */
-	struct bpf_link *hops;	 /* NULL while no ids are sent to other hosts */
-	struct bpf_link *asked;	 /* socket_asked; NULL until there is a Puma */
+	uint32_t files_cnt;		 /* with probes, so far */
+	struct sampler *sampler;	 /* NULL: no samples */
+	struct off_cpu_sampler *off_cpu; /* NULL: none of what is off the CPUs */
+	struct bpf_link *tails;		 /* the iterator; NULL where there is none */
+	struct bpf_link *hops;		 /* NULL while no ids are sent to other hosts */
+	struct bpf_link *asked;		 /* socket_asked; NULL until there is a Puma */
 	bool asked_tried;
 	uint8_t *scratches; /* mapped; the counts stand first in each */
 	size_t scratches_sz;
@@ -89,7 +91,7 @@ static uint64_t ring_sz(const struct capture *capture)
 
 static size_t scratches_cnt(const struct capture *capture)
 {
-	return SCRATCHES_PER_CPU * (size_t)capture->cpus;
+	return SCRATCHES((size_t)capture->cpus);
 }
 
 static void set_up(struct capture *capture)
@@ -105,7 +107,7 @@ static void set_up(struct capture *capture)
 	settings->wakeup_at = (uint32_t)(ring_sz(capture) / 4);
 	settings->busy_at = (uint32_t)(ring_sz(capture) / 2);
 	settings->full_at = (uint32_t)(ring_sz(capture) / 16 * 15);
-	settings->profiling = o->sample_hz > 0;
+	settings->profiling = o->sample_hz || o->off_cpu_hz;
 	settings->short_walk = o->short_walk;
 	settings->timing = bpf_program__autoload(capture->bpf->progs.sched_switch);
 	tell_waits(capture->bpf->rodata->waits_of_syscalls);
@@ -124,7 +126,7 @@ static void set_up(struct capture *capture)
 		bpf_map__set_max_entries(capture->bpf->maps.go_births, GO_PENDING_MAX);
 		bpf_map__set_max_entries(capture->bpf->maps.go_held, GO_WRITERS_MAX);
 	}
-	if (!o->sample_hz) {
+	if (!settings->profiling) {
 		bpf_map__set_max_entries(capture->bpf->maps.unwind_tables, 1);
 		bpf_map__set_max_entries(capture->bpf->maps.unwind_processes, 1);
 		bpf_map__set_max_entries(capture->bpf->maps.unwind_rules, 1);
@@ -161,6 +163,20 @@ static int start_sampler(struct capture *capture)
 	return capture->sampler ? 0 : -errno;
 }
 
+/* Only the processes that are asked for, unless their children are too. */
+static int start_off_cpu(struct capture *capture)
+{
+	const struct targets *t = &capture->options.targets;
+	struct tracer_bpf *bpf = capture->bpf;
+
+	if (!bpf_program__autoload(bpf->progs.sample_waiting))
+		return 0;
+	capture->off_cpu =
+		off_cpu__new(bpf->progs.sample_waiting, &bpf->bss->off_cpu_pass, t->pids,
+			     t->descendants ? 0 : t->pids_cnt, capture->options.off_cpu_hz);
+	return capture->off_cpu ? 0 : -errno;
+}
+
 static int attach(struct capture *capture)
 {
 	int err;
@@ -168,6 +184,7 @@ static int attach(struct capture *capture)
 	identify_self(capture->bpf);
 	err = probes_attach(capture->bpf, capture->links, LINKS_MAX, &capture->links_cnt);
 	err = err ?: start_sampler(capture);
+	err = err ?: start_off_cpu(capture);
 	if (err)
 		return err;
 	if (!bpf_program__autoload(capture->bpf->progs.flush_tails) &&
@@ -233,11 +250,18 @@ bool capture__wants_pid(const struct capture *capture, uint32_t pid)
 	return filter_may_pass(&maps, capture->bpf->bss->filter_kinds, pid);
 }
 
+void capture__end_samples(struct capture *capture)
+{
+	sampler__free(capture->sampler);
+	capture->sampler = NULL;
+	off_cpu__free(capture->off_cpu);
+	capture->off_cpu = NULL;
+}
+
 static void take_down(struct capture *capture)
 {
 	capture__keep_ids(capture);
-	sampler__free(capture->sampler);
-	capture->sampler = NULL;
+	capture__end_samples(capture);
 	for (size_t i = 0; i < capture->links_cnt; i++)
 		bpf_link__destroy(capture->links[i]);
 	capture->links_cnt = 0;
@@ -271,7 +295,8 @@ static int bring_up(struct capture *capture, const struct probe_result *results,
 
 static bool is_required(const struct capture *capture, const struct probe *probe)
 {
-	return probe->required || (probe->uses == USE_PROFILING && capture->options.sample_or_fail);
+	return probe->required || probe->uses == USE_OFF_CPU ||
+	       (probe->uses == USE_PROFILING && capture->options.sample_or_fail);
 }
 
 /* Each probe alone: what does not work is left out, or said. */
@@ -371,7 +396,7 @@ struct capture *capture__new(const struct capture_options *options, char why[CAP
 		(options->tracing && options->tls ? USE_TLS : 0) |
 		(options->tracing && options->propagation ? USE_PROPAGATION | USE_HEADERS : 0) |
 		(options->tracing && options->timing ? USE_TIMING : 0) |
-		(options->sample_hz ? USE_PROFILING : 0);
+		(options->sample_hz ? USE_PROFILING : 0) | (options->off_cpu_hz ? USE_OFF_CPU : 0);
 	capture->cpus = libbpf_num_possible_cpus();
 	if (capture->cpus < 1) {
 		snprintf(why, CAPTURE_WHY_SZ, "cannot tell the number of CPUs: %s",

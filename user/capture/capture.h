@@ -22,6 +22,8 @@ struct capture_options {
 	bool propagation;	  /* be ready to send ids to other hosts, if the kernel is */
 	bool timing;		  /* tell what the time of requests went to, if the kernel does */
 	uint32_t sample_hz;	  /* take samples of each CPU, so many a second; 0: none */
+	uint32_t
+		off_cpu_hz; /* look for threads that are off the CPUs, so many times a second; 0: never */
 	bool frame_pointers; /* stacks of processes by these, even where there is a better way */
 	bool sample_or_fail; /* else go on without samples where the kernel gives none */
 	/* Called for each valid record, which is gone when it returns. */
@@ -52,6 +54,8 @@ bool capture__wants_pid(const struct capture *capture, uint32_t pid);
  * there are, else so many that verdicts and time-outs do not wait long. 0 or negative errno.
  */
 int capture__drain(struct capture *capture, int timeout_ms);
+/* Ends sampling. All that is known of what is off the CPUs is then in the ring. */
+void capture__end_samples(struct capture *capture);
 /* Has the kernel write records for tails that it kept silent about. */
 void capture__flush_tails(struct capture *capture);
 /* What verdict.shape means by 1 + index, below FRAME_SHAPES_MAX. */

@@ -14,6 +14,7 @@
 #include "user/base/log.h"
 #include "user/capture/kernel.h"
 #include "user/capture/kprobes.h"
+#include "user/capture/off_cpu.h"
 #include "user/capture/propagation.h"
 #include "user/capture/sampler.h"
 #include "user/capture/uprobes.h"
@@ -76,7 +77,7 @@ const struct probe probes[] = {
 		.without =
 			"children of traced pids are not followed; ended processes are noticed late",
 		.todo = "enable CONFIG_DEBUG_INFO_BTF",
-		.uses = USE_TRACING | USE_PROFILING,
+		.uses = USE_TRACING | USE_PROFILING | USE_OFF_CPU,
 		.variants =
 			{
 				{
@@ -109,7 +110,7 @@ const struct probe probes[] = {
 		.capability = "own pid in any namespace",
 		.without = "sonde must share the host's pid namespace",
 		.todo = "run with hostPID: true",
-		.uses = USE_TRACING | USE_PROFILING,
+		.uses = USE_TRACING | USE_PROFILING | USE_OFF_CPU,
 		.variants =
 			{
 				{
@@ -212,6 +213,19 @@ const struct probe probes[] = {
 				},
 			},
 	},
+	{
+		.capability = "off-CPU profiles",
+		.without = "sonde profile --off-cpu does not work",
+		.todo = "use a kernel of 5.18 or later, with CONFIG_DEBUG_INFO_BTF",
+		.uses = USE_OFF_CPU,
+		.variants =
+			{
+				{
+					.name = "iter.s/task",
+					.programs = {"sample_waiting"},
+				},
+			},
+	},
 };
 
 const size_t probes_cnt = sizeof(probes) / sizeof(probes[0]);
@@ -293,6 +307,10 @@ static void spare_maps(struct tracer_bpf *bpf)
 {
 	bpf_map__set_autocreate(bpf->maps.opening_sockets,
 				bpf_program__autoload(bpf->progs.carry_ids));
+	bpf_map__set_autocreate(bpf->maps.seen_threads,
+				bpf_program__autoload(bpf->progs.sample_waiting));
+	bpf_map__set_autocreate(bpf->maps.stack_pages,
+				bpf_program__autoload(bpf->progs.sample_waiting));
 }
 
 /* What the programs must know of the variants that are loaded with them. */
@@ -339,7 +357,7 @@ static bool attaches_itself(const struct bpf_program *prog)
 {
 	const char *section = bpf_program__section_name(prog);
 
-	return strchr(section, '/') && strncmp(section, "iter/", 5) != 0 &&
+	return strchr(section, '/') && strncmp(section, "iter", 4) != 0 &&
 	       strncmp(section, "cgroup/", 7) != 0;
 }
 
@@ -371,6 +389,20 @@ static int try_sampler(const struct bpf_program *prog)
 	if (!sampler)
 		return -errno;
 	sampler__free(sampler);
+	return 0;
+}
+
+/* Looks once at sonde itself, which is not to be told of. */
+static int try_off_cpu(struct tracer_bpf *bpf)
+{
+	const uint64_t self = (uint64_t)getpid();
+	struct off_cpu_sampler *o;
+
+	identify_self(bpf);
+	o = off_cpu__new(bpf->progs.sample_waiting, &bpf->bss->off_cpu_pass, &self, 1, 1);
+	if (!o)
+		return -errno;
+	off_cpu__free(o);
 	return 0;
 }
 
@@ -413,6 +445,8 @@ static int try_attach(struct tracer_bpf *bpf)
 	}
 	if (!err && bpf_program__autoload(bpf->progs.sample_cpu))
 		err = try_sampler(bpf->progs.sample_cpu);
+	if (!err && bpf_program__autoload(bpf->progs.sample_waiting))
+		err = try_off_cpu(bpf);
 	if (!err && bpf_program__autoload(bpf->progs.tls_leave))
 		err = uprobes_try(bpf->progs.tls_enter, bpf->progs.tls_leave);
 	if (!err && bpf_program__autoload(bpf->progs.socket_asked))

@@ -52,7 +52,8 @@ static bool sample_valid(const struct record_sample *s)
 	const struct sample_copy *copy = (const void *)((const char *)s + len);
 
 	if (s->kernel_cnt > SAMPLE_STACK_MAX || s->user_cnt > SAMPLE_STACK_MAX ||
-	    s->python_cnt > PYTHON_FRAMES_MAX)
+	    s->python_cnt > PYTHON_FRAMES_MAX || s->off_cpu >= OFF_CPUS_CNT ||
+	    (s->head.flags & SAMPLE_SAME && !s->off_cpu))
 		return false;
 	if (s->head.flags & SAMPLE_COPIED) {
 		len += sizeof(*copy);

@@ -13,6 +13,7 @@
 #include "user/control/nearest.h"
 
 #define FREQUENCY_DEFAULT 99
+#define FREQUENCY_OFF_CPU 49
 #define FREQUENCY_MAX 10000
 
 #define ON(command) (1u << COMMAND_##command)
@@ -24,6 +25,7 @@ enum plain {
 	PLAIN_CONFIG,
 	PLAIN_DURATION,
 	PLAIN_FREQUENCY,
+	PLAIN_OFF_CPU,
 	PLAIN_OUTPUT,
 	PLAIN_SPANS,
 	PLAIN_JSON,
@@ -64,8 +66,14 @@ const struct plain_option plain_options[] = {
 		{
 			.flag = "freq",
 			.argument = "HZ",
-			.help = "Samples of each CPU in a second (default 99)",
+			.help = "Samples of each CPU in a second (default 99, with --off-cpu 49)",
 			.commands = ON(EXPLAIN) | ON(PROFILE),
+		},
+	[PLAIN_OFF_CPU] =
+		{
+			.flag = "off-cpu",
+			.help = "Show where threads wait, and what for, instead of what uses the CPUs",
+			.commands = ON(PROFILE),
 		},
 	[PLAIN_OUTPUT] =
 		{
@@ -304,6 +312,9 @@ static int set_plain(struct parser *p, const struct plain_option *plain, const c
 			return wrong(p, "--freq: '%.64s' is not a number from 1 to %d", value,
 				     FREQUENCY_MAX);
 		o->frequency_hz = (uint32_t)number;
+		break;
+	case PLAIN_OFF_CPU:
+		o->off_cpu = true;
 		break;
 	case PLAIN_OUTPUT:
 		o->output_file = value;
@@ -590,10 +601,12 @@ int options__parse(struct options *o, int argc, char **argv, struct config_error
 	struct parser parser = {.o = o, .errors = errors};
 	int err;
 
-	*o = (struct options){.argc = argc, .argv = argv, .frequency_hz = FREQUENCY_DEFAULT};
+	*o = (struct options){.argc = argc, .argv = argv};
 	if (config__init(&o->config) < 0)
 		return wrong(&parser, "out of memory");
 	err = parse_words(&parser);
+	if (!o->frequency_hz)
+		o->frequency_hz = o->off_cpu ? FREQUENCY_OFF_CPU : FREQUENCY_DEFAULT;
 	if (!err && CONFIGURED & 1u << o->command)
 		err = load_config(o, errors);
 	return err;

@@ -39,6 +39,7 @@ struct options {
 	bool dot, slowest;
 	bool all;	   /* `sites`: of every function */
 	bool spans;	   /* `profile` traces too */
+	bool off_cpu;	   /* `profile` looks at what waits */
 	char **child_argv; /* after "--", ends in NULL; NULL if there was none */
 	int argc;
 	char **argv;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * A function's self share is of the samples in it, its total share of those in it or in what it
+ * A function's self share is of the samples in it (of off-CPU profiles: of their time), its total share of those in it or in what it
  * called. Locations without a symbol are one row for each file.
  */
 #include "user/cli/profile_view.h"
@@ -23,17 +23,19 @@
 struct row {
 	uint64_t key; /* strings of the name and the file */
 	enum frame_type type;
-	uint32_t self_cnt, total_cnt;
-	uint32_t seen; /* the sample that was counted last, + 1 */
+	uint64_t self, total; /* weights of the samples in it, and below */
+	uint32_t seen;	      /* the sample that was counted last, + 1 */
 };
 
 struct process_row {
-	uint32_t resource, cnt;
+	uint32_t resource;
+	uint64_t weight;
 };
 
 struct summary {
 	const struct profile *profile;
 	const struct request_shares *shares; /* NULL: not known */
+	uint64_t weight;		     /* of all samples */
 	struct row *rows;
 	uint32_t rows_cnt;
 	uint32_t *row_of; /* by location */
@@ -60,10 +62,10 @@ static int compare_rows(const void *a, const void *b)
 {
 	const struct row *x = a, *y = b;
 
-	if (x->self_cnt != y->self_cnt)
-		return x->self_cnt > y->self_cnt ? -1 : 1;
-	if (x->total_cnt != y->total_cnt)
-		return x->total_cnt > y->total_cnt ? -1 : 1;
+	if (x->self != y->self)
+		return x->self > y->self ? -1 : 1;
+	if (x->total != y->total)
+		return x->total > y->total ? -1 : 1;
 	return compare_keys(a, b);
 }
 
@@ -71,8 +73,8 @@ static int compare_processes(const void *a, const void *b)
 {
 	const struct process_row *x = a, *y = b;
 
-	if (x->cnt != y->cnt)
-		return x->cnt > y->cnt ? -1 : 1;
+	if (x->weight != y->weight)
+		return x->weight > y->weight ? -1 : 1;
 	return x->resource < y->resource ? -1 : x->resource > y->resource;
 }
 
@@ -105,13 +107,15 @@ static void count_sample(struct summary *s, uint32_t i)
 	const struct profile *p = s->profile;
 	const struct profile_sample *sample = &p->samples.v[i];
 	const struct profile_stack *stack = &p->stacks.v[sample->stack];
+	uint64_t weight = profile_weight(p, sample);
 
-	s->processes[sample->resource].cnt++;
+	s->weight += weight;
+	s->processes[sample->resource].weight += weight;
 	for (uint32_t k = 0; k < stack->cnt; k++) {
 		struct row *row = &s->rows[s->row_of[p->stack_locations.v[stack->first + k]]];
 
-		row->self_cnt += k == 0;
-		row->total_cnt += row->seen != i + 1;
+		row->self += k == 0 ? weight : 0;
+		row->total += row->seen != i + 1 ? weight : 0;
 		row->seen = i + 1;
 	}
 }
@@ -137,9 +141,9 @@ static int summary__make(struct summary *s, const struct profile *p)
 		count_sample(s, i);
 	qsort(s->rows, s->rows_cnt, sizeof(*s->rows), compare_rows);
 	qsort(s->processes, p->resources.cnt, sizeof(*s->processes), compare_processes);
-	while (s->processes_cnt < p->resources.cnt && s->processes[s->processes_cnt].cnt)
+	while (s->processes_cnt < p->resources.cnt && s->processes[s->processes_cnt].weight)
 		s->processes_cnt++;
-	while (s->rows_cnt && !s->rows[s->rows_cnt - 1].total_cnt)
+	while (s->rows_cnt && !s->rows[s->rows_cnt - 1].total)
 		s->rows_cnt--;
 	return 0;
 }
@@ -175,6 +179,7 @@ static void put_functions(struct json_writer *json, const struct summary *s)
 		[FRAME_NONE] = SLICE("none"),	    [FRAME_NATIVE] = SLICE("native"),
 		[FRAME_KERNEL] = SLICE("kernel"),   [FRAME_JIT] = SLICE("jit"),
 		[FRAME_CPYTHON] = SLICE("cpython"), [FRAME_ERROR] = SLICE("error"),
+		[FRAME_WAIT] = SLICE("wait"),
 	};
 
 	for (uint32_t i = 0; i < s->rows_cnt; i++) {
@@ -187,9 +192,9 @@ static void put_functions(struct json_writer *json, const struct summary *s)
 		jw_lit(json, ",\"type\":");
 		jw_string(json, types[row->type]);
 		jw_lit(json, ",\"self\":");
-		jw_u64(json, row->self_cnt);
+		jw_u64(json, row->self);
 		jw_lit(json, ",\"total\":");
-		jw_u64(json, row->total_cnt);
+		jw_u64(json, row->total);
 		jw_lit(json, "}");
 	}
 }
@@ -203,8 +208,9 @@ static void put_processes(struct json_writer *json, const struct summary *s)
 		jw_string(json, process_name(resource));
 		jw_lit(json, ",\"pid\":");
 		jw_u64(json, resource->pid);
-		jw_lit(json, ",\"samples\":");
-		jw_u64(json, s->processes[i].cnt);
+		jw_raw(json,
+		       s->profile->off_cpu ? SLICE(",\"offCpuNanos\":") : SLICE(",\"samples\":"));
+		jw_u64(json, s->processes[i].weight);
 		jw_lit(json, "}");
 	}
 }
@@ -255,6 +261,10 @@ static int write_json(FILE *out, const struct summary *s)
 	jw_u64(&json, linked_cnt(p));
 	jw_lit(&json, ",\"periodNanos\":");
 	jw_u64(&json, p->period_ns);
+	if (p->off_cpu) {
+		jw_lit(&json, ",\"offCpuNanos\":");
+		jw_u64(&json, s->weight);
+	}
 	jw_lit(&json, ",\"durationNanos\":");
 	jw_u64(&json, p->end_ns - p->start_ns);
 	jw_lit(&json, ",\"functions\":[");
@@ -272,11 +282,11 @@ static int write_json(FILE *out, const struct summary *s)
 
 /* --- text ------------------------------------------------------------------------------------- */
 
-static void put_share(struct line *line, const struct summary *s, uint32_t cnt, unsigned int end)
+static void put_share(struct line *line, const struct summary *s, uint64_t weight, unsigned int end)
 {
 	char text[16];
 
-	snprintf(text, sizeof(text), "%.1f%%", 100.0 * cnt / s->profile->samples.cnt);
+	snprintf(text, sizeof(text), "%.1f%%", 100.0 * (double)weight / (double)s->weight);
 	line_right(line, slice_str(text), end);
 }
 
@@ -304,9 +314,10 @@ static int write_title(struct line *line, FILE *out, const struct summary *s)
 	size_t n;
 	int err;
 
-	snprintf(text, sizeof(text), "%" PRIu32 " samples in %.1f s: %.2f s of CPU time",
-		 p->samples.cnt, (double)(p->end_ns - p->start_ns) / 1e9,
-		 (double)p->samples.cnt * (double)p->period_ns / 1e9);
+	snprintf(text, sizeof(text), "%" PRIu32 " samples in %.1f s: %.2f s %s", p->samples.cnt,
+		 (double)(p->end_ns - p->start_ns) / 1e9,
+		 (double)s->weight * (p->off_cpu ? 1 : (double)p->period_ns) / 1e9,
+		 p->off_cpu ? "off the CPUs" : "of CPU time");
 	line_text(line, slice_str(text), 0);
 	err = line__write(line, out);
 	n = profile_left_out(s->shares, text);
@@ -342,8 +353,8 @@ static int write_functions(struct line *line, FILE *out, const struct summary *s
 	for (uint32_t i = 0; i < cnt && !err; i++) {
 		const struct row *row = &s->rows[i];
 
-		put_share(line, s, row->self_cnt, 6);
-		put_share(line, s, row->total_cnt, 14);
+		put_share(line, s, row->self, 6);
+		put_share(line, s, row->total, 14);
 		line_pad(line, NAME_AT - 1);
 		if (name_of(s, row).n)
 			line_text(line, name_of(s, row), names);
@@ -367,7 +378,7 @@ static int write_processes(struct line *line, FILE *out, const struct summary *s
 		const struct resource *resource = s->profile->resources.v[s->processes[i].resource];
 		char pid[16];
 
-		put_share(line, s, s->processes[i].cnt, 6);
+		put_share(line, s, s->processes[i].weight, 6);
 		line_pad(line, 8);
 		line_text(line, process_name(resource), NAME_COLUMNS);
 		snprintf(pid, sizeof(pid), " %" PRIu32, resource->pid);
@@ -378,10 +389,10 @@ static int write_processes(struct line *line, FILE *out, const struct summary *s
 	return err;
 }
 
-static int write_route(struct line *line, FILE *out, const struct summary *s, uint32_t cnt,
+static int write_route(struct line *line, FILE *out, const struct summary *s, uint64_t weight,
 		       struct slice name, struct slice service)
 {
-	put_share(line, s, cnt, 6);
+	put_share(line, s, weight, 6);
 	line_pad(line, 8);
 	line_text(line, name, NAME_COLUMNS);
 	line_text(line, SLICE(" "), 0);
@@ -392,7 +403,7 @@ static int write_route(struct line *line, FILE *out, const struct summary *s, ui
 static int write_routes(struct line *line, FILE *out, const struct summary *s)
 {
 	const struct request_shares *shares = s->shares;
-	uint32_t more_cnt = 0;
+	uint64_t more = 0;
 	int err = line__write(line, out);
 
 	line_style(line, STYLE_BOLD);
@@ -402,18 +413,20 @@ static int write_routes(struct line *line, FILE *out, const struct summary *s)
 		const struct request_row *row = &shares->rows[i];
 
 		if (i < ROUTES_SHOWN)
-			err = write_route(line, out, s, row->samples_cnt, row->name, row->service);
+			err = write_route(line, out, s, row->weight, row->name, row->service);
 		else
-			more_cnt += row->samples_cnt;
+			more += row->weight;
 	}
-	if (more_cnt && !err)
-		err = write_route(line, out, s, more_cnt, SLICE("other routes"), SLICE(""));
+	if (more && !err)
+		err = write_route(line, out, s, more, SLICE("other routes"), SLICE(""));
 	if (shares->filtered || err)
 		return err;
 	if (shares->unknown_cnt)
-		err = write_route(line, out, s, shares->unknown_cnt,
+		err = write_route(line, out, s, shares->unknown_weight,
 				  SLICE("requests that are not known"), SLICE(""));
-	return err ?: write_route(line, out, s, shares->none_cnt, SLICE("no request"), SLICE(""));
+	return err
+		       ?: write_route(line, out, s, shares->none_weight, SLICE("no request"),
+				      SLICE(""));
 }
 
 int profile_view(FILE *out, enum view_format format, bool colour, unsigned int width,

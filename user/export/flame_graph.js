@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Makes the drawn flame graph answer: a click zooms, Escape or "Reset zoom" takes it back, the field
-// searches. Frames carry all there is to know: data-at and data-n are samples, the title's first
+// searches. Frames carry all there is to know: data-at and data-n are samples, or ns, the title's first
 // line is the name. Nothing is ever made from text but text.
 "use strict";
 (() => {

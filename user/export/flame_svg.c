@@ -37,6 +37,7 @@ static const struct kind {
 	[FRAME_NONE] = {"", 'r'},	   [FRAME_NATIVE] = {"native", 'n'},
 	[FRAME_KERNEL] = {"kernel", 'k'},  [FRAME_JIT] = {"JIT", 'j'},
 	[FRAME_CPYTHON] = {"Python", 'p'}, [FRAME_ERROR] = {"error", 'e'},
+	[FRAME_WAIT] = {"wait", 'w'},
 };
 
 #define KINDS_CNT (sizeof(kinds) / sizeof(kinds[0]))
@@ -44,11 +45,11 @@ static const struct kind {
 struct picture {
 	const struct profile *profile;
 	const struct frame_tree *tree;
-	double px_per_sample;
-	uint64_t *next;	     /* by depth: the sample at which the next frame begins */
+	double px_per_weight;
+	uint64_t *next;	     /* by depth: the weight at which the next frame begins */
 	uint32_t rows;	     /* drawn */
 	uint32_t narrow_cnt; /* frames not drawn */
-	uint64_t narrow_samples;
+	uint64_t narrow;     /* their weight */
 	bool seen[KINDS_CNT];
 	FILE *out;
 };
@@ -123,14 +124,23 @@ static void put_fitted(FILE *out, struct slice s, uint32_t columns)
 
 /* --- frames ------------------------------------------------------------------------------------ */
 
-static double percent(const struct picture *pic, uint64_t samples)
+static double percent(const struct picture *pic, uint64_t weight)
 {
-	return 100 * (double)samples / (double)pic->tree->v[0].total;
+	return 100 * (double)weight / (double)pic->tree->v[0].total;
 }
 
-static double cpu_seconds(const struct picture *pic, uint64_t samples)
+/* share: in percent; below 0: none. */
+static void put_amount(struct picture *pic, uint64_t weight, int digits, double share)
 {
-	return (double)samples * (double)pic->profile->period_ns / NSEC;
+	const struct profile *p = pic->profile;
+
+	if (!p->off_cpu)
+		fprintf(pic->out, "%" PRIu64 " samples, ", weight);
+	if (share >= 0)
+		fprintf(pic->out, "%.2f %%, ", share);
+	fprintf(pic->out, "%.*f s %s", digits,
+		(double)weight * (p->off_cpu ? 1 : (double)p->period_ns) / NSEC,
+		p->off_cpu ? "off the CPUs" : "of CPU time");
 }
 
 /* The first line is the name: the script takes it from there. */
@@ -140,16 +150,14 @@ static void put_details(struct picture *pic, const struct frame_node *node)
 
 	fputs("<title>", pic->out);
 	put_text(pic->out, node->label);
-	fprintf(pic->out,
-		"\n%s%s%" PRIu64 " samples, %.2f %%, %.3f s of CPU time\n%.2f %% in itself", kind,
-		*kind ? ", " : "", node->total, percent(pic, node->total),
-		cpu_seconds(pic, node->total), percent(pic, node->self));
-	fputs("</title>", pic->out);
+	fprintf(pic->out, "\n%s%s", kind, *kind ? ", " : "");
+	put_amount(pic, node->total, 3, percent(pic, node->total));
+	fprintf(pic->out, "\n%.2f %% in itself</title>", percent(pic, node->self));
 }
 
 static void put_frame(struct picture *pic, const struct frame_node *node, uint64_t at, double width)
 {
-	double x = MARGIN + (double)at * pic->px_per_sample;
+	double x = MARGIN + (double)at * pic->px_per_weight;
 	uint32_t y = TOP + node->depth * ROW;
 	uint32_t columns = width > 6 ? (uint32_t)((width - 6) / COLUMN) : 0;
 
@@ -168,7 +176,7 @@ static void put_frame(struct picture *pic, const struct frame_node *node, uint64
 
 static double width_of(const struct picture *pic, const struct frame_node *node)
 {
-	return (double)node->total * pic->px_per_sample;
+	return (double)node->total * pic->px_per_weight;
 }
 
 /* What the frame of the picture must know before its frames are written. */
@@ -189,7 +197,7 @@ static void measure(struct picture *pic)
 		pic->narrow_cnt++;
 		if (left_out == UINT32_MAX) {
 			left_out = node->depth;
-			pic->narrow_samples += node->total;
+			pic->narrow += node->total;
 		}
 	}
 }
@@ -215,16 +223,14 @@ static void put_about(struct picture *pic)
 {
 	const struct profile *p = pic->profile;
 	time_t start = (time_t)(p->start_ns / 1000000000);
-	uint64_t samples = pic->tree->v[0].total;
 	char when[32] = "";
 	struct tm tm;
 
 	if (gmtime_r(&start, &tm))
 		strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S", &tm);
-	fprintf(pic->out,
-		"<text id=\"about\" x=\"%d\" y=\"44\">%" PRIu64
-		" samples, %.2f s of CPU time  \xC2\xB7  %.1f s from %s UTC</text>\n",
-		MARGIN, samples, cpu_seconds(pic, samples),
+	fprintf(pic->out, "<text id=\"about\" x=\"%d\" y=\"44\">", MARGIN);
+	put_amount(pic, pic->tree->v[0].total, 2, -1);
+	fprintf(pic->out, "  \xC2\xB7  %.1f s from %s UTC</text>\n",
 		(double)(p->end_ns - p->start_ns) / NSEC, when);
 }
 
@@ -267,19 +273,22 @@ static void put_foot(struct picture *pic, uint32_t height)
 {
 	fprintf(pic->out, "<text id=\"foot\" x=\"%d\" y=\"%u\">", MARGIN, height - 12);
 	if (pic->narrow_cnt)
-		fprintf(pic->out,
-			"Not drawn, as narrower than %.1f px: %u frames of %" PRIu64 " samples",
-			NARROWEST, pic->narrow_cnt, pic->narrow_samples);
+		fprintf(pic->out, "Not drawn, as narrower than %.1f px: %u frames of ", NARROWEST,
+			pic->narrow_cnt);
+	if (pic->narrow_cnt && pic->profile->off_cpu)
+		put_amount(pic, pic->narrow, 3, -1);
+	else if (pic->narrow_cnt)
+		fprintf(pic->out, "%" PRIu64 " samples", pic->narrow);
 	fprintf(pic->out, "</text>\n<script><![CDATA[\n%s]]></script>\n</svg>\n", flame_graph_js);
 }
 
 static void put_picture(struct picture *pic, struct slice title)
 {
-	uint64_t samples = pic->tree->v[0].total;
+	uint64_t weight = pic->tree->v[0].total;
 	uint32_t height;
 
-	if (samples) {
-		pic->px_per_sample = (WIDTH - 2 * MARGIN) / (double)samples;
+	if (weight) {
+		pic->px_per_weight = (WIDTH - 2 * MARGIN) / (double)weight;
 		measure(pic);
 	}
 	height = TOP + pic->rows * ROW + FOOT;

@@ -26,6 +26,7 @@ struct path {
 	struct slice root;
 	const uint32_t *frames; /* ranks */
 	uint32_t cnt;
+	uint64_t weight;
 };
 
 struct sorting {
@@ -101,6 +102,7 @@ static uint32_t sort_paths(struct sorting *s, const struct profile *p)
 			.root = sample_root_label(p, sample),
 			.frames = s->frames + stack->first,
 			.cnt = stack->cnt,
+			.weight = profile_weight(p, sample),
 		};
 		longest = stack->cnt > longest ? stack->cnt : longest;
 	}
@@ -157,8 +159,8 @@ static bool add_path(struct frame_tree *tree, struct sorting *s, const struct pa
 			return false;
 	}
 	for (uint32_t depth = 0; depth <= path->cnt + 1; depth++)
-		tree->v[s->open[depth]].total++;
-	tree->v[s->open[path->cnt + 1]].self++;
+		tree->v[s->open[depth]].total += path->weight;
+	tree->v[s->open[path->cnt + 1]].self += path->weight;
 	return true;
 }
 

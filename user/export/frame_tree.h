@@ -12,7 +12,7 @@ struct frame_node {
 	struct slice label;
 	enum frame_type type; /* FRAME_NONE at depth 0 and 1 */
 	uint32_t depth;	      /* 0: all; 1: sample_root_label; then the stack */
-	uint64_t self, total; /* samples that end here; those and all above */
+	uint64_t self, total; /* weight of the samples that end here; of those and all above */
 };
 
 struct frame_tree {

@@ -36,6 +36,7 @@ enum {
 	COUNT,
 	CPU,
 	NANOSECONDS,
+	OFF_CPU,
 	UNKNOWN,
 	WORDS_CNT,
 };
@@ -57,13 +58,14 @@ static const struct slice words[WORDS_CNT] = {
 	[COUNT] = SLICE("count"),
 	[CPU] = SLICE("cpu"),
 	[NANOSECONDS] = SLICE("nanoseconds"),
+	[OFF_CPU] = SLICE("off_cpu"),
 	[UNKNOWN] = SLICE(FRAME_UNKNOWN),
 };
 
 static const struct slice frame_types[] = {
 	[FRAME_NATIVE] = SLICE("native"), [FRAME_KERNEL] = SLICE("kernel"),
 	[FRAME_JIT] = SLICE("jit"),	  [FRAME_CPYTHON] = SLICE("cpython"),
-	[FRAME_ERROR] = SLICE("error"),
+	[FRAME_ERROR] = SLICE("error"),	  [FRAME_WAIT] = {NULL, 0},
 };
 
 struct encoding {
@@ -141,13 +143,25 @@ static void mark_function(struct encoding *e, uint32_t i)
 	mark(e, STRINGS, e->p->functions.v[i].file);
 }
 
+/* What a thread waits for is no type of frame that OTLP knows. */
+static uint32_t frame_type_of(const struct profile_location *location)
+{
+	return location->type == FRAME_WAIT ? FRAME_NONE : location->type;
+}
+
+/* PROFILE_NO_CPU: none. */
+static uint32_t cpu_of(const struct profile_sample *s)
+{
+	return s->cpu + 1;
+}
+
 static void mark_location(struct encoding *e, uint32_t i)
 {
 	const struct profile_location *location = &e->p->locations.v[i];
 	const struct profile_mapping *mapping = &e->p->mappings.v[mapping_of(e->p, location)];
 
 	mark(e, LOCATIONS, i);
-	mark(e, FRAME_TYPES, location->type);
+	mark(e, FRAME_TYPES, frame_type_of(location));
 	mark(e, MAPPINGS, mapping_of(e->p, location));
 	mark(e, STRINGS, mapping->file);
 	mark(e, BUILD_IDS, mapping->build_id);
@@ -162,7 +176,7 @@ static void mark_sample(struct encoding *e, const struct profile_sample *s)
 	mark(e, LINKS, s->link);
 	mark(e, THREAD_NAMES, s->thread_name);
 	mark(e, TIDS, s->tid);
-	mark(e, CPUS, s->cpu + 1);
+	mark(e, CPUS, cpu_of(s));
 	if (s->time_ns < e->start_ns)
 		e->start_ns = s->time_ns;
 	if (s->time_ns >= e->end_ns)
@@ -197,7 +211,8 @@ static void mark_all(struct encoding *e)
 			mark(e, STRINGS, e->word_at[kind]);
 	}
 	for (uint32_t word = SAMPLES; word < UNKNOWN; word++)
-		mark(e, STRINGS, e->word_at[word]);
+		if (word == NANOSECONDS || (word == OFF_CPU) == e->p->off_cpu)
+			mark(e, STRINGS, e->word_at[word]);
 	for (enum numbered table = STRINGS; table < ATTRIBUTES_FIRST; table++)
 		assign(&e->numbers[table], 0);
 }
@@ -259,7 +274,7 @@ static void put_location(struct encoding *e, uint32_t i)
 	uint32_t function = function_of(e, location);
 	size_t end = pb_len(e->w);
 
-	put_index(e, number(e, FRAME_TYPES, location->type));
+	put_index(e, number(e, FRAME_TYPES, frame_type_of(location)));
 	end_packed(e, 4, end); /* .attribute_indices */
 	end = pb_len(e->w);
 	if (function) {
@@ -376,9 +391,15 @@ static void put_sample(struct encoding *e, uint32_t first, uint32_t end)
 	for (uint32_t i = end; i-- > first;)
 		pb_packed_fixed64(e->w, e->sorted[i]->time_ns);
 	pb_message(e->w, 5, packed_end); /* .timestamps_unix_nano */
+	if (e->p->off_cpu) {
+		packed_end = pb_len(e->w);
+		for (uint32_t i = end; i-- > first;)
+			pb_packed_varint(e->w, e->sorted[i]->value_ns);
+		pb_message(e->w, 4, packed_end); /* .values */
+	}
 	put_nonzero(e->w, 3, number(e, LINKS, s->link));
 	packed_end = pb_len(e->w);
-	put_index(e, number(e, CPUS, s->cpu + 1));
+	put_index(e, number(e, CPUS, cpu_of(s)));
 	put_index(e, number(e, TIDS, s->tid));
 	put_index(e, number(e, THREAD_NAMES, s->thread_name));
 	end_packed(e, 2, packed_end);			   /* .attribute_indices */
@@ -399,16 +420,22 @@ static void put_profile(struct encoding *e, uint32_t first, uint32_t end)
 {
 	size_t profile_end = pb_len(e->w);
 
-	pb_varint(e->w, 6, e->p->period_ns);
-	put_value_type(e, 5, CPU, NANOSECONDS); /* .period_type */
+	/* Gateways know off-CPU profiles by their having no period. */
+	if (!e->p->off_cpu) {
+		pb_varint(e->w, 6, e->p->period_ns);
+		put_value_type(e, 5, CPU, NANOSECONDS); /* .period_type */
+	}
 	pb_varint(e->w, 4, e->end_ns - e->start_ns);
 	pb_fixed64(e->w, 3, e->start_ns);
 	for (uint32_t at; end > first && !e->w->failed; end = at) {
 		at = samples_run_start(e->sorted, end, SAMPLE_CPU);
 		put_sample(e, at, end);
 	}
-	put_value_type(e, 1, SAMPLES, COUNT); /* .sample_type */
-	pb_message(e->w, 2, profile_end);     /* ScopeProfiles.profiles */
+	if (e->p->off_cpu)
+		put_value_type(e, 1, OFF_CPU, NANOSECONDS); /* .sample_type */
+	else
+		put_value_type(e, 1, SAMPLES, COUNT);
+	pb_message(e->w, 2, profile_end); /* ScopeProfiles.profiles */
 }
 
 static void put_resource(struct encoding *e, uint32_t first, uint32_t end)
@@ -458,7 +485,7 @@ static bool make_room(struct encoding *e)
 		const struct profile_sample *s = &p->samples.v[i];
 
 		cnts[TIDS] = s->tid >= cnts[TIDS] ? s->tid + 1 : cnts[TIDS];
-		cnts[CPUS] = s->cpu + 2 > cnts[CPUS] ? s->cpu + 2 : cnts[CPUS];
+		cnts[CPUS] = cpu_of(s) >= cnts[CPUS] ? cpu_of(s) + 1 : cnts[CPUS];
 	}
 	for (enum numbered what = 0; what < NUMBERED_CNT; what++) {
 		e->numbers[what].v = calloc(cnts[what], sizeof(uint32_t));

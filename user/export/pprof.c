@@ -22,6 +22,7 @@ enum word {
 	COUNT,
 	CPU,
 	NANOSECONDS,
+	OFF_CPU,
 	SERVICE,
 	THREAD,
 	PID,
@@ -33,17 +34,12 @@ enum word {
 };
 
 static const struct slice words[WORDS_CNT] = {
-	[SAMPLES] = SLICE("samples"),
-	[COUNT] = SLICE("count"),
-	[CPU] = SLICE("cpu"),
-	[NANOSECONDS] = SLICE("nanoseconds"),
-	[SERVICE] = SLICE("service"),
-	[THREAD] = SLICE("thread"),
-	[PID] = SLICE("pid"),
-	[TID] = SLICE("tid"),
-	[TRACE_ID] = SLICE("trace_id"),
-	[SPAN_ID] = SLICE("span_id"),
-	[UNKNOWN] = SLICE(FRAME_UNKNOWN),
+	[SAMPLES] = SLICE("samples"), [COUNT] = SLICE("count"),
+	[CPU] = SLICE("cpu"),	      [NANOSECONDS] = SLICE("nanoseconds"),
+	[OFF_CPU] = SLICE("off_cpu"), [SERVICE] = SLICE("service"),
+	[THREAD] = SLICE("thread"),   [PID] = SLICE("pid"),
+	[TID] = SLICE("tid"),	      [TRACE_ID] = SLICE("trace_id"),
+	[SPAN_ID] = SLICE("span_id"), [UNKNOWN] = SLICE(FRAME_UNKNOWN),
 };
 
 /* --- strings ----------------------------------------------------------------------------------- */
@@ -211,17 +207,30 @@ static void put_labels(struct pb_writer *w, const struct profile *p, const struc
 		put_label(w, word_index(p, SERVICE), 2, service_index(p, s->resource));
 }
 
-static void put_sample(struct pb_writer *w, const struct profile *p, const struct profile_sample *s,
-		       uint32_t cnt)
+/* cnt samples that differ in their times only. */
+static void put_values(struct pb_writer *w, const struct profile *p,
+		       const struct profile_sample *const *samples, uint32_t cnt)
 {
+	size_t end = pb_len(w);
+	uint64_t ns = 0;
+
+	for (uint32_t i = 0; i < cnt; i++)
+		ns += p->off_cpu ? samples[i]->value_ns : p->period_ns;
+	pb_packed_varint(w, ns);
+	if (!p->off_cpu)
+		pb_packed_varint(w, cnt);
+	pb_message(w, 2, end); /* Sample.value */
+}
+
+static void put_sample(struct pb_writer *w, const struct profile *p,
+		       const struct profile_sample *const *samples, uint32_t cnt)
+{
+	const struct profile_sample *s = samples[0];
 	const struct profile_stack *stack = &p->stacks.v[s->stack];
 	size_t end = pb_len(w), packed_end;
 
 	put_labels(w, p, s);
-	packed_end = pb_len(w);
-	pb_packed_varint(w, cnt * p->period_ns);
-	pb_packed_varint(w, cnt);
-	pb_message(w, 2, packed_end); /* Sample.value */
+	put_values(w, p, samples, cnt);
 	packed_end = pb_len(w);
 	for (uint32_t i = stack->cnt; i-- > 0;)
 		pb_packed_varint(w, p->stack_locations.v[stack->first + i]);
@@ -242,9 +251,13 @@ static void put_value_type(struct pb_writer *w, const struct profile *p, unsigne
 static void put_profile(struct pb_writer *w, const struct profile *p,
 			const struct profile_sample *const *sorted, const bool *named)
 {
-	pb_varint(w, 14, word_index(p, CPU)); /* Profile.default_sample_type */
-	pb_varint(w, 12, p->period_ns);
-	put_value_type(w, p, 11, CPU, NANOSECONDS); /* .period_type */
+	enum word type = p->off_cpu ? OFF_CPU : CPU;
+
+	pb_varint(w, 14, word_index(p, type)); /* Profile.default_sample_type */
+	if (!p->off_cpu) {
+		pb_varint(w, 12, p->period_ns);
+		put_value_type(w, p, 11, CPU, NANOSECONDS); /* .period_type */
+	}
 	pb_varint(w, 10, p->end_ns - p->start_ns);
 	pb_varint(w, 9, p->start_ns);
 	put_strings(w, p);
@@ -253,10 +266,11 @@ static void put_profile(struct pb_writer *w, const struct profile *p,
 	put_mappings(w, p, named);
 	for (uint32_t end = p->samples.cnt, first; end > 0 && !w->failed; end = first) {
 		first = samples_run_start(sorted, end, SAMPLE_TID);
-		put_sample(w, p, sorted[first], end - first);
+		put_sample(w, p, &sorted[first], end - first);
 	}
-	put_value_type(w, p, 1, CPU, NANOSECONDS); /* .sample_type */
-	put_value_type(w, p, 1, SAMPLES, COUNT);
+	put_value_type(w, p, 1, type, NANOSECONDS); /* .sample_type */
+	if (!p->off_cpu)
+		put_value_type(w, p, 1, SAMPLES, COUNT);
 }
 
 static int write_packed(struct slice bytes, FILE *out)

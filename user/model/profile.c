@@ -302,6 +302,11 @@ uint32_t profile__resource(struct profile *p, struct resource *resource)
 	return i;
 }
 
+uint64_t profile_weight(const struct profile *p, const struct profile_sample *sample)
+{
+	return p->off_cpu ? sample->value_ns : 1;
+}
+
 int profile__add(struct profile *p, const struct profile_sample *sample)
 {
 	if (!RESERVE(p, p->samples, 1))

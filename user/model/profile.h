@@ -20,6 +20,7 @@ enum frame_type {
 	FRAME_JIT, /* named by a perf map file */
 	FRAME_CPYTHON,
 	FRAME_ERROR, /* not a frame: its function's name says why the stack ends, in [brackets] */
+	FRAME_WAIT, /* not a frame: innermost, its function's name says what for the thread waits, in [brackets] */
 };
 
 /*
@@ -66,8 +67,12 @@ struct profile_sample {
 	uint32_t stack, link;
 	uint32_t thread_name; /* strings */
 	uint32_t tid;
-	uint32_t cpu;
+	uint32_t cpu; /* PROFILE_NO_CPU: none */
+	uint64_t
+		value_ns; /* of an off-CPU profile: how long it has waited; else the period stands for it */
 };
+
+#define PROFILE_NO_CPU UINT32_MAX
 
 #define PROFILE_TABLE(type)        \
 	struct {                   \
@@ -77,7 +82,8 @@ struct profile_sample {
 
 struct profile {
 	uint64_t start_ns, end_ns; /* since the Unix epoch */
-	uint64_t period_ns;	   /* CPU time between samples of one CPU */
+	uint64_t period_ns;	   /* CPU time between samples of one CPU; time between looks */
+	bool off_cpu;		   /* its samples are of threads that wait, and say how long */
 	PROFILE_TABLE(struct slice) strings;
 	PROFILE_TABLE(struct profile_mapping) mappings;
 	PROFILE_TABLE(struct profile_function) functions;
@@ -106,6 +112,8 @@ uint32_t profile__location(struct profile *p, const struct profile_location *loc
 uint32_t profile__stack(struct profile *p, const uint32_t *locations, uint32_t cnt);
 uint32_t profile__link(struct profile *p, const struct profile_link *link);
 uint32_t profile__resource(struct profile *p, struct resource *resource);
+/* What a sample stands for: 1 of CPU profiles, else its ns. */
+uint64_t profile_weight(const struct profile *p, const struct profile_sample *sample);
 /* Adds an observation. 0, or -ENOMEM as above. */
 int profile__add(struct profile *p, const struct profile_sample *sample);
 /*

@@ -146,11 +146,17 @@ static const struct request *request_of(const struct request_table *table,
 	return sample->link && !is_empty(slot) ? slot : NULL;
 }
 
-static int compare_keys(const void *a, const void *b)
-{
-	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+/* A sample of a wanted request. */
+struct counted {
+	uint32_t row; /* service << 16 | name */
+	uint64_t weight;
+};
 
-	return x < y ? -1 : x > y;
+static int compare_counted(const void *a, const void *b)
+{
+	const struct counted *x = a, *y = b;
+
+	return x->row < y->row ? -1 : x->row > y->row;
 }
 
 static int compare_texts(struct slice a, struct slice b)
@@ -164,29 +170,30 @@ static int compare_rows(const void *a, const void *b)
 {
 	const struct request_row *x = a, *y = b;
 
-	if (x->samples_cnt != y->samples_cnt)
-		return x->samples_cnt > y->samples_cnt ? -1 : 1;
+	if (x->weight != y->weight)
+		return x->weight > y->weight ? -1 : 1;
 	return compare_texts(x->name, y->name) ?: compare_texts(x->service, y->service);
 }
 
-/* Rows of sorted keys, of which each is a service and a name. */
-static int make_rows(const struct request_table *table, const uint32_t *keys, uint32_t cnt,
+static int make_rows(const struct request_table *table, struct counted *v, uint32_t cnt,
 		     struct request_shares *shares)
 {
 	uint32_t n = 0;
 
+	qsort(v, cnt, sizeof(*v), compare_counted);
 	for (uint32_t i = 0; i < cnt; i++)
-		n += i == 0 || keys[i] != keys[i - 1];
+		n += i == 0 || v[i].row != v[i - 1].row;
 	shares->rows = calloc(n ?: 1, sizeof(*shares->rows));
 	if (!shares->rows)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < cnt; i++) {
-		if (i == 0 || keys[i] != keys[i - 1])
+		if (i == 0 || v[i].row != v[i - 1].row)
 			shares->rows[shares->rows_cnt++] = (struct request_row){
-				.service = names__text(table->names, (uint16_t)(keys[i] >> 16)),
-				.name = names__text(table->names, (uint16_t)keys[i]),
+				.service = names__text(table->names, (uint16_t)(v[i].row >> 16)),
+				.name = names__text(table->names, (uint16_t)v[i].row),
 			};
 		shares->rows[shares->rows_cnt - 1].samples_cnt++;
+		shares->rows[shares->rows_cnt - 1].weight += v[i].weight;
 	}
 	qsort(shares->rows, n, sizeof(*shares->rows), compare_rows);
 	return 0;
@@ -196,28 +203,34 @@ int request_table__shares(const struct request_table *table, const struct profil
 			  struct request_shares *shares)
 {
 	uint32_t n = profile->samples.cnt, cnt = 0;
-	uint32_t *keys = calloc(n ?: 1, sizeof(*keys));
+	struct counted *wanted = calloc(n ?: 1, sizeof(*wanted));
 	int err;
 
 	*shares = (struct request_shares){.filtered = request_table__filters(table)};
-	if (!keys)
+	if (!wanted)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < n; i++) {
 		const struct profile_sample *sample = &profile->samples.v[i];
 		const struct request *request = request_of(table, profile, sample);
+		uint64_t weight = profile_weight(profile, sample);
 
-		if (request && request->wanted)
-			keys[cnt++] = (uint32_t)request->service << 16 | request->name;
-		else if (request)
+		if (request && request->wanted) {
+			wanted[cnt++] = (struct counted){
+				.row = (uint32_t)request->service << 16 | request->name,
+				.weight = weight,
+			};
+		} else if (request) {
 			shares->others_cnt++;
-		else if (sample->link)
+		} else if (sample->link) {
 			shares->unknown_cnt++;
-		else
+			shares->unknown_weight += weight;
+		} else {
 			shares->none_cnt++;
+			shares->none_weight += weight;
+		}
 	}
-	qsort(keys, cnt, sizeof(*keys), compare_keys);
-	err = make_rows(table, keys, cnt, shares);
-	free(keys);
+	err = make_rows(table, wanted, cnt, shares);
+	free(wanted);
 	return err;
 }
 
@@ -251,6 +264,7 @@ struct profile *request_table__keep(const struct request_table *table, const str
 	if (to) {
 		to->start_ns = from->start_ns;
 		to->end_ns = from->end_ns;
+		to->off_cpu = from->off_cpu;
 		if (request_table__shares(table, from, shares) == 0 && copy_wanted(table, from, to))
 			return to;
 		request_shares__free(shares);

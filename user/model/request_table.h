@@ -24,6 +24,7 @@ struct request_filter {
 struct request_row {
 	struct slice service, name; /* the table's */
 	uint32_t samples_cnt;
+	uint64_t weight; /* of these */
 };
 
 /* Whose a profile's samples are. They add up: all = rows + none + unknown + others. */
@@ -33,7 +34,8 @@ struct request_shares {
 	uint32_t none_cnt;    /* of no request, as far as is proven */
 	uint32_t unknown_cnt; /* of requests that the table does not have */
 	uint32_t others_cnt;  /* of requests that are not wanted */
-	bool filtered;	      /* only those of wanted requests are left in the profile */
+	uint64_t none_weight, unknown_weight;
+	bool filtered; /* only those of wanted requests are left in the profile */
 };
 
 /* Is the span of that service and route, as of a filter? */

@@ -18,6 +18,8 @@
 #include "user/profile/resolver.h"
 
 #define WAITING_BUCKETS 4096u
+#define THREADS_MAX \
+	65536u /* whose last sample is remembered: the newest by the lower bits of their tids */
 
 /* What a sample of the profile waits for; by the sample's index. */
 struct note {
@@ -33,6 +35,9 @@ struct gather {
 	uint64_t period_ns, wait_ns;
 	struct note *notes;
 	uint32_t notes_cap;
+	bool off_cpu;
+	uint32_t *
+		last; /* of an off-CPU profile: index + 1 of a thread's last sample, by the lower bits of its tid */
 	uint32_t waiting[WAITING_BUCKETS]; /* index + 1 of the newest note by key */
 };
 
@@ -40,13 +45,15 @@ static struct profile *begin(const struct gather *g)
 {
 	struct profile *profile = profile__new(g->period_ns);
 
-	if (profile)
+	if (profile) {
 		profile->start_ns = clock_unix_ns();
+		profile->off_cpu = g->off_cpu;
+	}
 	return profile;
 }
 
-struct gather *gather__new(uint64_t period_ns, uint64_t wait_ns, const char *proc_root,
-			   const struct unwind_sink *sink)
+struct gather *gather__new(uint64_t period_ns, bool off_cpu, uint64_t wait_ns,
+			   const char *proc_root, const struct unwind_sink *sink)
 {
 	struct gather *g = calloc(1, sizeof(*g));
 
@@ -55,10 +62,12 @@ struct gather *gather__new(uint64_t period_ns, uint64_t wait_ns, const char *pro
 		return NULL;
 	}
 	g->period_ns = period_ns;
+	g->off_cpu = off_cpu;
 	g->wait_ns = wait_ns;
+	g->last = off_cpu ? calloc(THREADS_MAX, sizeof(*g->last)) : NULL;
 	g->profile = begin(g);
 	g->resolver = resolver__new(proc_root, sink);
-	if (g->profile && g->resolver)
+	if (g->profile && g->resolver && (g->last || !off_cpu))
 		return g;
 	gather__free(g);
 	errno = ENOMEM;
@@ -72,6 +81,7 @@ void gather__free(struct gather *g)
 	profile__free(g->profile);
 	resolver__free(g->resolver);
 	free(g->notes);
+	free(g->last);
 	free(g);
 }
 
@@ -115,19 +125,39 @@ static bool add(struct gather *g, const struct profile_sample *sample, const str
 	return true;
 }
 
+/* A thread's wait goes on that its last sample was of. */
+static void wait_on(struct gather *g, const struct record_sample *record)
+{
+	uint32_t last = g->last ? g->last[record->tid % THREADS_MAX] : 0;
+	struct profile_sample *sample = last ? &g->profile->samples.v[last - 1] : NULL;
+
+	if (sample && sample->tid == record->tid)
+		sample->value_ns += record->off_cpu_ns;
+	else
+		account_add(ACCOUNT_SAMPLES_MEMORY, 1);
+}
+
 void gather__sample(struct gather *g, const struct record_sample *record, struct resource *resource,
 		    uint64_t unix_offset_ns)
 {
 	struct profile *profile = g->profile;
-	struct profile_sample sample = {
+	struct profile_sample sample;
+	struct note note;
+
+	if (record->head.flags & SAMPLE_SAME) {
+		wait_on(g, record);
+		return;
+	}
+	sample = (struct profile_sample){
 		.time_ns = record->time_ns + unix_offset_ns,
 		.resource = profile__resource(profile, resource),
 		.stack = resolver__stack(g->resolver, profile, record),
 		.thread_name = profile__string(profile, slice_str(record->comm)),
 		.tid = record->tid,
 		.cpu = record->cpu,
+		.value_ns = record->off_cpu_ns,
 	};
-	struct note note = {
+	note = (struct note){
 		.cookie = g->wait_ns ? record->request_cookie : 0,
 		.off = record->request_off,
 		.time_ns = record->time_ns,
@@ -137,6 +167,8 @@ void gather__sample(struct gather *g, const struct record_sample *record, struct
 
 	if (!sample.stack || !sample.resource || !add(g, &sample, &note))
 		account_add(ACCOUNT_SAMPLES_MEMORY, 1);
+	else if (g->last)
+		g->last[record->tid % THREADS_MAX] = profile->samples.cnt;
 }
 
 void gather__flush(struct gather *g)
@@ -252,6 +284,8 @@ struct profile *gather__take(struct gather *g, uint64_t now_ns, bool last)
 	g->notes = NULL;
 	g->notes_cap = 0;
 	memset(g->waiting, 0, sizeof(g->waiting));
+	if (g->last)
+		memset(g->last, 0, THREADS_MAX * sizeof(*g->last));
 	for (uint32_t i = 0; i < n; i++) {
 		if (!last && notes[i].cookie && now_ns < notes[i].time_ns + g->wait_ns)
 			carry_over(g, done, i, &notes[i]);

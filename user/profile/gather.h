@@ -17,8 +17,8 @@ struct gather;
  * traced. proc_root and sink as for resolver__new. NULL with errno.
  */
 struct unwind_sink;
-struct gather *gather__new(uint64_t period_ns, uint64_t wait_ns, const char *proc_root,
-			   const struct unwind_sink *sink);
+struct gather *gather__new(uint64_t period_ns, bool off_cpu, uint64_t wait_ns,
+			   const char *proc_root, const struct unwind_sink *sink);
 void gather__free(struct gather *g);
 /* A valid record, copied; resource is held. unix_offset_ns: clock.h. What finds no room is counted. */
 void gather__sample(struct gather *g, const struct record_sample *sample, struct resource *resource,

@@ -102,7 +102,7 @@ void profiler__sample(struct profiler *p, const struct record_sample *sample,
 {
 	struct item *item = add_item(p, sample, sample->head.size);
 
-	account_add(ACCOUNT_SAMPLES, 1);
+	account_add(ACCOUNT_SAMPLES, !(sample->head.flags & SAMPLE_SAME));
 	if (!item) {
 		account_add(ACCOUNT_SAMPLES_MEMORY, 1);
 		return;
@@ -181,8 +181,8 @@ struct profiler *profiler__new(const struct profiler_options *options)
 	if (p) {
 		p->options = *options;
 		p->unix_offset_ns = clock_unix_offset_ns();
-		p->gather = gather__new(options->period_ns, options->wait_ns, NULL,
-					&options->unwind_sink);
+		p->gather = gather__new(options->period_ns, options->off_cpu, options->wait_ns,
+					NULL, &options->unwind_sink);
 		p->queue = queue__new(PARCELS_MAX);
 		if (p->gather && p->queue)
 			err = thread_start(&p->thread, "sonde-profile", profile_loop, p);

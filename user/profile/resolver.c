@@ -32,8 +32,8 @@
 #define REREAD_LAST_NS 10000000000ull
 #define VDSO_MAX_SZ (1u << 20)
 
-_Static_assert(2 * SAMPLE_STACK_MAX + PYTHON_FRAMES_MAX + 4 <= PROFILE_FRAMES_MAX,
-	       "a stack and error frames fit");
+_Static_assert(2 * SAMPLE_STACK_MAX + PYTHON_FRAMES_MAX + 5 <= PROFILE_FRAMES_MAX,
+	       "a stack and frames in brackets fit");
 
 struct process {
 	uint32_t pid, process_id;
@@ -291,15 +291,16 @@ static uint32_t function_named(struct profile *profile, struct function_name nam
 	return name.name.n ? profile__function(profile, &function) : 0;
 }
 
-static uint32_t error_location(struct profile *profile, const char *why)
+/* What is no frame, but says something of the stack. */
+static uint32_t word_location(struct profile *profile, enum frame_type type, const char *word)
 {
 	return profile__location(profile,
 				 &(struct profile_location){
 					 .function = function_named(profile,
 								    (struct function_name){
-									    .name = slice_str(why),
+									    .name = slice_str(word),
 								    }),
-					 .type = FRAME_ERROR,
+					 .type = type,
 				 });
 }
 
@@ -414,7 +415,7 @@ static void push_error(struct stack *stack, struct profile *profile, enum accoun
 		       const char *why)
 {
 	account_add(entry, 1);
-	push(stack, error_location(profile, why));
+	push(stack, word_location(profile, FRAME_ERROR, why));
 }
 
 /* What is said of a stack that is not whole. */
@@ -434,6 +435,16 @@ static const struct {
 	[UNWIND_STUCK] = {ACCOUNT_STACKS_UNREADABLE, "[unreadable stack]"},
 	[UNWIND_NO_FRAME] = {ACCOUNT_STACKS_NO_FRAME, "[no frame pointer]"},
 	[UNWIND_SHORT_COPY] = {ACCOUNT_STACKS_NEW, "[not yet known]"},
+	[UNWIND_RAN] = {ACCOUNT_STACKS_RAN, "[ran meanwhile]"},
+};
+
+/* What a thread waits for. */
+static const char *const waits[OFF_CPUS_CNT] = {
+	[OFF_CPU_RUN_QUEUE] = "[run queue]", [OFF_CPU_LOCK] = "[lock]",
+	[OFF_CPU_DISK] = "[disk]",	     [OFF_CPU_NETWORK] = "[network]",
+	[OFF_CPU_POLL] = "[poll]",	     [OFF_CPU_PAGE_FAULT] = "[page fault]",
+	[OFF_CPU_SLEEP] = "[sleep]",	     [OFF_CPU_STOPPED] = "[stopped]",
+	[OFF_CPU_OTHER] = "[other wait]",
 };
 
 static void push_end(struct stack *stack, struct profile *profile, uint16_t end)
@@ -569,7 +580,7 @@ static bool push_python(struct profile *profile, struct process *process,
 
 	for (uint32_t i = 0; i < native->cnt; i++)
 		loops += native->mark[i];
-	if (!s->python_cnt && loops)
+	if (!s->python_cnt && loops && !s->off_cpu)
 		count_without(process, s);
 	if (!s->python_cnt)
 		return false;
@@ -644,12 +655,16 @@ uint32_t resolver__stack(struct resolver *r, struct profile *profile,
 	const uint64_t *addresses = (const uint64_t *)(sample + 1);
 	struct stack stack = {.cnt = 0};
 
+	if (sample->off_cpu)
+		push(&stack, word_location(profile, FRAME_WAIT, waits[sample->off_cpu]));
 	for (uint16_t i = 0; i < sample->kernel_cnt; i++)
 		push(&stack, kernel_location(r, profile, addresses[i], addresses[i] - (i > 0)));
 	if (sample->user_cnt)
 		push_user(r, profile, sample, &stack);
+	else
+		push_end(&stack, profile, sample->user_end);
 	if (!stack.cnt)
-		push(&stack, error_location(profile, "[no stack]"));
+		push(&stack, word_location(profile, FRAME_ERROR, "[no stack]"));
 	return stack.failed ? 0 : profile__stack(profile, stack.locations, stack.cnt);
 }
 
