@@ -115,7 +115,7 @@ def observations(request):
         location = tables.location_table[index]
         attributes = dict(named(tables.attribute_table[i]) for i in location.attribute_indices)
         function = tables.function_table[location.lines[0].function_index if location.lines else 0]
-        return {"name": text[function.name_strindex], "type": attributes["profile.frame.type"]}
+        return {"name": text[function.name_strindex], "type": attributes.get("profile.frame.type")}
 
     for group in request.resource_profiles:
         resource = dict(named(a) for a in group.resource.attributes)

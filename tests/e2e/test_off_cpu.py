@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where threads wait, and what for, compared with what they know of that themselves."""
 import collections
+import contextlib
 import math
 import re
 import subprocess
@@ -86,6 +87,15 @@ def test_waits(waits, tmp_path):
                             ";".join(stack)), stack
 
 
+@contextlib.contextmanager
+def python(program):
+    with subprocess.Popen(["/usr/bin/python3", "-c", program], stdout=subprocess.PIPE) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
 POOL = """
 import queue, threading, time, socket
 tasks, pair = queue.SimpleQueue(), socket.socketpair()
@@ -101,21 +111,21 @@ time.sleep(60)
 def test_idle_pool(tmp_path):
     """Threads that wait for work, and have not run since: they are counted, and hardly cost anything."""
     out = tmp_path / "out.folded"
-    with subprocess.Popen(["/usr/bin/python3", "-c", POOL], stdout=subprocess.PIPE) as process:
+    with python(POOL) as process:
         assert process.stdout.readline() == b"ready\n"
         with Profile(tmp_path, "--off-cpu", "-p", process.pid, "-o", out) as running:
             time.sleep(2)
             running.stop()
-        process.kill()
     stacks, account = read_folded(out), running.account
     seconds = running.summary["durationNanos"] / 1e9
     idle = {stack: ns / 1e9 for stack, ns in stacks.items() if stack[-1] == "[lock]"}
     assert 20 * 1.5 < sum(idle.values()) < 20 * seconds * 1.02, (idle, seconds)
-    assert all("thread_run" in stack for stack in idle), idle
+    assert all("start_thread" in stack and any("futex" in frame or "sem_" in frame for frame in stack)
+               for stack in idle), idle
     received = {stack: ns / 1e9 for stack, ns in stacks.items() if stack[-1] == "[network]"}
-    assert 1.5 < sum(received.values()) < seconds * 1.02 and all("sock_recv" in s for s in received)
+    assert 1.5 < sum(received.values()) < seconds * 1.02 and all("recv" in s for s in received)
     napping = [stack for stack in stacks if stack[-1] == "[sleep]"]
-    assert napping and all({"clock_nanosleep", "time_sleep"} & set(stack) for stack in napping)
+    assert napping and all("clock_nanosleep" in stack for stack in napping)
     assert_whole(account)
     # A thread that has not run is walked once, and told of the less often the longer it waits.
     looks = account["off_cpu_looks"]
@@ -153,7 +163,7 @@ server.serve_forever()
 
 def test_linked_to_spans(tmp_path, collector):
     """What a request waits for belongs to its span; what its thread waits for after it does not."""
-    with subprocess.Popen(["/usr/bin/python3", "-c", SLEEPER], stdout=subprocess.PIPE) as process:
+    with python(SLEEPER) as process:
         url = f"http://127.0.0.1:{int(process.stdout.readline())}"
         with Profile(tmp_path, "--off-cpu", "-p", process.pid, "--spans", "--freq", "199",
                      "--export", collector.url) as running:
@@ -161,7 +171,6 @@ def test_linked_to_spans(tmp_path, collector):
             running.stop()
         samples = wait_for(lambda: collector.samples(process.pid), "the profile to arrive")
         spans = {s["spanId"]: s for s in collector.wait_spans(running.account.spans)}
-        process.kill()
     request = collector.profiles()[-1]
     assert not profcheck.violations(request)
     strings = request.dictionary.string_table

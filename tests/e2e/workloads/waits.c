@@ -16,7 +16,7 @@
 typedef unsigned long long ns_t;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static int pipes[2], sockets[2];
+static int asked[2], pipes[2], sockets[2];
 static ns_t end;
 static volatile unsigned long sink;
 static ns_t locked, slept, piped, received;
@@ -68,6 +68,7 @@ static __attribute__((noinline)) void wait_pipe(void)
 {
 	char byte;
 
+	sink += (unsigned long)write(asked[1], "p", 1);
 	sink += (unsigned long)read(pipes[0], &byte, 1);
 }
 
@@ -75,6 +76,7 @@ static __attribute__((noinline)) void wait_socket(void)
 {
 	char byte;
 
+	sink += (unsigned long)write(asked[1], "s", 1);
 	sink += (unsigned long)recv(sockets[0], &byte, 1, 0);
 }
 
@@ -101,6 +103,7 @@ static __attribute__((noinline)) void run_mixed(void)
 		wait_socket();
 		received += since(&at);
 	}
+	close(asked[1]);
 }
 
 static __attribute__((noinline)) void run_burner(void)
@@ -115,16 +118,15 @@ static __attribute__((noinline)) void run_burner(void)
 	}
 }
 
-/* Says when what mixed reads is there: from when it began to wait on. */
+/* Writes what mixed has asked for, after some time. */
 static __attribute__((noinline)) void run_feeder(void)
 {
 	unsigned int seed = 3;
+	char what;
 
-	while (clock_ns(CLOCK_MONOTONIC) < end + 200000000u) {
-		rest(some_ms(&seed, 40));
-		sink += (unsigned long)write(pipes[1], "x", 1);
-		rest(some_ms(&seed, 10));
-		sink += (unsigned long)write(sockets[1], "x", 1);
+	while (read(asked[0], &what, 1) == 1) {
+		rest(some_ms(&seed, what == 'p' ? 40 : 10));
+		sink += (unsigned long)write(what == 'p' ? pipes[1] : sockets[1], "x", 1);
 	}
 }
 
@@ -155,7 +157,7 @@ int main(int argc, char **argv)
 		{.name = "feeder", .run = run_feeder},
 	};
 
-	if (argc < 2 || pipe(pipes) || socketpair(AF_UNIX, SOCK_STREAM, 0, sockets))
+	if (argc < 2 || pipe(asked) || pipe(pipes) || socketpair(AF_UNIX, SOCK_STREAM, 0, sockets))
 		return 1;
 	end = clock_ns(CLOCK_MONOTONIC) + (ns_t)(strtod(argv[1], NULL) * 1e9);
 	for (int i = 0; i < 3; i++)
