@@ -178,7 +178,7 @@ def test_linked_to_spans(tmp_path, collector):
     for profile in profiles:
         assert [strings[profile.sample_type.type_strindex],
                 strings[profile.sample_type.unit_strindex]] == ["off_cpu", "nanoseconds"]
-        assert not profile.period and not profile.HasField("period_type")
+        assert not profile.period and not profile.period_type.type_strindex
         assert all(len(s.values) == len(s.timestamps_unix_nano) for s in profile.samples)
     assert sum(v for p in profiles for s in p.samples for v in s.values) == running.summary["offCpuNanos"]
     asleep = [s for s in samples if s["stack"][0]["name"] == "[sleep]"]

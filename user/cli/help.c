@@ -94,6 +94,11 @@ static const struct command_row commands[] = {
 				"samples that were not\n"
 				"taken while such a request was worked for; how many these are is "
 				"said.\n"
+				"With --off-cpu it looks at the threads that wait, and says how long "
+				"and what for:\n"
+				"[lock], [disk], [network], [poll] (any of several files), [sleep], "
+				"[page fault],\n"
+				"[run queue] (for a CPU), [stopped], [other wait].\n"
 				"Stops at Ctrl-C, at the end of COMMAND, or after --duration.\n",
 			.examples =
 				"  sonde profile -p 4242 --duration 10          # the busiest "
@@ -103,6 +108,8 @@ static const struct command_row commands[] = {
 				"  sonde profile -n api --route 'GET /users/{id}' --duration 60 -o "
 				"users.svg\n"
 				"  sonde profile -o build.pb.gz -- make         # for pprof\n"
+				"  sonde profile -n nginx --off-cpu --duration 10   # where it "
+				"waits\n"
 				"  sonde profile -n api --spans --duration 60 --export "
 				"http://localhost:4318\n",
 		},
