@@ -233,13 +233,16 @@ static __always_inline bool read_registers_of(struct unwind_registers *r, struct
 static __always_inline __u32 add_copy_of(struct scratch *s, struct waiting_thread *thread)
 {
 	struct unwind_registers *r = &s->unwind.registers;
-	__u32 at = s->unwind.at & ~7u, len;
 	struct sample_copy *copy;
+	__u32 at, len;
 
-	if (at > 2 * SAMPLE_STACK_ROOM || !read_registers_of(r, thread->task) ||
-	    r->v[UNWIND_RSP] & 7)
+	if (!read_registers_of(r, thread->task) || r->v[UNWIND_RSP] & 7)
 		return 0;
 	load_waiting(thread, r->v[UNWIND_RIP] - 1, &r->code);
+	at = s->unwind.at &
+	     ~7u; /* not before the call, over which older kernels forget its bounds */
+	if (at > 2 * SAMPLE_STACK_ROOM)
+		return 0;
 	copy = (void *)&s->stacks[at];
 	copy->registers = *r;
 	len = copy_stack((char *)(copy + 1), r->v[UNWIND_RSP] - UNWIND_RED_ZONE, thread->task);
