@@ -527,7 +527,7 @@ static uint32_t python_location(struct profile *profile, struct process *process
 		return 0;
 	if (!code) {
 		account_add(ACCOUNT_PYTHON_UNNAMED, 1);
-		return error_location(profile, "[python: unreadable]");
+		return word_location(profile, FRAME_ERROR, "[python: unreadable]");
 	}
 	function = (struct profile_function){
 		.name = profile__string(profile, code->name),
@@ -585,7 +585,8 @@ static bool push_python(struct profile *profile, struct process *process,
 	if (!s->python_cnt)
 		return false;
 	read_python(profile, process, s, &python);
-	result = python_merge(native, &python, error_location(profile, "[C calls not known]"),
+	result = python_merge(native, &python,
+			      word_location(profile, FRAME_ERROR, "[C calls not known]"),
 			      stack->locations + stack->cnt, &added);
 	stack->cnt += added;
 	account_add(result == MERGE_IN_PLACE ? ACCOUNT_PYTHON_PLACED
