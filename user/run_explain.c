@@ -63,11 +63,11 @@ static int report(struct explaining *e, int code)
 {
 	const struct contrast_result *result = contrast__finish(e->contrast);
 	const struct options *o = e->options;
-	int err = result ? 0 : -errno;
+	int err = -ENOMEM;
 
-	if (!err && e->profile)
-		err = contrast__samples(e->contrast, e->profile);
-	if (err) {
+	if (result)
+		err = e->profile ? contrast__samples(e->contrast, e->profile) : 0;
+	if (!result || err) {
 		log_error("cannot compare requests: %s", strerror(-err));
 		return code ?: EXIT_FAILURE;
 	}

@@ -57,14 +57,12 @@ static int open_output(struct profiling *p)
 static void title_of(const struct profiling *p, char *title, size_t title_sz)
 {
 	const struct config *c = &p->options->config;
-	const char *what = p->options->child_argv      ? p->options->child_argv[0]
+	const char *part = p->options->route ?: p->options->trace_id;
+	const char *what = p->options->service	       ? p->options->service
+			   : p->options->child_argv    ? p->options->child_argv[0]
 			   : c->targets.names.cnt == 1 ? c->targets.names.v[0]
 						       : NULL;
 
-	const char *service = p->options->service,
-		   *part = p->options->route ?: p->options->trace_id;
-
-	what = service ?: what;
 	snprintf(title, title_sz, "%s profile%s%s%s%s", p->options->off_cpu ? "Off-CPU" : "CPU",
 		 what || part ? " of " : "", what ?: "", what && part ? ", " : "", part ?: "");
 }
