@@ -407,8 +407,8 @@ static void sort_parts(struct contrast *c, uint32_t below, uint32_t sorted_below
 static int compare_groups(struct contrast *c, const struct chosen *chosen)
 {
 	struct contrast_result *r = &c->result;
-	struct span_node *scratch = calloc(c->cnt, sizeof(*scratch));
-	uint32_t *order = calloc(c->cnt, sizeof(*order));
+	struct span_node *scratch = calloc(c->cnt ?: 1, sizeof(*scratch));
+	uint32_t *order = calloc(c->cnt ?: 1, sizeof(*order));
 	int err = -ENOMEM;
 
 	c->parts.spans = c->spans;
