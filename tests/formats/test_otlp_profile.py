@@ -8,7 +8,7 @@ import frames
 import profcheck
 
 FRAME_TYPES = {frames.NATIVE: "native", frames.KERNEL: "kernel", frames.JIT: "jit",
-               frames.ERROR: "error"}
+               frames.CPYTHON: "cpython", frames.ERROR: "error"}
 
 
 @pytest.fixture
