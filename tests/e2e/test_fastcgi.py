@@ -62,6 +62,7 @@ PLAN = [
     (step(path="/items/7"), "/items/{id}"),
 ]
 LONG = ("/pieces", "/big")
+ROOMY = {"SONDE_CAPTURE_RING_SIZE": "64MiB"}  # some 30 MB come within a moment
 
 
 class PhpFpm(servers.Server):
@@ -131,7 +132,7 @@ def site(tmp_path, start, php, mode):
 @pytest.fixture
 def both(tracing, site, php):
     """Traces nginx and PHP-FPM, and no client of theirs."""
-    return lambda: tracing("--pid", site.pid, "--pid", php.pid)
+    return lambda: tracing("--pid", site.pid, "--pid", php.pid, env=ROOMY)
 
 
 def fastcgi_pairs(trace):
