@@ -54,8 +54,9 @@ static __always_inline void note_established(struct sock *sk, int oldstate)
 }
 
 /*
- * An end that has said its last word, and has yet to read the answer: it will see the end there. What it has read of
- * TLS may still wait in its library.
+ * An end that has said its last word, and has yet to read the answer: it will see the end there. It may be reading now,
+ * what came meanwhile is looked at when it lets go of the socket: the record of that comes later. What it has read of TLS
+ * may still wait in its library.
  */
 static __always_inline bool yet_to_read(struct sock *sk, const struct connection_state *conn,
 					int oldstate)
@@ -68,7 +69,12 @@ static __always_inline bool yet_to_read(struct sock *sk, const struct connection
 	if (conn && conn->carries == CARRIES_SEEN && sk->sk_socket &&
 	    !(conn->ended & (1 << END_EOF)))
 		return true;
-	return tcp && sk->sk_receive_queue.qlen && bytes_unread(sk, tcp);
+	if (!tcp)
+		return false;
+	if (conn && conn->seq_known & (1 << DIRECTION_RECV) && sk->sk_socket &&
+	    bytes_read_until(sk, tcp, true) != conn->rx_seq)
+		return true;
+	return sk->sk_receive_queue.qlen && bytes_unread(sk, tcp);
 }
 
 static __always_inline void note_closing(struct sock *sk, int oldstate, int newstate)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One trace over several hosts by `propagation: tcp-option` and `header`: three network namespaces, each
 with a sonde that sees nothing of the others, and whose programs carry each request's own name from hop to hop."""
+import collections
 import contextlib
 import json
 import os
@@ -355,6 +356,15 @@ def run_cases(tmp_path, start, address, *args):
     return json.loads(out), dict(zip(names, server.received)), trace.stop()
 
 
+def statuses(trace):
+    return collections.Counter((path_of(span), span["attributes"].get("http.response.status_code"))
+                               for span in of_kind(trace.spans, "CLIENT"))
+
+
+def path_of(span):
+    return span["attributes"]["url.full"].rpartition("/")[2]
+
+
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
 def test_same_by_header(tmp_path, start, address):
     """Requests of all kinds arrive as they were sent but for one line, at most, behind their first; the
@@ -362,8 +372,7 @@ def test_same_by_header(tmp_path, start, address):
     seen, received, trace = run_cases(tmp_path, start, address)
     seen_then, received_then, trace_then = run_cases(tmp_path, start, address, *HEADER)
     assert seen_then == seen
-    spans = {span["attributes"]["url.full"].rpartition("/")[2]: span
-             for span in of_kind(trace_then.spans, "CLIENT")}
+    spans = {path_of(span): span for span in of_kind(trace_then.spans, "CLIENT")}
     for name, sent in received.items():
         arrived = received_then[name]
         if name == "first" or name in UNTOUCHED:
@@ -375,6 +384,7 @@ def test_same_by_header(tmp_path, start, address):
         assert first_line + b"\r\n" + rest[ids.end():] == sent, name
         assert spans[name]["traceId"] == ids[1].decode(), name
         assert spans[name]["spanId"] == ids[2].decode() and ids[3] == b"01", name
+    assert statuses(trace_then) == statuses(trace)
     for count in ("spans", "gaps", "unparsed_bytes"):
         assert trace_then.account.get(count) == trace.account.get(count), count
     assert trace_then.account.lost == trace.account.lost
