@@ -59,17 +59,9 @@ static __always_inline bool is_in_cgroups(struct task_struct *task, void *cgroup
 /* As process_matches has it, of any task. */
 static __always_inline bool is_wanted(struct task_struct *task)
 {
-	__u32 filter = filter_kinds, pid = task->tgid;
-
-	if (pid == self_pid || task->exit_state)
+	if (task->exit_state || !task_passes(task, task->tgid))
 		return false;
-	if ((filter & FILTER_PIDS) && !bpf_map_lookup_elem(&filter_pids, &pid))
-		return false;
-	if ((filter & FILTER_NAMES) && !name_is_in(&filter_names, task->group_leader))
-		return false;
-	if ((filter & FILTER_EXES) && !exe_is_in(&filter_exes, task))
-		return false;
-	return !(filter & FILTER_CGROUPS) || is_in_cgroups(task, &filter_cgroups);
+	return !(filter_kinds & FILTER_CGROUPS) || is_in_cgroups(task, &filter_cgroups);
 }
 
 /* --- why does it wait? ------------------------------------------------------------------------ */

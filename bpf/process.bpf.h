@@ -53,6 +53,20 @@ static __always_inline bool cgroup_is_in(void *cgroups)
 	return false;
 }
 
+/* Does that task pass the filter, but for the cgroups? */
+static __always_inline bool task_passes(struct task_struct *task, __u32 pid)
+{
+	__u32 filter = filter_kinds;
+
+	if (pid == self_pid)
+		return false;
+	if ((filter & FILTER_PIDS) && !bpf_map_lookup_elem(&filter_pids, &pid))
+		return false;
+	if ((filter & FILTER_NAMES) && !name_is_in(&filter_names, task->group_leader))
+		return false;
+	return !(filter & FILTER_EXES) || exe_is_in(&filter_exes, task);
+}
+
 /*
  * Does the current process pass the filter? Global functions like this one are verified once, not
  * at every place that calls them: they keep the time to load short.
@@ -60,19 +74,10 @@ static __always_inline bool cgroup_is_in(void *cgroups)
 __noinline int process_matches(__u32 pid)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	__u32 filter = filter_kinds;
 
-	if (pid == self_pid || (task->flags & PF_KTHREAD))
+	if ((task->flags & PF_KTHREAD) || !task_passes(task, pid))
 		return false;
-	if ((filter & FILTER_PIDS) && !bpf_map_lookup_elem(&filter_pids, &pid))
-		return false;
-	if ((filter & FILTER_NAMES) && !name_is_in(&filter_names, task->group_leader))
-		return false;
-	if ((filter & FILTER_EXES) && !exe_is_in(&filter_exes, task))
-		return false;
-	if ((filter & FILTER_CGROUPS) && !cgroup_is_in(&filter_cgroups))
-		return false;
-	return true;
+	return !(filter_kinds & FILTER_CGROUPS) || cgroup_is_in(&filter_cgroups);
 }
 
 /* Are the current process's requests never to carry ids? A function of its own for the verifier's sake. */

@@ -9,7 +9,6 @@
 
 #include "user/base/log.h"
 #include "user/cli/explain_view.h"
-#include "user/cli/span_read.h"
 #include "user/model/contrast.h"
 #include "user/session.h"
 
@@ -88,22 +87,10 @@ static int report(struct explaining *e, int code)
 
 static int explain_file(struct explaining *e)
 {
-	const char *path = e->options->from_file;
 	struct span_reading reading = {.take = take, .ctx = e};
-	bool standard = strcmp(path, "-") == 0;
-	FILE *in = standard ? stdin : fopen(path, "re");
-	int err = in ? span_read(in, &reading) : -errno;
 
-	if (in && !standard)
-		fclose(in);
-	if (err) {
-		log_error("cannot read %s: %s", path, strerror(-err));
+	if (!session_read_spans(e->options->from_file, &reading))
 		return EXIT_FAILURE;
-	}
-	if (reading.bad_lines_cnt || reading.bad_spans_cnt)
-		log_warn("%s: %llu lines and %llu spans were left out; %s", path,
-			 (unsigned long long)reading.bad_lines_cnt,
-			 (unsigned long long)reading.bad_spans_cnt, reading.why);
 	return report(e, EXIT_SUCCESS);
 }
 

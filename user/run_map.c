@@ -9,7 +9,6 @@
 #include "user/base/clock.h"
 #include "user/base/log.h"
 #include "user/cli/map_view.h"
-#include "user/cli/span_read.h"
 #include "user/model/service_map.h"
 #include "user/session.h"
 
@@ -88,20 +87,9 @@ static int read_spans(struct mapping *m)
 {
 	const char *path = m->options->from_file;
 	struct span_reading reading = {.take = take, .ctx = m};
-	bool standard = strcmp(path, "-") == 0;
-	FILE *in = standard ? stdin : fopen(path, "re");
-	int err = in ? span_read(in, &reading) : -errno;
 
-	if (in && !standard)
-		fclose(in);
-	if (err) {
-		log_error("cannot read %s: %s", path, strerror(-err));
+	if (!session_read_spans(path, &reading))
 		return EXIT_FAILURE;
-	}
-	if (reading.bad_lines_cnt || reading.bad_spans_cnt)
-		log_warn("%s: %llu lines and %llu spans were left out; %s", path,
-			 (unsigned long long)reading.bad_lines_cnt,
-			 (unsigned long long)reading.bad_spans_cnt, reading.why);
 	if (!reading.spans_cnt) {
 		log_error("%s has no spans: it is for files that --otlp-file or sonde trace --json "
 			  "wrote",

@@ -2,6 +2,7 @@
 /* The loop of the tools, their command, and the signals that end them. */
 #include "user/session.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -144,4 +145,21 @@ unsigned int terminal_width(void)
 
 	return isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col
 										     : 0;
+}
+
+bool session_read_spans(const char *path, struct span_reading *reading)
+{
+	bool standard = strcmp(path, "-") == 0;
+	FILE *in = standard ? stdin : fopen(path, "re");
+	int err = in ? span_read(in, reading) : -errno;
+
+	if (in && !standard)
+		fclose(in);
+	if (err)
+		log_error("cannot read %s: %s", path, strerror(-err));
+	else if (reading->bad_lines_cnt || reading->bad_spans_cnt)
+		log_warn("%s: %llu lines and %llu spans were left out; %s", path,
+			 (unsigned long long)reading->bad_lines_cnt,
+			 (unsigned long long)reading->bad_spans_cnt, reading->why);
+	return !err;
 }

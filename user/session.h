@@ -8,6 +8,7 @@
 
 #include "user/base/child.h"
 #include "user/cli/options.h"
+#include "user/cli/span_read.h"
 #include "user/pipeline.h"
 
 struct session {
@@ -35,5 +36,11 @@ void session_account(struct pipeline *pipeline, bool json);
 
 /* Columns of the terminal that standard output is; 0 if it is none. */
 unsigned int terminal_width(void);
+
+/*
+ * Reads spans from that file, or from standard input if it is "-". False, and the reason is in the log, if that
+ * cannot be done; what was left out is in the log too.
+ */
+bool session_read_spans(const char *path, struct span_reading *reading);
 
 #endif

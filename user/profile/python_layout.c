@@ -28,39 +28,20 @@ struct version {
 		.unit = (unit_), .kind = (lines_kind), STRINGS_UNTIL_311               \
 	}
 
+/* Of a frame what says where it is comes last. */
+#define LAYOUT_UNTIL_310(holder_, frame_sz_)                                                     \
+	{                                                                                        \
+		.interpreters = 32, .holder = (holder_), .interpreter_threads = 8,               \
+		.thread_next = 8, .thread_id = 176, .thread_frame = 24, .frame_sz = (frame_sz_), \
+		.frame_back = 24, .frame_code = 32, .frame_at = (frame_sz_)-8                    \
+	}
+
 static const struct version versions[] = {
-	[8] = {.layout = {.interpreters = 32,
-			  .holder = 1368,
-			  .interpreter_threads = 8,
-			  .thread_next = 8,
-			  .thread_id = 176,
-			  .thread_frame = 24,
-			  .frame_sz = 112,
-			  .frame_back = 24,
-			  .frame_code = 32,
-			  .frame_at = 104},
+	[8] = {.layout = LAYOUT_UNTIL_310(1368, 112),
 	       .code = CODE_UNTIL_310(PYTHON_LINES_LNOTAB, 1)},
-	[9] = {.layout = {.interpreters = 32,
-			  .holder = 568,
-			  .interpreter_threads = 8,
-			  .thread_next = 8,
-			  .thread_id = 176,
-			  .thread_frame = 24,
-			  .frame_sz = 112,
-			  .frame_back = 24,
-			  .frame_code = 32,
-			  .frame_at = 104},
+	[9] = {.layout = LAYOUT_UNTIL_310(568, 112),
 	       .code = CODE_UNTIL_310(PYTHON_LINES_LNOTAB, 1)},
-	[10] = {.layout = {.interpreters = 32,
-			   .holder = 568,
-			   .interpreter_threads = 8,
-			   .thread_next = 8,
-			   .thread_id = 176,
-			   .thread_frame = 24,
-			   .frame_sz = 104,
-			   .frame_back = 24,
-			   .frame_code = 32,
-			   .frame_at = 96},
+	[10] = {.layout = LAYOUT_UNTIL_310(568, 104),
 		.code = CODE_UNTIL_310(PYTHON_LINES_RANGES, 2)},
 	[11] = {.layout = {.interpreters = 40,
 			   .holder = 576,
