@@ -57,11 +57,11 @@ def test_waits(waits, tmp_path):
     looks = account["off_cpu_looks"] * threads["mixed"][0] / found["durationNanos"]
     assert looks > 50, account
 
-    def assert_time(ns, true_ns, lived, what):
+    def assert_time(ns, true_ns, lived, what, slack=0.0):
         """Within what chance allows. At the end what was not told any more is missing."""
         share = min(max(true_ns / lived, 1 / looks), 1 - 1 / looks)
         sigma = lived * math.sqrt(1.2 * share * (1 - share) / looks)
-        most = 4 * sigma + 0.015 * lived
+        most = 4 * sigma + 0.015 * lived + slack
         assert abs(ns - true_ns) < most, f"{what}: {ns / 1e6:.0f} ms, truly {true_ns / 1e6:.0f}"
 
     for place, ns in truth.items():
@@ -72,9 +72,11 @@ def test_waits(waits, tmp_path):
                 reasons[stack[-1]] += spent
         reasons.pop("[run queue]", None)
         assert set(reasons) == {REASONS[place]}, (place, reasons)
-    # On the CPUs and off them: that is all of a thread's life.
+    # On the CPUs and off them: that is all of a thread's life. On a busy machine sonde waits for a CPU too, and
+    # then its looks depend on who else does.
+    queued = threads["burner"][0] - threads["burner"][1]
     for name, (lived, ran) in threads.items():
-        assert_time(time_in(stacks, f"run_{name}"), lived - ran, lived, name)
+        assert_time(time_in(stacks, f"run_{name}"), lived - ran, lived, name, slack=0.7 * queued)
     # Who burns has only the others to wait for.
     assert {stack[-1] for stack in stacks if "burn" in stack} <= {"[run queue]"}, stacks
     # One long wait.
