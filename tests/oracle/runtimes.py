@@ -311,5 +311,7 @@ ALL = dict([
     define("asyncio-aiohttp", Plain, words=["asyncio_aiohttp.py"]),
     define("node-http", Plain, words=["node_http.js"]),
     define("node-fetch", Plain, words=["node_http.js", "fetch"]),
+    define("node-express", Plain, words=["node_http.js", "express"],
+           settings={"NODE_PATH": "/usr/share/nodejs"}),  # where Debian has it
     define("hyper", Plain, words=["hyper_chain"]),
 ])

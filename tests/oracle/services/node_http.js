@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// node's http server. Calls are made by http.get with an agent that keeps connections, or, with
-// `fetch`, by the fetch that node brings along.
+// node's http server, or with `express` that framework on it. Calls are made by http.get with an agent that
+// keeps connections, or, with `fetch`, by the fetch that node brings along.
 "use strict";
 const http = require("http");
 
@@ -44,5 +44,12 @@ async function background() {
 	}
 }
 
-http.createServer(work).listen(Number(process.env.PORT), "127.0.0.1");
+function express() {
+	const app = require("express")();
+	app.get("/:what/:ident/:count/:how/:wait/:after", (request, response, next) => work(request, response).catch(next));
+	return app;
+}
+
+const serve = process.argv[2] === "express" ? express() : work;
+http.createServer(serve).listen(Number(process.env.PORT), "127.0.0.1");
 background();
