@@ -55,6 +55,8 @@ func get(from string) {
 
 func ask(path string, k int) { get(fmt.Sprintf("%s%s/%d", back, path, k)) }
 
+func forward(path string) { ask(path, 0) }
+
 func inHandler(path string) {
 	ask(path, 0)
 	ask(path, 1)
@@ -202,7 +204,7 @@ func detached(path string) {
 }
 
 var ways = map[string]func(string){
-	"handler": inHandler, "fan": fan, "nested": nested, "bare": bare, "pool": pool, "short": shortPool, "raw": raw,
+	"forward": forward, "handler": inHandler, "fan": fan, "nested": nested, "bare": bare, "pool": pool, "short": shortPool, "raw": raw,
 	"detached": detached, "quiet": func(string) {},
 }
 
