@@ -261,17 +261,12 @@ static __noinline bool go_begin_work(struct connection_state *conn, __u32 len)
 __noinline int tell_stream(__u64 cookie, __u32 id, const struct work *work)
 {
 	struct record_cause *c;
-	struct scratch *s;
 
 	if (!work)
 		return 0;
-	c = bpf_ringbuf_reserve(&records, sizeof(*c), 0);
-	if (!c) {
-		s = scratch_get();
-		if (s)
-			s->counts.ring_full++;
+	c = reserve_for_op(scratch_get(), sizeof(*c));
+	if (!c)
 		return 0;
-	}
 	__builtin_memset(c, 0, sizeof(*c));
 	c->head.size = sizeof(*c);
 	c->head.kind = RECORD_CAUSE;

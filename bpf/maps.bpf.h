@@ -453,8 +453,8 @@ static __always_inline __u64 wakeup_flags(struct scratch *s)
 }
 
 /*
- * The last part of the ring is not for operations, which come again and again, but for what comes
- * once: the ends of connections say how much was missed, and all of it is counted.
+ * The last part of the ring is not for operations and what goes with them, which come again and again, but for what
+ * comes once: the ends of connections say how much was missed, and all of it is counted.
  */
 static __always_inline bool has_room_for_op(struct scratch *s)
 {
@@ -463,6 +463,19 @@ static __always_inline bool has_room_for_op(struct scratch *s)
 		return false;
 	}
 	return true;
+}
+
+/* Room for a record of a fixed size that goes with an operation; NULL if there is none, which is counted. */
+static __always_inline void *reserve_for_op(struct scratch *s, __u64 size)
+{
+	void *record;
+
+	if (!s || !has_room_for_op(s))
+		return NULL;
+	record = bpf_ringbuf_reserve(&records, size, 0);
+	if (!record)
+		s->counts.ring_full++;
+	return record;
 }
 
 /* Writes a finished record; false if it does not fit the ring, which the caller counts. */

@@ -39,16 +39,11 @@ static __always_inline void become(struct time_account *t, __u8 state)
 /* What is known by the last answer goes to the ring. */
 static __always_inline void tell_times(struct time_account *t)
 {
-	struct record_times *r = bpf_ringbuf_reserve(&records, sizeof(*r), 0);
-	struct scratch *s;
+	struct record_times *r = reserve_for_op(scratch_get(), sizeof(*r));
 
 	t->untold = false;
-	if (!r) {
-		s = scratch_get();
-		if (s)
-			s->counts.ring_full++;
+	if (!r)
 		return;
-	}
 	r->head.size = sizeof(*r);
 	r->head.kind = RECORD_TIMES;
 	r->head.flags = t->loop ? TIMES_LOOP : 0;

@@ -209,11 +209,9 @@ static __noinline int tell_cause(struct scratch *s, const struct connection_stat
 
 	if (!may_begin(conn) || !current_work(conn, &work))
 		return 0;
-	c = bpf_ringbuf_reserve(&records, sizeof(*c), 0);
-	if (!c) {
-		s->counts.ring_full++;
+	c = reserve_for_op(s, sizeof(*c));
+	if (!c)
 		return 0;
-	}
 	c->head.size = sizeof(*c);
 	c->head.kind = RECORD_CAUSE;
 	c->head.flags = work.method;
