@@ -150,7 +150,7 @@ static void take_piece(struct flow *flow, struct conn *conn, enum sender sender,
 		}
 		stream->lost = false;
 	} else if (expects(stream) && !stream->skip) {
-		stream->lost = true; /* its beginning was missed */
+		stream_lose(flow, conn, sender); /* its beginning was missed */
 	}
 	if (stream->lost)
 		return;
