@@ -52,6 +52,8 @@ __u64 hops_written = 0, hops_read = 0;
 __u32 puma_seen = 0;  /* socket_asked is to be attached */
 __u32 hop_denies = 0; /* there are processes whose requests are never to carry ids */
 
+__u32 bursting = 0; /* there are processes in burst_pids */
+
 /* Where the walk of one direction's frames is. */
 struct frame_walk {
 	__u64 next;	 /* stream offset of the next byte of a header */
@@ -383,6 +385,14 @@ struct {
 	__type(key, __u32);
 	__type(value, __u8);
 } filter_pids SEC(".maps") __weak;
+
+/* Processes that the faster clock samples, and the usual one does not: the number of their burst. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1); /* user space: room for all bursts, if there may be any */
+	__type(key, __u32);
+	__type(value, __u16);
+} burst_pids SEC(".maps") __weak;
 
 /* Sets of commands, executables and cgroups: who is wanted, and who is denied something. */
 struct name_set {

@@ -75,6 +75,30 @@ static __always_inline __u32 read_stacks(struct scratch *s, struct bpf_perf_even
 	return kernel_sz + user_sz;
 }
 
+#define NOT_MINE (-1)
+
+/*
+ * Each process has one clock at a time, so that each sample stands for the period of the clock that took it. The
+ * faster one has a cookie. Returns the number of the process's burst, 0 if it is in none, NOT_MINE if that thread is
+ * the other clock's.
+ */
+static __always_inline int burst_of(struct bpf_perf_event_data *ctx, struct task_struct *task)
+{
+	__u32 pid = task->tgid;
+	__u16 *number = NULL;
+	bool fast;
+
+	if (!settings.bursts ||
+	    !bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_attach_cookie))
+		return 0;
+	fast = bpf_get_attach_cookie(ctx);
+	if (bursting)
+		number = bpf_map_lookup_elem(&burst_pids, &pid);
+	if (fast != !!number)
+		return NOT_MINE;
+	return number ? *number : 0;
+}
+
 static __always_inline int take_sample(struct bpf_perf_event_data *ctx)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
@@ -84,8 +108,12 @@ static __always_inline int take_sample(struct bpf_perf_event_data *ctx)
 	struct record_sample *sample;
 	bool kernel_thread;
 	__u32 len;
+	int burst;
 
 	if (!s || task->pid == 0) /* 0: idle */
+		return 0;
+	burst = burst_of(ctx, task);
+	if (burst == NOT_MINE)
 		return 0;
 	kernel_thread = task->flags & PF_KTHREAD;
 	if (kernel_thread && filter_kinds & FILTER_PROCESSES)
@@ -103,6 +131,7 @@ static __always_inline int take_sample(struct bpf_perf_event_data *ctx)
 	sample->pid = task->tgid;
 	sample->tid = task->pid;
 	sample->cpu = cpu;
+	sample->burst = burst;
 	if (bpf_core_field_exists(task->start_boottime))
 		sample->start_ns = task->group_leader->start_boottime;
 	bpf_probe_read_kernel_str(sample->comm, sizeof(sample->comm), task->comm);

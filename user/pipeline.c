@@ -24,6 +24,7 @@
 #include "user/pipeline_options.h"
 #include "user/policy/red.h"
 #include "user/policy/tail_sampler.h"
+#include "user/policy/trigger.h"
 #include "user/protocols/protocol.h"
 #include "user/redaction.h"
 #include "user/tls_probes.h"
@@ -47,6 +48,7 @@ struct pipeline {
 	uint64_t metric_period_ns; /* and this: of the thread that polls */
 	uint64_t metric_due_ns;
 	struct tail_sampler *sampler; /* NULL: everything is kept */
+	struct trigger *trigger;      /* NULL: nothing is sampled faster */
 	struct exporter *exporter;
 	struct profiler *profiler; /* NULL: no samples are taken */
 	struct prober *prober;	   /* NULL: what is encrypted stays so */
@@ -131,6 +133,8 @@ static void redact_resource(void *ctx, struct attrs *attrs, struct arena *arena)
 
 static void deliver(struct pipeline *p, struct span_batch *batch)
 {
+	if (p->trigger)
+		trigger__observe(p->trigger, batch, clock_mono_ns(), clock_unix_ns());
 	if (p->red)
 		red__observe(p->red, batch);
 	if (p->options.show && batch->cnt)
@@ -237,11 +241,49 @@ static void served(void *ctx, const struct served *served)
 
 static void take_sample(struct pipeline *p, const struct record_sample *sample)
 {
+	struct resource *resource;
+
 	if (!p->profiler) /* a replay */
 		return;
-	profiler__sample(p->profiler, sample, resource_of(p, sample->process_id));
+	resource = resource_of(p, sample->process_id);
+	profiler__sample(p->profiler, sample, resource);
+	if (p->trigger)
+		trigger__sampled(p->trigger, resource, sample->burst);
 	if (sample->request_cookie)
 		flow__sampled(p->flow, sample->request_cookie, sample->request_off);
+}
+
+static int begin_burst(void *ctx, const struct burst *burst)
+{
+	struct pipeline *p = ctx;
+	uint32_t hz = (uint32_t)p->options.config->triggers.frequency_hz;
+	int err = p->capture && p->profiler ? capture__start_fast_clock(p->capture, hz) : -ENODEV;
+
+	if (err)
+		log_error("cannot sample %s faster: %s", burst->service, strerror(-err));
+	else
+		profiler__begin_burst(p->profiler, burst);
+	return err;
+}
+
+static int join_burst(void *ctx, const struct burst *burst, uint32_t pid)
+{
+	return capture__sample_fast(((struct pipeline *)ctx)->capture, pid, burst->number);
+}
+
+static void leave_burst(void *ctx, uint32_t pid)
+{
+	capture__sample_fast(((struct pipeline *)ctx)->capture, pid, 0);
+}
+
+static void end_bursts(void *ctx)
+{
+	capture__stop_fast_clock(((struct pipeline *)ctx)->capture);
+}
+
+static void deliver_burst(void *ctx, const struct burst *burst)
+{
+	profiler__end_burst(((struct pipeline *)ctx)->profiler, burst);
 }
 
 static void export_profile(struct pipeline *p, const struct profile *profile)
@@ -374,6 +416,33 @@ static int open_sampler(struct pipeline *p)
 	return p->sampler ? 0 : -errno;
 }
 
+static int open_trigger(struct pipeline *p)
+{
+	const struct config *c = p->options.config;
+	struct trigger_options o = {
+		.band.margin = c->triggers.margin,
+		.band.floor_ns = c->triggers.floor_ns,
+		.band.warm_up_ns = c->triggers.warm_up_ns,
+		.period_ns = 1000000000u / c->triggers.frequency_hz,
+		.duration_ns = c->triggers.duration_ns,
+		.cool_down_ns = c->triggers.cool_down_ns,
+		.time_share = c->triggers.time_share,
+		.at_once = (uint32_t)c->triggers.at_once,
+		.max_traces = (uint32_t)c->triggers.max_traces,
+		.begin = begin_burst,
+		.join = join_burst,
+		.leave = leave_burst,
+		.end = end_bursts,
+		.deliver = deliver_burst,
+		.ctx = p,
+	};
+
+	if (!p->options.with_policy || !p->options.sample_hz || !c->triggers.enabled)
+		return 0;
+	p->trigger = trigger__new(&o);
+	return p->trigger ? 0 : -errno;
+}
+
 static int open_flow(struct pipeline *p)
 {
 	struct span_batch *first = empty_batch(p);
@@ -484,6 +553,7 @@ struct pipeline *pipeline__new(const struct pipeline_options *options, char why[
 	err = p->queue && p->unknown ? open_ident(p) : -ENOMEM;
 	err = err ?: open_red(p);
 	err = err ?: open_sampler(p);
+	err = err ?: open_trigger(p);
 	set_sampling(p, options->config);
 	if (!err && open_exporter(p)) { /* has said why */
 		snprintf(why, PIPELINE_WHY_SZ, "cannot start to export");
@@ -538,6 +608,8 @@ static void *capture_loop(void *arg)
 		flow__tick(p->flow, now_ns, offset_ns);
 		if (p->sampler)
 			tail_sampler__tick(p->sampler, now_ns);
+		if (p->trigger)
+			trigger__tick(p->trigger, now_ns, now_ns + offset_ns);
 		if (last || (flow__wants_tails(p->flow) && now_ns - tails_ns > TAILS_EVERY_NS)) {
 			capture__flush_tails(p->capture);
 			tails_ns = now_ns;
@@ -642,6 +714,7 @@ int pipeline__start(struct pipeline *p, char why[PIPELINE_WHY_SZ])
 		/* A reload of the agent may switch it on. */
 		.propagation = p->options.with_policy || c->propagation.mode,
 		.sample_hz = p->options.off_cpu ? 0 : p->options.sample_hz,
+		.bursts = p->trigger,
 		.off_cpu_hz = p->options.off_cpu ? p->options.sample_hz : 0,
 		.sample_or_fail = p->options.sample_or_fail,
 	};
@@ -787,6 +860,7 @@ void pipeline__free(struct pipeline *p)
 	exporter__free(p->exporter);
 	capture__free(p->capture);
 	tail_sampler__free(p->sampler);
+	trigger__free(p->trigger);
 	red__free(p->red);
 	ident__free(p->ident);
 	queue__free(p->queue);

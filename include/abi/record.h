@@ -323,6 +323,9 @@ struct record_context {
 /* In an address of the process: it is where the frame goes on, and no return address. The leaf's always is. */
 #define SAMPLE_EXACT (1ull << 63)
 
+#define BURSTS_MAX 4	       /* services that are sampled faster at once */
+#define BURST_PROCESSES_MAX 64 /* of each; further ones are sampled as usual */
+
 #define SAMPLE_COPY_MAX 24576 /* bytes of the stack */
 
 /* Why a thread is on no CPU. */
@@ -363,7 +366,8 @@ struct record_sample {
 	__u8 python_end; /* enum python_end */
 	__u64 off_cpu_ns;
 	__u16 off_cpu; /* enum off_cpu */
-	__u16 reserved[3];
+	__u16 burst;   /* of those that the faster clock took, its number; 0: the usual clock did */
+	__u16 reserved[2];
 	/* payload follows */
 };
 

@@ -97,6 +97,11 @@ def as_profiles(line):
     for link in request["dictionary"].get("linkTable", []):
         for key in link:
             link[key] = base64.b64encode(bytes.fromhex(link[key])).decode()
+    for of_resource in request["resourceProfiles"]:
+        for profile in (p for scope in of_resource["scopeProfiles"] for p in scope["profiles"]):
+            if "profileId" in profile:
+                profile["profileId"] = base64.b64encode(
+                    bytes.fromhex(profile["profileId"])).decode()
     return json_format.ParseDict(request, profiles_service_pb2.ExportProfilesServiceRequest())
 
 
@@ -120,11 +125,14 @@ def observations(request):
     for group in request.resource_profiles:
         resource = dict(named(a) for a in group.resource.attributes)
         for profile in (p for scope in group.scope_profiles for p in scope.profiles):
+            attributes = dict(named(tables.attribute_table[i])
+                              for i in profile.attribute_indices)
             for sample in profile.samples:
                 link = tables.link_table[sample.link_index]
                 stack = tables.stack_table[sample.stack_index]
                 for time_ns in sample.timestamps_unix_nano:
-                    yield {"time": time_ns, "resource": resource,
+                    yield {"time": time_ns, "resource": resource, "period": profile.period,
+                           "profileId": profile.profile_id.hex(), "profile": attributes,
                            "traceId": link.trace_id.hex(),
                            "spanId": link.span_id.hex() if any(link.span_id) else "",
                            "stack": [frame(i) for i in stack.location_indices]}

@@ -65,6 +65,22 @@
 	  "CPU samples lost: the thread's state could not be had")                                 \
 	X(SAMPLES_BEHIND, "samples_lost", "behind", "CPU samples lost: profile thread behind")     \
 	X(SAMPLES_MEMORY, "samples_lost", "memory", "CPU samples lost: profile full")              \
+	X(SAMPLES_BURST, "samples_burst", "", "CPU samples that were taken by the faster clock")   \
+	X(TRIGGERS, "triggers", "",                                                                \
+	  "Routes that became slow and had their service sampled faster")                          \
+	X(TRIGGERS_COOL, "triggers_refused", "cool_down",                                          \
+	  "Routes that became slow while, or soon after, their service was sampled faster")        \
+	X(TRIGGERS_BUSY, "triggers_refused", "at_once",                                            \
+	  "Routes that became slow while enough other services were sampled faster")               \
+	X(TRIGGERS_SHARE, "triggers_refused", "time_share",                                        \
+	  "Routes that became slow when the share of time for faster sampling was used up")        \
+	X(TRIGGERS_FAILED, "triggers_refused", "failed",                                           \
+	  "Routes that became slow while the kernel gave no faster clock")                         \
+	X(TRIGGER_KEPT, "trigger_spans_kept", "", "Spans whose traces a trigger has kept")         \
+	X(TRIGGER_BEYOND, "trigger_spans_beyond", "",                                              \
+	  "Spans left to sampling since a trigger had kept as many as it may")                     \
+	X(TRIGGER_EVICTED, "trigger_routes_evicted", "",                                           \
+	  "Routes whose usual latency was forgotten to make room for others")                      \
 	X(STACKS_WHOLE, "stacks_whole", "", "Stacks of processes that reach the thread's start")   \
 	X(STACKS_COPIED, "stacks_copied", "",                                                      \
 	  "Stacks unwound from a copy: the process or a file was new")                             \

@@ -35,6 +35,7 @@
 #define RING_MIN (2 * RING_PER_CPU)
 #define RING_MAX (4 * RING_PER_CPU)
 #define LINKS_MAX 32
+#define FAST_CLOCK 1		/* its cookie */
 #define DRAIN_MAX (512u * 1024) /* bytes; then verdicts and time-outs have their turn */
 
 struct capture {
@@ -44,6 +45,7 @@ struct capture {
 	size_t links_cnt;
 	uint32_t files_cnt;		 /* with probes, so far */
 	struct sampler *sampler;	 /* NULL: no samples */
+	struct sampler *fast_sampler;	 /* NULL: no process is in a burst */
 	struct off_cpu_sampler *off_cpu; /* NULL: none of what is off the CPUs */
 	struct bpf_link *tails;		 /* the iterator; NULL where there is none */
 	struct bpf_link *hops;		 /* NULL while no ids are sent to other hosts */
@@ -108,6 +110,7 @@ static void set_up(struct capture *capture)
 	settings->busy_at = (uint32_t)(ring_sz(capture) / 2);
 	settings->full_at = (uint32_t)(ring_sz(capture) / 16 * 15);
 	settings->profiling = o->sample_hz || o->off_cpu_hz;
+	settings->bursts = o->bursts;
 	settings->short_walk = o->short_walk;
 	settings->timing = bpf_program__autoload(capture->bpf->progs.sched_switch);
 	tell_waits(capture->bpf->rodata->waits_of_syscalls);
@@ -132,6 +135,9 @@ static void set_up(struct capture *capture)
 		bpf_map__set_max_entries(capture->bpf->maps.unwind_rules, 1);
 		bpf_map__set_max_entries(capture->bpf->maps.python_places, 1);
 	}
+	if (o->bursts)
+		bpf_map__set_max_entries(capture->bpf->maps.burst_pids,
+					 BURSTS_MAX * BURST_PROCESSES_MAX);
 	if (!bpf_program__autoload(capture->bpf->progs.insert_header))
 		bpf_map__set_max_entries(capture->bpf->maps.opening_sockets, 1);
 	if (settings->by_address)
@@ -159,7 +165,7 @@ static int start_sampler(struct capture *capture)
 
 	if (!bpf_program__autoload(prog))
 		return 0;
-	capture->sampler = sampler__new(prog, capture->cpus, capture->options.sample_hz);
+	capture->sampler = sampler__new(prog, capture->cpus, capture->options.sample_hz, 0);
 	return capture->sampler ? 0 : -errno;
 }
 
@@ -250,8 +256,39 @@ bool capture__wants_pid(const struct capture *capture, uint32_t pid)
 	return filter_may_pass(&maps, capture->bpf->bss->filter_kinds, pid);
 }
 
+int capture__start_fast_clock(struct capture *capture, uint32_t hz)
+{
+	if (capture->fast_sampler || !capture->sampler)
+		return capture->sampler ? 0 : -ENODEV;
+	capture->fast_sampler =
+		sampler__new(capture->bpf->progs.sample_cpu, capture->cpus, hz, FAST_CLOCK);
+	if (!capture->fast_sampler)
+		return -errno;
+	capture->bpf->bss->bursting = 1;
+	return 0;
+}
+
+void capture__stop_fast_clock(struct capture *capture)
+{
+	if (!capture->fast_sampler)
+		return;
+	capture->bpf->bss->bursting = 0;
+	sampler__free(capture->fast_sampler);
+	capture->fast_sampler = NULL;
+}
+
+int capture__sample_fast(struct capture *capture, uint32_t pid, uint16_t burst)
+{
+	const struct bpf_map *map = capture->bpf->maps.burst_pids;
+
+	if (!burst)
+		return bpf_map__delete_elem(map, &pid, sizeof(pid), 0);
+	return bpf_map__update_elem(map, &pid, sizeof(pid), &burst, sizeof(burst), BPF_ANY);
+}
+
 void capture__end_samples(struct capture *capture)
 {
+	capture__stop_fast_clock(capture);
 	sampler__free(capture->sampler);
 	capture->sampler = NULL;
 	off_cpu__free(capture->off_cpu);

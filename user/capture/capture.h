@@ -25,6 +25,7 @@ struct capture_options {
 	uint32_t
 		off_cpu_hz; /* look for threads that are off the CPUs, so many times a second; 0: never */
 	bool frame_pointers; /* stacks of processes by these, even where there is a better way */
+	bool bursts;	     /* some processes may be sampled faster for a while */
 	bool sample_or_fail; /* else go on without samples where the kernel gives none */
 	/* Called for each valid record, which is gone when it returns. */
 	void (*record)(void *ctx, const struct record_head *record);
@@ -54,6 +55,14 @@ bool capture__wants_pid(const struct capture *capture, uint32_t pid);
  * there are, else so many that verdicts and time-outs do not wait long. 0 or negative errno.
  */
 int capture__drain(struct capture *capture, int timeout_ms);
+/*
+ * A second clock, hz samples of each CPU in a second, for the processes that capture__sample_fast names, whom the usual one
+ * then leaves to it. 0 or negative errno. Stop it (any time) when there are none.
+ */
+int capture__start_fast_clock(struct capture *capture, uint32_t hz);
+void capture__stop_fast_clock(struct capture *capture);
+/* The process, by its id in the initial namespace, is sampled fast as part of that burst; 0: as usual again. */
+int capture__sample_fast(struct capture *capture, uint32_t pid, uint16_t burst);
 /* Ends sampling. All that is known of what is off the CPUs is then in the ring. */
 void capture__end_samples(struct capture *capture);
 /* Has the kernel write records for tails that it kept silent about. */

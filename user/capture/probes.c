@@ -384,7 +384,7 @@ int probes_attach(struct tracer_bpf *bpf, struct bpf_link **links, size_t cap, s
 /* On every CPU, as in earnest, but hardly ever. */
 static int try_sampler(const struct bpf_program *prog)
 {
-	struct sampler *sampler = sampler__new(prog, libbpf_num_possible_cpus(), 1);
+	struct sampler *sampler = sampler__new(prog, libbpf_num_possible_cpus(), 1, 0);
 
 	if (!sampler)
 		return -errno;

@@ -33,14 +33,15 @@ static int open_event(int cpu, uint32_t hz)
 
 /* A CPU that is offline is none to sample. */
 static int sample_cpu(struct sampler *sampler, const struct bpf_program *program, int cpu,
-		      uint32_t hz)
+		      uint32_t hz, uint64_t cookie)
 {
+	LIBBPF_OPTS(bpf_perf_event_opts, opts, .bpf_cookie = cookie);
 	int fd = open_event(cpu, hz), err;
 	struct bpf_link *link;
 
 	if (fd < 0)
 		return fd == -ENODEV || fd == -ENXIO ? 0 : fd;
-	link = bpf_program__attach_perf_event(program, fd);
+	link = bpf_program__attach_perf_event_opts(program, fd, &opts);
 	if (!link) {
 		err = -errno;
 		close(fd);
@@ -50,7 +51,8 @@ static int sample_cpu(struct sampler *sampler, const struct bpf_program *program
 	return 0;
 }
 
-struct sampler *sampler__new(const struct bpf_program *program, int possible_cpus, uint32_t hz)
+struct sampler *sampler__new(const struct bpf_program *program, int possible_cpus, uint32_t hz,
+			     uint64_t cookie)
 {
 	struct sampler *sampler =
 		calloc(1, sizeof(*sampler) + (size_t)possible_cpus * sizeof(struct bpf_link *));
@@ -59,7 +61,7 @@ struct sampler *sampler__new(const struct bpf_program *program, int possible_cpu
 	if (!sampler)
 		return NULL;
 	for (int cpu = 0; !err && cpu < possible_cpus; cpu++)
-		err = sample_cpu(sampler, program, cpu, hz);
+		err = sample_cpu(sampler, program, cpu, hz, cookie);
 	if (!err && !sampler->links_cnt)
 		err = -ENODEV;
 	if (!err)

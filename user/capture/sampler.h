@@ -10,9 +10,11 @@ struct sampler;
 
 /*
  * Samples every CPU that is online now, hz times in each second that it is not idle. program is
- * loaded and outlives the sampler. NULL with errno.
+ * loaded and outlives the sampler; it can tell by the cookie which of several clocks has run it. NULL with errno:
+ * of a cookie other than 0 perhaps EOPNOTSUPP, before 5.15.
  */
-struct sampler *sampler__new(const struct bpf_program *program, int possible_cpus, uint32_t hz);
+struct sampler *sampler__new(const struct bpf_program *program, int possible_cpus, uint32_t hz,
+			     uint64_t cookie);
 /* Ends sampling. NULL is legal. */
 void sampler__free(struct sampler *sampler);
 

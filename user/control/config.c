@@ -156,6 +156,14 @@ int config__check(const struct config *c, struct config_errors *errors)
 				   "capture.copy_turn (%llu bytes)",
 				   (unsigned long long)c->capture.copy_first_sz,
 				   (unsigned long long)c->capture.copy_turn_sz);
+	if (c->triggers.enabled && !c->profiles.enabled)
+		config_errors__add(errors, "triggers.enabled needs profiles.enabled");
+	if (c->triggers.enabled && c->triggers.frequency_hz <= c->profiles.frequency_hz)
+		config_errors__add(
+			errors,
+			"triggers.frequency (%llu) is not greater than profiles.frequency (%llu)",
+			(unsigned long long)c->triggers.frequency_hz,
+			(unsigned long long)c->profiles.frequency_hz);
 	check_headers("http.capture_request_headers", &c->http.capture_request_headers, errors);
 	check_headers("http.capture_response_headers", &c->http.capture_response_headers, errors);
 	return errors->cnt + errors->more_cnt > before_cnt ? -EINVAL : 0;

@@ -12,7 +12,7 @@
 #include "user/base/log.h"
 #include "user/base/slice.h"
 
-#define SETTINGS_MAX 64
+#define SETTINGS_MAX 96
 #define CONFIG_FILE_MAX (1u << 20)
 #define CONFIG_TEXT_MAX 4096 /* bytes of one value */
 #define CONFIG_KEY_MAX 256   /* bytes of a key in a map */
@@ -169,6 +169,18 @@ struct config {
 		uint64_t frequency_hz;
 		uint64_t interval_ns;
 	} profiles;
+	struct {
+		bool enabled;
+		uint64_t margin; /* millionths */
+		uint64_t floor_ns;
+		uint64_t warm_up_ns;
+		uint64_t frequency_hz;
+		uint64_t duration_ns;
+		uint64_t cool_down_ns;
+		uint64_t at_once;
+		uint64_t time_share; /* millionths */
+		uint64_t max_traces;
+	} triggers;
 	struct {
 		char *endpoint;
 		struct text_map headers;

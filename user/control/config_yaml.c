@@ -30,7 +30,7 @@ struct loader {
 	const struct setting *only; /* the text is the value of this one; NULL: a whole file */
 	int depth;		    /* of lists and maps that are open at the event */
 	bool seen[SETTINGS_MAX];
-	uint64_t sections_seen; /* one bit for the first row of each */
+	bool sections_seen[SETTINGS_MAX]; /* by the first row of each */
 };
 
 /* "FILE:LINE:COLUMN: " and the rest, at the start of the event. */
@@ -500,15 +500,15 @@ static bool load_entry(struct loader *l, const char *section, const char *key, y
 /* The event that follows a section's name has been read. */
 static bool load_section(struct loader *l, const char *section, yaml_mark_t section_mark)
 {
-	uint64_t bit = 1ull << (section_find(section) - settings);
+	bool *seen = &l->sections_seen[section_find(section) - settings];
 	char key[PATH_MAX_SZ];
 	yaml_mark_t mark;
 
-	if (l->sections_seen & bit) {
+	if (*seen) {
 		wrong_at(l, section_mark, "section '%s' appears twice", section);
 		return skip(l);
 	}
-	l->sections_seen |= bit;
+	*seen = true;
 	if (is_null(l))
 		return true;
 	if (l->event.type != YAML_MAPPING_START_EVENT) {

@@ -25,7 +25,10 @@ enum numbered {
 	FRAME_TYPES,
 	THREAD_NAMES,
 	TIDS,
-	CPUS, /* by CPU + 1 */
+	CPUS,	     /* by CPU + 1 */
+	BURST_TYPES, /* by string, as the next two */
+	BURST_SERVICES,
+	BURST_ROUTES,
 	NUMBERED_CNT,
 	ATTRIBUTES_FIRST = BUILD_IDS,
 };
@@ -54,6 +57,9 @@ static const struct slice words[WORDS_CNT] = {
 	[THREAD_NAMES] = SLICE("thread.name"),
 	[TIDS] = SLICE("thread.id"),
 	[CPUS] = SLICE("cpu.logical_number"),
+	[BURST_TYPES] = SLICE("sonde.trigger.type"),
+	[BURST_SERVICES] = SLICE("sonde.trigger.service"),
+	[BURST_ROUTES] = SLICE("sonde.trigger.route"),
 	[SAMPLES] = SLICE("samples"),
 	[COUNT] = SLICE("count"),
 	[CPU] = SLICE("cpu"),
@@ -203,6 +209,9 @@ static void mark_all(struct encoding *e)
 
 	for (uint32_t i = 0; i < e->p->samples.cnt; i++)
 		mark_sample(e, &e->p->samples.v[i]);
+	mark(e, BURST_TYPES, e->p->burst_type);
+	mark(e, BURST_SERVICES, e->p->burst_service);
+	mark(e, BURST_ROUTES, e->p->burst_route);
 	for (enum numbered kind = ATTRIBUTES_FIRST; kind < NUMBERED_CNT; kind++) {
 		uint32_t before = last;
 
@@ -416,10 +425,28 @@ static void put_value_type(struct encoding *e, unsigned int field, uint32_t type
 	pb_message(e->w, field, end);
 }
 
+/* Of a profile with a period of its own: whose it is, and the id by which its spans name it. */
+static void put_burst(struct encoding *e, const struct resource *resource)
+{
+	const struct profile *p = e->p;
+	size_t end = pb_len(e->w);
+	uint8_t id[PROFILE_ID_SZ];
+
+	if (!p->burst.number)
+		return;
+	put_index(e, number(e, BURST_ROUTES, p->burst_route));
+	put_index(e, number(e, BURST_SERVICES, p->burst_service));
+	put_index(e, number(e, BURST_TYPES, p->burst_type));
+	end_packed(e, 11, end); /* .attribute_indices */
+	burst_profile_id(&p->burst, resource, id);
+	pb_bytes(e->w, 7, id, sizeof(id)); /* .profile_id */
+}
+
 static void put_profile(struct encoding *e, uint32_t first, uint32_t end)
 {
 	size_t profile_end = pb_len(e->w);
 
+	put_burst(e, e->p->resources.v[e->sorted[first]->resource]);
 	/* Gateways know off-CPU profiles by their having no period. */
 	if (!e->p->off_cpu) {
 		pb_varint(e->w, 6, e->p->period_ns);
@@ -479,6 +506,9 @@ static bool make_room(struct encoding *e)
 		[FILE_HASHES] = p->strings.cnt,
 		[FRAME_TYPES] = sizeof(frame_types) / sizeof(frame_types[0]),
 		[THREAD_NAMES] = p->strings.cnt,
+		[BURST_TYPES] = p->strings.cnt,
+		[BURST_SERVICES] = p->strings.cnt,
+		[BURST_ROUTES] = p->strings.cnt,
 	};
 
 	for (uint32_t i = 0; i < p->samples.cnt; i++) {

@@ -302,6 +302,15 @@ uint32_t profile__resource(struct profile *p, struct resource *resource)
 	return i;
 }
 
+bool profile__set_burst(struct profile *p, const struct burst *burst)
+{
+	p->burst = *burst;
+	p->burst_type = profile__string(p, SLICE("latency"));
+	p->burst_service = profile__string(p, slice_str(burst->service));
+	p->burst_route = profile__string(p, slice_str(burst->route));
+	return p->burst_type && p->burst_service && p->burst_route;
+}
+
 uint64_t profile_weight(const struct profile *p, const struct profile_sample *sample)
 {
 	return p->off_cpu ? sample->value_ns : 1;

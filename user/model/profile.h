@@ -7,6 +7,7 @@
 #ifndef SONDE_MODEL_PROFILE_H
 #define SONDE_MODEL_PROFILE_H
 
+#include "user/model/burst.h"
 #include "user/model/resource.h"
 #include "user/model/span.h"
 
@@ -84,6 +85,8 @@ struct profile {
 	uint64_t start_ns, end_ns; /* since the Unix epoch */
 	uint64_t period_ns;	   /* CPU time between samples of one CPU; time between looks */
 	bool off_cpu;		   /* its samples are of threads that wait, and say how long */
+	struct burst burst;	   /* that it is of; number 0: of none */
+	uint32_t burst_type, burst_service, burst_route; /* strings; 0: of none */
 	PROFILE_TABLE(struct slice) strings;
 	PROFILE_TABLE(struct profile_mapping) mappings;
 	PROFILE_TABLE(struct profile_function) functions;
@@ -97,6 +100,8 @@ struct profile {
 	struct profile_index *index;		      /* private: finds equal entries */
 };
 
+/* The profile is that of a burst. False when memory is out. */
+bool profile__set_burst(struct profile *p, const struct burst *burst);
 /* An empty profile, or NULL with errno. */
 struct profile *profile__new(uint64_t period_ns);
 void profile__free(struct profile *p);

@@ -68,6 +68,24 @@ struct span *span_batch__add(struct span_batch *b, uint16_t attrs_cap, struct re
 	return span;
 }
 
+bool span__reserve_attrs(struct span *span, struct arena *arena, uint16_t more)
+{
+	struct attrs *attrs = &span->attrs;
+	struct attr *v;
+
+	if (attrs->cap - attrs->cnt >= more)
+		return true;
+	if (attrs->cnt > UINT16_MAX - more)
+		return false;
+	v = arena__alloc(arena, (size_t)(attrs->cnt + more) * sizeof(*v));
+	if (!v)
+		return false;
+	memcpy(v, attrs->v, attrs->cnt * sizeof(*v));
+	attrs->v = v;
+	attrs->cap = (uint16_t)(attrs->cnt + more);
+	return true;
+}
+
 bool span__set_links(struct span *span, struct arena *arena, const struct span_link *links,
 		     uint32_t links_cnt)
 {

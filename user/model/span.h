@@ -63,6 +63,7 @@ struct span {
 	struct slice trace_state;
 	struct slice scope; /* protocol that was parsed, e.g. "http"; static */
 	bool left_out;	    /* not to be exported: its program has exported one of its own */
+	bool keep;	    /* its trace, whatever sampling says */
 	struct attrs attrs; /* their keys are static */
 	struct span_link *links;
 	uint32_t links_cnt;
@@ -95,6 +96,8 @@ void span_batch__reset(struct span_batch *b);
  * NULL when the batch is full.
  */
 struct span *span_batch__add(struct span_batch *b, uint16_t attrs_cap, struct resource *resource);
+/* Makes room for more attributes. False if there is no memory. */
+bool span__reserve_attrs(struct span *span, struct arena *arena, uint16_t more);
 /* Gives a span without links copies of these. False if there is no memory. */
 bool span__set_links(struct span *span, struct arena *arena, const struct span_link *links,
 		     uint32_t links_cnt);

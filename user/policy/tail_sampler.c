@@ -84,7 +84,8 @@ int tail_sampler__set(struct tail_sampler *s, uint64_t millionths, uint64_t slow
 
 static bool must_keep(const struct rule *rule, const struct span *span)
 {
-	return span->status == SPAN_STATUS_ERROR || span->end_ns - span->start_ns >= rule->slow_ns;
+	return span->keep || span->status == SPAN_STATUS_ERROR ||
+	       span->end_ns - span->start_ns >= rule->slow_ns;
 }
 
 static void mark(struct tail_sampler *s, const struct span_batch *batch, uint64_t now_ns)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Keeps all that is an error or slow, and a consistent share of the rest; see consistent.h. It
+ * Keeps all that is an error, slow or marked, and a consistent share of the rest; see consistent.h. It
  * decides on what is known of a trace on this host: spans wait for a time, and while one of a trace
  * waits, and some time after, the others share its fate. What the caller decided (the W3C sampled
  * flag) is not followed: its spans are not here. Kept spans say in their tracestate how probable

@@ -32,6 +32,7 @@ struct note {
 struct gather {
 	struct profile *profile;
 	struct resolver *resolver;
+	bool borrows; /* the resolver */
 	uint64_t period_ns, wait_ns;
 	struct note *notes;
 	uint32_t notes_cap;
@@ -74,12 +75,31 @@ struct gather *gather__new(uint64_t period_ns, bool off_cpu, uint64_t wait_ns,
 	return NULL;
 }
 
+struct gather *gather__beside(struct gather *of, const struct burst *burst)
+{
+	struct gather *g = calloc(1, sizeof(*g));
+
+	if (g) {
+		g->period_ns = burst->period_ns;
+		g->wait_ns = of->wait_ns;
+		g->resolver = of->resolver;
+		g->borrows = true;
+		g->profile = begin(g);
+	}
+	if (g && g->profile && profile__set_burst(g->profile, burst))
+		return g;
+	gather__free(g);
+	errno = ENOMEM;
+	return NULL;
+}
+
 void gather__free(struct gather *g)
 {
 	if (!g)
 		return;
 	profile__free(g->profile);
-	resolver__free(g->resolver);
+	if (!g->borrows)
+		resolver__free(g->resolver);
 	free(g->notes);
 	free(g->last);
 	free(g);

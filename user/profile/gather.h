@@ -19,6 +19,8 @@ struct gather;
 struct unwind_sink;
 struct gather *gather__new(uint64_t period_ns, bool off_cpu, uint64_t wait_ns,
 			   const char *proc_root, const struct unwind_sink *sink);
+/* Another one, of a burst, that has names from g and does not outlive it. NULL with errno. */
+struct gather *gather__beside(struct gather *g, const struct burst *burst);
 void gather__free(struct gather *g);
 /* A valid record, copied; resource is held. unix_offset_ns: clock.h. What finds no room is counted. */
 void gather__sample(struct gather *g, const struct record_sample *sample, struct resource *resource,

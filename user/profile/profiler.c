@@ -17,10 +17,18 @@
 #define PARCELS_MAX 128 /* 8 MiB */
 #define POLL_MS 100
 
-/* One thing in a parcel. What follows it is a record_sample, else a struct served. */
+/* What follows an item: a record_sample, a struct served, or a struct burst. */
+enum item_kind {
+	ITEM_SERVED,
+	ITEM_SAMPLE,
+	ITEM_BURST_BEGIN,
+	ITEM_BURST_END,
+};
+
+/* One thing in a parcel. */
 struct item {
 	uint32_t size; /* with what follows, a multiple of 8 */
-	bool is_sample;
+	enum item_kind kind;
 	struct resource *resource; /* of a sample: a reference */
 };
 
@@ -33,6 +41,7 @@ struct parcel {
 struct profiler {
 	struct profiler_options options;
 	struct gather *gather;
+	struct gather *bursts[BURSTS_MAX]; /* by their numbers - 1; NULL: it is over */
 	struct queue *queue;
 	struct parcel *open; /* being filled; NULL: nothing has come */
 	uint64_t unix_offset_ns;
@@ -107,7 +116,7 @@ void profiler__sample(struct profiler *p, const struct record_sample *sample,
 		account_add(ACCOUNT_SAMPLES_MEMORY, 1);
 		return;
 	}
-	item->is_sample = true;
+	item->kind = ITEM_SAMPLE;
 	item->resource = resource__hold(resource);
 	p->open->samples_cnt++;
 }
@@ -115,6 +124,24 @@ void profiler__sample(struct profiler *p, const struct record_sample *sample,
 void profiler__served(struct profiler *p, const struct served *served)
 {
 	add_item(p, served, sizeof(*served));
+}
+
+static void add_burst(struct profiler *p, enum item_kind kind, const struct burst *burst)
+{
+	struct item *item = add_item(p, burst, sizeof(*burst));
+
+	if (item)
+		item->kind = kind;
+}
+
+void profiler__begin_burst(struct profiler *p, const struct burst *burst)
+{
+	add_burst(p, ITEM_BURST_BEGIN, burst);
+}
+
+void profiler__end_burst(struct profiler *p, const struct burst *burst)
+{
+	add_burst(p, ITEM_BURST_END, burst);
 }
 
 void profiler__flush(struct profiler *p, uint64_t unix_offset_ns)
@@ -125,29 +152,81 @@ void profiler__flush(struct profiler *p, uint64_t unix_offset_ns)
 
 /* --- the profile thread ----------------------------------------------------------------------- */
 
-static void take_parcel(struct profiler *p, struct parcel *parcel)
+/* Delivers what has been gathered. */
+static void deliver(struct profiler *p, struct gather *gather, bool last)
 {
-	for (uint32_t at = 0; at < parcel->used; at += item_at(parcel, at)->size) {
-		const struct item *item = item_at(parcel, at);
-		const void *what = item + 1;
-
-		if (item->is_sample)
-			gather__sample(p->gather, what, item->resource, parcel->unix_offset_ns);
-		else
-			gather__served(p->gather, what);
-	}
-	gather__flush(p->gather);
-	free_parcel(parcel);
-}
-
-static void deliver(struct profiler *p, bool last)
-{
-	struct profile *profile = gather__take(p->gather, clock_mono_ns(), last);
+	struct profile *profile = gather__take(gather, clock_mono_ns(), last);
 
 	if (profile)
 		p->options.deliver(p->options.ctx, profile);
 	else
 		log_error("no memory for another profile");
+}
+
+static void end_burst(struct profiler *p, uint32_t i)
+{
+	if (!p->bursts[i])
+		return;
+	deliver(p, p->bursts[i], true);
+	gather__free(p->bursts[i]);
+	p->bursts[i] = NULL;
+}
+
+static void begin_burst(struct profiler *p, const struct burst *burst)
+{
+	end_burst(p, burst->number - 1); /* its end was lost */
+	p->bursts[burst->number - 1] = gather__beside(p->gather, burst);
+}
+
+static void take_sample(struct profiler *p, const struct item *item,
+			const struct record_sample *sample, uint64_t unix_offset_ns)
+{
+	struct gather *gather = p->gather;
+
+	if (sample->burst) {
+		account_add(ACCOUNT_SAMPLES_BURST, 1);
+		gather = sample->burst <= BURSTS_MAX ? p->bursts[sample->burst - 1] : NULL;
+	}
+	if (gather)
+		gather__sample(gather, sample, item->resource, unix_offset_ns);
+	else
+		account_add(ACCOUNT_SAMPLES_MEMORY, 1);
+}
+
+static void take_served(struct profiler *p, const struct served *served)
+{
+	gather__served(p->gather, served);
+	for (uint32_t i = 0; i < BURSTS_MAX; i++)
+		if (p->bursts[i])
+			gather__served(p->bursts[i], served);
+}
+
+static void take_item(struct profiler *p, const struct item *item, uint64_t unix_offset_ns)
+{
+	const void *what = item + 1;
+
+	switch (item->kind) {
+	case ITEM_SERVED:
+		take_served(p, what);
+		break;
+	case ITEM_SAMPLE:
+		take_sample(p, item, what, unix_offset_ns);
+		break;
+	case ITEM_BURST_BEGIN:
+		begin_burst(p, what);
+		break;
+	case ITEM_BURST_END:
+		end_burst(p, ((const struct burst *)what)->number - 1);
+		break;
+	}
+}
+
+static void take_parcel(struct profiler *p, struct parcel *parcel)
+{
+	for (uint32_t at = 0; at < parcel->used; at += item_at(parcel, at)->size)
+		take_item(p, item_at(parcel, at), parcel->unix_offset_ns);
+	gather__flush(p->gather);
+	free_parcel(parcel);
 }
 
 static void *profile_loop(void *arg)
@@ -167,9 +246,11 @@ static void *profile_loop(void *arg)
 		if (last || (p->options.interval_ns &&
 			     clock_mono_ns() - delivered_ns >= p->options.interval_ns)) {
 			delivered_ns = clock_mono_ns();
-			deliver(p, last);
+			deliver(p, p->gather, last);
 		}
 	}
+	for (uint32_t i = 0; i < BURSTS_MAX; i++)
+		end_burst(p, i);
 	return NULL;
 }
 
@@ -211,6 +292,8 @@ void profiler__free(struct profiler *p)
 		return;
 	profiler__stop(p);
 	queue__free(p->queue);
+	for (uint32_t i = 0; i < BURSTS_MAX; i++)
+		gather__free(p->bursts[i]);
 	gather__free(p->gather);
 	free(p);
 }

@@ -27,12 +27,18 @@ struct profiler_options {
 /* Starts the thread. NULL with errno. */
 struct profiler *profiler__new(const struct profiler_options *options);
 
-/* The capture thread calls these three. */
+/* The capture thread calls these. */
 
 /* Copies a valid record and holds the resource. What finds no room is counted. */
 void profiler__sample(struct profiler *p, const struct record_sample *sample,
 		      struct resource *resource);
 void profiler__served(struct profiler *p, const struct served *served);
+/*
+ * The samples of the number of this burst, of which each may come after that, are a profile of their own. It is delivered
+ * when the burst is over; samples of requests that are not served by then have no link.
+ */
+void profiler__begin_burst(struct profiler *p, const struct burst *burst);
+void profiler__end_burst(struct profiler *p, const struct burst *burst);
 /* Hands over what has come since the last call. unix_offset_ns: clock.h. */
 void profiler__flush(struct profiler *p, uint64_t unix_offset_ns);
 

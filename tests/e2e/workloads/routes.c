@@ -4,12 +4,14 @@
  * function of its own. With "poll" as its argument, its sockets do not block, and each thread waits by poll() for
  * its own, as those of Python with a time-out do. With "pool" another thread serves, and it may be asked
  * for both at once: then nobody can tell from outside for whom the receiving thread works.
+ * From SIGUSR1 on /green burns more, in burn_more().
  * Build with -fno-omit-frame-pointer -pthread.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +20,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#ifndef BURN_NS
 #define BURN_NS 12000000u
+#endif
+#define BURN_MORE_NS 40000000u
 
 static volatile unsigned long sink;
 
@@ -30,24 +35,39 @@ static unsigned long long cpu_ns(void)
 	return (unsigned long long)t.tv_sec * 1000000000u + (unsigned long long)t.tv_nsec;
 }
 
-static inline __attribute__((always_inline)) void burn(void)
+static inline __attribute__((always_inline)) void burn(unsigned int ns)
 {
-	unsigned long long end = cpu_ns() + BURN_NS;
+	unsigned long long end = cpu_ns() + ns;
 
 	while (cpu_ns() < end)
 		for (unsigned int i = 0; i < 50000; i++)
 			sink += i;
 }
 
+static volatile sig_atomic_t more;
+
+static void begin_more(int signal)
+{
+	more = signal;
+}
+
+static __attribute__((noinline)) void burn_more(void)
+{
+	burn(BURN_MORE_NS);
+	sink += 3;
+}
+
 static __attribute__((noinline)) void serve_red(void)
 {
-	burn();
+	burn(BURN_NS);
 	sink++;
 }
 
 static __attribute__((noinline)) void serve_green(void)
 {
-	burn();
+	burn(BURN_NS);
+	if (more)
+		burn_more();
 	sink += 2;
 }
 
@@ -177,7 +197,7 @@ static void *receive(void *arg)
 			}
 			request[got] = 0;
 			enqueue(fds[i], request);
-			burn();
+			burn(BURN_NS);
 		}
 	}
 }
@@ -189,6 +209,7 @@ int main(int argc, char **argv)
 	socklen_t len = sizeof(at);
 	pthread_t thread;
 
+	signal(SIGUSR1, begin_more);
 	if (bind(listener, (struct sockaddr *)&at, len) || listen(listener, 64) ||
 	    getsockname(listener, (struct sockaddr *)&at, &len))
 		return 1;
