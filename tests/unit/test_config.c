@@ -268,6 +268,17 @@ static const char everything[] = "%YAML 1.1\n"
 				 "  enabled: true\n"
 				 "  frequency: 97\n"
 				 "  interval: 2s\n"
+				 "triggers:\n"
+				 "  enabled: true\n"
+				 "  margin: 0.2\n"
+				 "  floor: 2ms\n"
+				 "  warm_up: 2s\n"
+				 "  frequency: 499\n"
+				 "  duration: 3s\n"
+				 "  cool_down: 4s\n"
+				 "  at_once: 3\n"
+				 "  time_share: 0.5\n"
+				 "  max_traces: 6\n"
 				 "export:\n"
 				 "  endpoint: https://[::1]:4318/base\n"
 				 "  headers:\n"
@@ -344,6 +355,16 @@ static void test_every_setting(void **state)
 	assert_true(c.profiles.enabled);
 	assert_int_equal(c.profiles.frequency_hz, 97);
 	assert_int_equal(c.profiles.interval_ns, 2000000000);
+	assert_true(c.triggers.enabled);
+	assert_int_equal(c.triggers.margin, 200000);
+	assert_int_equal(c.triggers.floor_ns, 2000000);
+	assert_int_equal(c.triggers.warm_up_ns, 2000000000);
+	assert_int_equal(c.triggers.frequency_hz, 499);
+	assert_int_equal(c.triggers.duration_ns, 3000000000);
+	assert_int_equal(c.triggers.cool_down_ns, 4000000000);
+	assert_int_equal(c.triggers.at_once, 3);
+	assert_int_equal(c.triggers.time_share, 500000);
+	assert_int_equal(c.triggers.max_traces, 6);
 	assert_int_equal(c.sampling.probability, 250000);
 	assert_int_equal(c.sampling.slow_ns, 100000000);
 	assert_int_equal(c.sampling.wait_ns, 60000000000);
@@ -618,6 +639,9 @@ static void test_check(void **state)
 		 "export.batch_size (513) is greater than export.queue_size (512)"},
 		{"http: {capture_request_headers: [a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p,q]}",
 		 "http.capture_request_headers has more than 16 names"},
+		{"triggers: {enabled: yes}", "triggers.enabled needs profiles.enabled"},
+		{"profiles: {enabled: yes, frequency: 99}\ntriggers: {enabled: yes}",
+		 "triggers.frequency (99) is not greater than profiles.frequency (99)"},
 		{"capture: {copy_turn: 4KiB}", "capture.copy_first (8192 bytes) is greater than "
 					       "capture.copy_turn (4096 bytes)"},
 	};

@@ -331,6 +331,43 @@ static void test_full(void **state)
 	profile__free(take(0, true, 1));
 }
 
+/* A burst's samples wait and are linked as others, and are a profile of their own. */
+static void test_beside(void **state)
+{
+	const struct burst burst = {
+		.number = 2,
+		.period_ns = PERIOD_NS / 5,
+		.service = "shop",
+		.route = "GET /cart",
+	};
+	struct gather *usual = g, *beside = gather__beside(g, &burst);
+	const struct served request = served();
+	struct profile *profile;
+
+	(void)state;
+	assert_non_null(beside);
+	add(120, COOKIE, OFF, TID, 0);
+	g = beside;
+	add(150, COOKIE, OFF, TID, 0);
+	add(170, COOKIE, OFF, TID, 0);
+	gather__served(g, &request);
+	profile = take(0, true, 2);
+	assert_int_equal(profile->period_ns, PERIOD_NS / 5);
+	assert_int_equal(profile->burst.number, 2);
+	assert_true(slice_eq(profile->strings.v[profile->burst_route], SLICE("GET /cart")));
+	assert_int_not_equal(profile->samples.v[0].link, 0);
+	assert_int_not_equal(profile->samples.v[1].link, 0);
+	profile__free(profile);
+	gather__free(beside);
+	g = usual;
+	gather__served(g, &request);
+	profile = take(0, true, 1);
+	assert_int_equal(profile->period_ns, PERIOD_NS);
+	assert_int_equal(profile->burst.number, 0);
+	assert_int_not_equal(profile->samples.v[0].link, 0);
+	profile__free(profile);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -342,6 +379,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_no_wait, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_carried_stack, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_full, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_beside, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

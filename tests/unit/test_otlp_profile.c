@@ -341,6 +341,57 @@ static void one_profile_per_resource(void **state)
 	profile__free(p);
 }
 
+/* Of a service that became slow: each process's profile has an id of its own, and says why it is there. */
+static void a_burst_is_named(void **state)
+{
+	const struct burst burst = {
+		.number = 1,
+		.id = "0123456789abcde",
+		.service = "shop",
+		.route = "GET /cart",
+	};
+	struct profile *p = rig_profile();
+	struct profile_sample sample = {.time_ns = RIG_START_NS};
+	const Profile *profiles[2];
+	uint8_t id[PROFILE_ID_SZ];
+	Request *request;
+
+	(void)state;
+	assert_true(profile__set_burst(p, &burst));
+	for (uint32_t pid = 1; pid <= 2; pid++) {
+		sample.resource = rig_resource(p, "shop", pid);
+		profile__add(p, &sample);
+	}
+	request = encode(p);
+	assert_int_equal(request->n_resource_profiles, 2);
+	for (uint32_t i = 0; i < 2; i++) {
+		const Profile *profile = profiles[i] = profile_of(request, i);
+		const Dictionary *d = request->dictionary;
+		const int32_t *indices = profile->attribute_indices;
+		size_t cnt = profile->n_attribute_indices;
+
+		burst_profile_id(&burst, p->resources.v[i + 1], id);
+		assert_int_equal(profile->profile_id.len, PROFILE_ID_SZ);
+		assert_memory_equal(profile->profile_id.data, id, PROFILE_ID_SZ);
+		assert_int_equal(cnt, 3);
+		assert_string_equal(attribute(d, indices, cnt, "sonde.trigger.type"), "latency");
+		assert_string_equal(attribute(d, indices, cnt, "sonde.trigger.service"), "shop");
+		assert_string_equal(attribute(d, indices, cnt, "sonde.trigger.route"), "GET /cart");
+	}
+	assert_memory_not_equal(profiles[0]->profile_id.data, profiles[1]->profile_id.data,
+				PROFILE_ID_SZ);
+	release(request);
+	profile__free(p);
+	p = rig_profile();
+	sample.resource = 0;
+	profile__add(p, &sample);
+	request = encode(p);
+	assert_int_equal(profile_of(request, 0)->profile_id.len, 0);
+	assert_int_equal(profile_of(request, 0)->n_attribute_indices, 0);
+	release(request);
+	profile__free(p);
+}
+
 /* A profile's time goes from its first sample to after its last, whatever its clock said. */
 static void time_holds_all_samples(void **state)
 {
@@ -441,6 +492,7 @@ int main(void)
 		cmocka_unit_test(locations),
 		cmocka_unit_test(samples_of_one_identity_are_merged),
 		cmocka_unit_test(one_profile_per_resource),
+		cmocka_unit_test(a_burst_is_named),
 		cmocka_unit_test(time_holds_all_samples),
 		cmocka_unit_test(no_string_twice),
 		cmocka_unit_test(deepest_stack),
