@@ -72,13 +72,15 @@ def triggered(agent):
 
 
 def test_burst(tmp_path, collector, program, start):
-    slow, other = [start(Named(program, tmp_path, name)) for name in ("slowing", "other")]
+    slow, twin, other = [start(Named(program, tmp_path, name))
+                         for name in ("slowing", "slowing", "other")]
     agent = start(Agent(tmp_path, {
-        "targets": {"pids": [slow.pid, other.pid]}, "export": {"endpoint": collector.url},
+        "targets": {"pids": [slow.pid, twin.pid, other.pid]},
+        "export": {"endpoint": collector.url},
         "profiles": {"enabled": True, "frequency": HZ, "interval": "1s"},
         "sampling": {"probability": 0.01}, "triggers": TRIGGERS}))
     cpu_ns = -slow.cpu_ns()
-    asking = [Client(slow, "/green"), Client(slow, "/red"), Client(other, "/green")]
+    asking = [Client(slow, "/green"), Client(twin, "/red"), Client(other, "/green")]
     wait_for(lambda: min(len(client.done) for client in asking) > 120, "enough requests", 20)
     time.sleep(WARM_UP_S + 0.2)  # until these are what is usual
     assert not triggered(agent), agent.log
@@ -99,6 +101,7 @@ def test_burst(tmp_path, collector, program, start):
     for request in collector.profiles():
         assert not profcheck.violations(request)
     check_profile(samples)
+    check_twin(collector.samples(twin.pid), samples)
     check_sums(samples, cpu_ns)
     assert {s["period"] for s in collector.samples(other.pid)} == {S // HZ}
     check_spans(collector, samples, asking[0].done, slow.port)
@@ -122,8 +125,15 @@ def check_profile(samples):
     assert not [t for t in usual if first <= t <= last]
     assert min(usual) < first and max(usual) > last  # before it, and after it again
     stacks = [{f["name"] for f in s["stack"]} for s in fast]
-    green = sum("serve_green" in stack for stack in stacks)
-    assert green > 0.3 * len(fast) and sum("burn_more" in stack for stack in stacks) > 0.8 * green
+    assert sum("burn_more" in stack for stack in stacks) > 0.8 * len(fast)
+
+
+def check_twin(samples, of_slow):
+    """Another process of the service: part of the burst once it was met, a profile by another name."""
+    fast = [s["time"] for s in samples if s["profileId"]]
+    assert len({s["profileId"] for s in samples}) == 2
+    assert not {s["profileId"] for s in samples} & {s["profileId"] for s in of_slow} - {""}
+    assert not [s for s in samples if not s["profileId"] and min(fast) <= s["time"] <= max(fast)]
 
 
 def check_sums(samples, cpu_ns):

@@ -12,7 +12,7 @@
 #define USUAL_SHARE 0.99f
 /*
  * Logarithms of likelihood ratios, that 20 % of the latencies are unusual rather than 2 %: of one that
- * is (ln 10) and of one that is not (ln 0.98/0.8). At 20 the odds of a false alarm are e^20 to one.
+ * is (ln 10) and of one that is not (ln 0.98/0.8). At 20 a false alarm comes once in e^20 requests, were they independent.
  */
 #define GAIN 2.303f
 #define LOSS 0.203f
