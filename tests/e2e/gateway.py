@@ -97,11 +97,12 @@ def as_profiles(line):
     for link in request["dictionary"].get("linkTable", []):
         for key in link:
             link[key] = base64.b64encode(bytes.fromhex(link[key])).decode()
-    for of_resource in request["resourceProfiles"]:
-        for profile in (p for scope in of_resource["scopeProfiles"] for p in scope["profiles"]):
-            if "profileId" in profile:
-                profile["profileId"] = base64.b64encode(
-                    bytes.fromhex(profile["profileId"])).decode()
+    for of_resource in request.get("resourceProfiles", []):
+        for scope in of_resource.get("scopeProfiles", []):
+            for profile in scope.get("profiles", []):
+                if "profileId" in profile:
+                    profile["profileId"] = base64.b64encode(
+                        bytes.fromhex(profile["profileId"])).decode()
     return json_format.ParseDict(request, profiles_service_pb2.ExportProfilesServiceRequest())
 
 
