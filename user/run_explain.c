@@ -9,6 +9,7 @@
 
 #include "user/base/log.h"
 #include "user/cli/explain_view.h"
+#include "user/export/flame_diff.h"
 #include "user/model/contrast.h"
 #include "user/session.h"
 
@@ -18,6 +19,7 @@ struct explaining {
 	const struct options *options;
 	struct contrast *contrast;
 	struct profile *profile; /* once the pipeline has stopped; NULL: no samples */
+	FILE *out;		 /* NULL: no picture was asked for */
 };
 
 static void take(void *ctx, const struct span *span)
@@ -57,6 +59,53 @@ static void say_why(const struct options *o, const struct contrast_result *r)
 			  r->requests_cnt, (int)r->name.n, r->name.p, CONTRAST_REQUESTS_MIN);
 }
 
+/* Where slow requests' samples differ. 0, or a negative errno; -ENODATA where there are too few. */
+static int draw(struct explaining *e, const struct contrast_result *r)
+{
+	const struct profile *profile = e->profile;
+	uint8_t *sides = calloc(profile->samples.cnt + 1, sizeof(*sides));
+	struct flame_diff diff = {
+		.profile = profile,
+		.sides = sides,
+		.side = {[CONTRAST_SLOW] = {"slow", r->cnt[CONTRAST_SLOW]},
+			 [CONTRAST_TYPICAL] = {"typical", r->cnt[CONTRAST_TYPICAL]}},
+	};
+	struct flame_page page = {.html = e->options->output == PROFILE_OUTPUT_HTML};
+	char title[256];
+	int err = -ENOMEM;
+
+	snprintf(title, sizeof(title), "Slow and typical requests of %.*s (%.*s)", (int)r->name.n,
+		 r->name.p, (int)r->service.n, r->service.p);
+	page.title = slice_str(title);
+	if (sides) {
+		contrast__sides(e->contrast, profile, sides);
+		err = flame_diff_write(&diff, &page, e->out);
+	}
+	free(sides);
+	for (int i = 0; i < CONTRAST_SIDES && !err; i++)
+		err = r->samples[i] < FLAME_DIFF_SAMPLES_MIN ? -ENODATA : 0;
+	return err;
+}
+
+/* 0, or a negative errno; says what there is to be said of it. */
+static int write_picture(struct explaining *e, const struct contrast_result *r)
+{
+	const char *path = e->options->output_file;
+	int err = r->status == CONTRAST_FOUND && e->profile ? draw(e, r) : -ENODATA;
+
+	if (!err)
+		log_info("wrote %s", path);
+	else if (err != -ENODATA)
+		log_error("cannot write %s: %s", path, strerror(-err));
+	else if (r->status == CONTRAST_FOUND)
+		log_error(
+			"%s shows nothing: slow requests have %u samples, typical ones %u, and %u "
+			"of each are needed; a higher --freq or a longer --duration brings more",
+			path, r->samples[CONTRAST_SLOW], r->samples[CONTRAST_TYPICAL],
+			FLAME_DIFF_SAMPLES_MIN);
+	return err;
+}
+
 /* code, or a failure. */
 static int report(struct explaining *e, int code)
 {
@@ -74,6 +123,8 @@ static int report(struct explaining *e, int code)
 		say_why(o, result);
 		code = code ?: EXIT_FAILURE;
 	}
+	if (e->out && write_picture(e, result))
+		code = code ?: EXIT_FAILURE;
 	err = o->json ? explain_json(stdout, result)
 		      : explain_text(stdout, options__colour(o), terminal_width(), result);
 	if (err && err != -EPIPE) {
@@ -142,6 +193,19 @@ static int explain_live(struct explaining *e)
 	return code;
 }
 
+/* Now rather than after minutes of tracing. */
+static int open_output(struct explaining *e)
+{
+	const char *path = e->options->output_file;
+
+	if (!path)
+		return 0;
+	e->out = fopen(path, "we");
+	if (!e->out)
+		log_error("cannot write %s: %s", path, strerror(errno));
+	return e->out ? 0 : -errno;
+}
+
 int run_explain(const struct options *options)
 {
 	const struct contrast_filter filter = {
@@ -159,8 +223,10 @@ int run_explain(const struct options *options)
 		code = explain_file(&e);
 	else if (options->replay_file)
 		code = explain_recording(&e);
-	else
+	else if (open_output(&e) == 0)
 		code = explain_live(&e);
+	if (e.out)
+		fclose(e.out);
 	contrast__free(e.contrast);
 	profile__free(e.profile);
 	return code;

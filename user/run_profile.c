@@ -67,12 +67,14 @@ static void title_of(const struct profiling *p, char *title, size_t title_sz)
 		 what || part ? " of " : "", what ?: "", what && part ? ", " : "", part ?: "");
 }
 
-static int write_svg(const struct profiling *p)
+static int write_picture(const struct profiling *p)
 {
 	char title[256];
+	struct flame_page page = {.html = p->options->output == PROFILE_OUTPUT_HTML};
 
 	title_of(p, title, sizeof(title));
-	return flame_svg_write(p->profile, title, p->out);
+	page.title = slice_str(title);
+	return flame_svg_write(p->profile, &page, p->out);
 }
 
 static int write_folded(const struct profiling *p)
@@ -88,7 +90,8 @@ static int write_pprof(const struct profiling *p)
 static int write_output(const struct profiling *p)
 {
 	static int (*const writers[])(const struct profiling *p) = {
-		[PROFILE_OUTPUT_SVG] = write_svg,
+		[PROFILE_OUTPUT_SVG] = write_picture,
+		[PROFILE_OUTPUT_HTML] = write_picture,
 		[PROFILE_OUTPUT_FOLDED] = write_folded,
 		[PROFILE_OUTPUT_PPROF] = write_pprof,
 	};

@@ -3,8 +3,10 @@
 import http.client
 import json
 import pathlib
+import signal
 import subprocess
 import sys
+from xml.etree import ElementTree
 
 import pytest
 
@@ -83,6 +85,52 @@ def test_cpu(explained):
     all_ns, waits = check(result, "cpu")
     assert 0.95 * EXTRA < extra(result, "cpu") < 1.2 * EXTRA
     assert extra(result, "cpu") + waits > 0.9 * all_ns
+
+
+def test_picture(tmp_path):
+    """Of /cpu slow requests burn far longer: its share is larger, by colour and by numbers."""
+    file = tmp_path / "diff.svg"
+    with subprocess.Popen([sys.executable, SOMETIMES], text=True, stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE) as server:
+        port = int(server.stdout.readline().split()[0])
+        with Explain(tmp_path, "-p", server.pid, "--freq", "999", "--route", "GET /cpu", "-o",
+                     file) as live:
+            connection = http.client.HTTPConnection("127.0.0.1", port)
+            for number in range(80):
+                connection.request("GET", "/cpu?slow" if number % 14 == 7 else "/cpu")
+                connection.getresponse().read()
+            live.stop()
+        server.stdin.close()
+    result = json.loads(live.stdout)
+    svg = "{http://www.w3.org/2000/svg}"
+    frames = ElementTree.parse(file).getroot().find(f"{svg}g[@id='frames']")
+    assert frames.get("data-sides") == "slow typical"
+    samples = [result["slowSamples"], result["typicalSamples"]]
+    counts = [[int(g.get("data-n")), int(g.get("data-n2"))] for g in frames]
+    assert counts[0] == samples and min(samples) >= 10
+    named = {g.find(f"{svg}title").text.split("\n")[0]: (count, g.find(f"{svg}rect").get("class"))
+             for g, count in zip(frames, counts)}
+    (slow, typical), shade = named["sometimes.py:burn"]
+    assert slow / samples[0] > 0.9 > typical / samples[1]
+    assert shade[0] == "m" and named["all"][1] == "d0"
+
+
+def test_too_few_samples(tmp_path):
+    file = tmp_path / "diff.html"
+    with subprocess.Popen([sys.executable, SOMETIMES], text=True, stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE) as server:
+        port = int(server.stdout.readline().split()[0])
+        with Explain(tmp_path, "-p", server.pid, "--freq", "1", "--route", "GET /lock", "-o",
+                     file) as live:
+            connection = http.client.HTTPConnection("127.0.0.1", port)
+            for _ in range(20):
+                connection.request("GET", "/lock")
+                connection.getresponse().read()
+            live.process.send_signal(signal.SIGINT)
+            assert live.process.wait(timeout=20) == 1
+        server.stdin.close()
+    assert f"{file} shows nothing: slow requests have " in live.stderr
+    assert "Too few samples to tell: slow " in file.read_text()
 
 
 def test_calls(explained):

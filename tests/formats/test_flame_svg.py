@@ -80,11 +80,12 @@ def test_nothing_comes_from_outside(svg, written):
     assert "]]><script>alert('\"&amp;')</script>" in names
 
 
-@pytest.fixture(scope="module")
-def at_work(written):
+@pytest.fixture(scope="module", params=["svg", "html"])
+def at_work(written, request):
     """What the page looks like after each step."""
     done = subprocess.run(["node", pathlib.Path(__file__).parent / "flame_graph.js",
-                           written / "profile.svg"], check=True, text=True,
+                           written / f"profile.{request.param}", written / "diff.svg"],
+                          check=True, text=True,
                           stdout=subprocess.PIPE,
                           env={"PATH": "/usr/bin:/bin", "NODE_PATH": "/usr/share/nodejs"})
     return json.loads(done.stdout)
@@ -119,6 +120,83 @@ def test_click_zooms(at_work, truth):
 def test_escape_and_reset_zoom_out(at_work):
     for step in ("escaped", "reset"):
         assert at_work[step] == at_work["opened"]
+
+
+def test_flip(at_work):
+    """The root is at the bottom, all else as it was."""
+    opened, flipped = at_work["opened"]["frames"], at_work["flipped"]["frames"]
+    deepest = max(frame["y"] for frame in opened.values())
+    assert {name: {**frame, "y": 70 + deepest - frame["y"]} for name, frame in flipped.items()} \
+        == opened
+    assert at_work["flippedBack"] == at_work["opened"]
+
+
+def sides(truth):
+    """As write_profile has them."""
+    two = [], []
+    for number, sample in enumerate(truth):
+        if sample["pid"] != 300:
+            two[(sample["pid"] in (100, 101)) == (number % 4 == 0)].append(sample)
+    return two
+
+
+def test_diff(written, truth):
+    """Numbers of both sides, and the colour by them."""
+    drawn_diff = ElementTree.parse(written / "diff.svg").getroot().find(f"{SVG}g[@id='frames']")
+    two = sides(truth)
+    totals = [frames.totals(side)[0] for side in two]
+    found, path = {}, []
+    for g in drawn_diff:
+        rect, lines = g.find(f"{SVG}rect"), g.find(f"{SVG}title").text.split("\n")
+        row = (int(rect.get("y")) - 70) // 18
+        path[max(row - 1, 0):] = [lines[0]] if row else []
+        found[tuple(path)] = (int(g.get("data-n")), int(g.get("data-n2")))
+        part = [n / len(side) for n, side in zip(found[tuple(path)], two)]
+        for name, number, line in zip(("slow", "typical"), part, lines[1:]):
+            assert line.startswith(f"{name}: {100 * number:.2f} %, ")
+        assert float(rect.get("width")) == pytest.approx(590 * sum(part), abs=1.01)
+        more = part[0] - part[1]
+        assert abs(more) > 0.05 or rect.get("class")[1] in "01"
+        assert rect.get("class")[0] in ("dm" if more > 0 else "dl")
+        assert abs(more) < 0.1 or rect.get("class")[0] != "d"
+    wanted = {tuple(frames.plain(name) for name, _ in way): tuple(total[way] for total in totals)
+              for way in totals[0] | totals[1]}
+    wanted[()] = tuple(map(len, two))
+    assert found == wanted
+    assert not any("hostile" in name for way in found for name in way)
+
+
+def test_width_of_either_side(at_work, truth):
+    two = sides(truth)
+    share = [frames.totals(side)[0] for side in two]
+    full = 1600 - 2 * MARGIN
+
+    def widths(weights):
+        """By name and row, as names may stand in several places."""
+        wanted = {}
+        for way in share[0] | share[1]:
+            part = sum(weight * total[way] / len(side)
+                       for weight, total, side in zip(weights, share, two))
+            key = frames.plain(way[-1][0]), len(way)
+            if part:
+                wanted.setdefault(key, []).append(full * part - min(1, full * part / 4))
+        return {key: sorted(wide) for key, wide in wanted.items()}
+
+    for step, weights in ("both", (.5, .5)), ("slow", (1, 0)), ("typical", (0, 1)):
+        found = {}
+        for name, _, width, row in at_work[step]:
+            if row:
+                found.setdefault((name, row), []).append(width)
+        wanted = widths(weights)
+        assert found.keys() == wanted.keys()
+        for key, wide in wanted.items():
+            assert sorted(found[key]) == pytest.approx(wide, abs=0.01)
+    hits = [100 * sum(any(re.search("^tcp_|schedule$", name) for name, _ in frames.path(s))
+                      for s in side) / len(side) for side in two]
+    assert at_work["matchedOfBoth"] == f"slow {hits[0]:.1f} %, typical {hits[1]:.1f} % matched"
+    zoomed = {name: width for name, _, width, _ in at_work["zoomedDiff"]}
+    assert zoomed["ngx_http_handler"] == zoomed["all"] == pytest.approx(full - 1)
+    assert "epoll_wait" not in zoomed
 
 
 def test_search_counts_each_sample_once(at_work, truth):

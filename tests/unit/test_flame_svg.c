@@ -17,7 +17,7 @@ static const char *title = "title";
 
 static int write_svg(const struct profile *p, FILE *out)
 {
-	return flame_svg_write(p, title, out);
+	return flame_svg_write(p, &(struct flame_page){.title = slice_str(title)}, out);
 }
 
 /* The file as a string that the caller frees. */

@@ -216,6 +216,7 @@ static void test_profile(void **state)
 		{"sonde profile --freq=10000 --spans", 10000, PROFILE_OUTPUT_NONE, true},
 		{"sonde profile -o a.svg", 99, PROFILE_OUTPUT_SVG, false},
 		{"sonde profile -o/x/a.b.folded -p 1", 99, PROFILE_OUTPUT_FOLDED, false},
+		{"sonde profile -o a.html", 99, PROFILE_OUTPUT_HTML, false},
 		{"sonde profile --output a.pb.gz -- ls", 99, PROFILE_OUTPUT_PPROF, false},
 	};
 
@@ -296,9 +297,15 @@ static void test_wrong(void **state)
 		{"sonde profile curl", "unexpected 'curl': to run a command and watch it write "
 				       "'sonde profile -- curl'"},
 		{"sonde profile --port 80", "--port is not an option of 'sonde profile'"},
-		{"sonde profile -o x.png", "--output: 'x.png' ends in none of .svg, .folded, "
-					   ".pb.gz"},
-		{"sonde profile -o .svg", "--output: '.svg' ends in none of .svg, .folded, .pb.gz"},
+		{"sonde profile -o x.png",
+		 "--output: 'x.png' ends in none of .svg, .html, .folded, .pb.gz"},
+		{"sonde profile -o .svg",
+		 "--output: '.svg' ends in none of .svg, .html, .folded, .pb.gz"},
+		{"sonde explain -o x.folded", "--output: 'x.folded' ends in none of .svg, .html"},
+		{"sonde explain -o x.svg --replay f",
+		 "--output draws samples, and --from and --replay have none"},
+		{"sonde explain -o x.svg --from f",
+		 "--output draws samples, and --from and --replay have none"},
 		{"sonde profile --freq 0", "--freq: '0' is not a number from 1 to 10000"},
 		{"sonde profile --freq 10001", "--freq: '10001' is not a number from 1 to 10000"},
 		{"sonde profile --freq x", "--freq: 'x' is not a number from 1 to 10000"},

@@ -11,6 +11,7 @@
 #include "tests/unit/failing_alloc.h"
 #include "tests/unit/profile_rig.h"
 
+#include "user/export/flame_diff.h"
 #include "user/export/flame_svg.h"
 #include "user/export/folded.h"
 #include "user/export/otlp_profile.h"
@@ -18,7 +19,18 @@
 
 static int write_svg(const struct profile *p, FILE *out)
 {
-	return flame_svg_write(p, "title", out);
+	return flame_svg_write(p, &(struct flame_page){.title = SLICE("title")}, out);
+}
+
+static int write_diff(const struct profile *p, FILE *out)
+{
+	struct flame_diff diff = {
+		.profile = p,
+		.sides = (const uint8_t[]){0, 1, 0, 1, 2, 0},
+		.side = {{.name = "slow"}, {.name = "typical"}},
+	};
+
+	return flame_diff_write(&diff, &(struct flame_page){.title = SLICE("title")}, out);
 }
 
 static int write_otlp(const struct profile *p, FILE *out)
@@ -35,7 +47,8 @@ static int write_otlp(const struct profile *p, FILE *out)
 
 static void every_allocation_fails_in_turn(void **state)
 {
-	rig_writer *const writers[] = {folded_write, write_svg, pprof_write, write_otlp};
+	rig_writer *const writers[] = {folded_write, write_svg, write_diff, pprof_write,
+				       write_otlp};
 	struct rig_frame nameless = {.file = "/usr/lib/libfoo.so", .build_id = "00"};
 	struct profile *p = rig_profile();
 

@@ -10,6 +10,7 @@
 #include "tests/unit/profile_rig.h"
 
 #include "user/base/json_writer.h"
+#include "user/export/flame_diff.h"
 #include "user/export/flame_svg.h"
 #include "user/export/folded.h"
 #include "user/export/otlp_profile.h"
@@ -254,7 +255,36 @@ static FILE *open_in(const char *dir, const char *name)
 
 static int write_svg(const struct profile *p, FILE *out)
 {
-	return flame_svg_write(p, "A made-up profile <&>", out);
+	return flame_svg_write(p, &(struct flame_page){.title = SLICE("A made-up profile <&>")},
+			       out);
+}
+
+static int write_html(const struct profile *p, FILE *out)
+{
+	struct flame_page page = {.title = SLICE("A made-up profile <&>"), .html = true};
+
+	return flame_svg_write(p, &page, out);
+}
+
+/* Three quarters of web's samples on one side, and three quarters of the others' on the other; hostile ones on none. */
+static int write_diff(const struct profile *p, FILE *out)
+{
+	struct flame_page page = {.title = SLICE("Two services")};
+	uint8_t *sides = calloc(p->samples.cnt, 1);
+	struct flame_diff diff = {
+		.profile = p, .sides = sides, .side = {{"slow", 10}, {"typical", 50}}};
+	int err = -ENOMEM;
+
+	for (uint32_t i = 0; sides && i < p->samples.cnt; i++) {
+		const struct resource *resource = p->resources.v[p->samples.v[i].resource];
+		uint32_t pid = resource ? resource->pid : 0;
+
+		sides[i] = pid == 300 ? 2 : (pid == 100 || pid == 101) == (i % 4 == 0);
+	}
+	if (sides)
+		err = flame_diff_write(&diff, &page, out);
+	free(sides);
+	return err;
 }
 
 static int write_otlp(const struct profile *p, FILE *out)
@@ -289,10 +319,9 @@ int main(int argc, char **argv)
 		const char *name;
 		int (*write)(const struct profile *p, FILE *out);
 	} formats[] = {
-		{"profile.folded", folded_write},
-		{"profile.svg", write_svg},
-		{"profile.pb.gz", pprof_write},
-		{"profile.otlp", write_otlp},
+		{"profile.folded", folded_write}, {"profile.svg", write_svg},
+		{"profile.html", write_html},	  {"diff.svg", write_diff},
+		{"profile.pb.gz", pprof_write},	  {"profile.otlp", write_otlp},
 	};
 	struct profile *p = rig_profile();
 	struct json_writer truth;

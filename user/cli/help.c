@@ -72,9 +72,12 @@ static const struct command_row commands[] = {
 				"what the server\n"
 				"did itself. Without --route it takes the one with most extra time. "
 				"Needs root, but\n"
-				"not for --replay and --from.\n"
+				"not for --replay and --from. -o draws the samples' stacks of both "
+				"as one flame graph:\n"
+				"red is what slow requests have more of.\n"
 				"Stops at Ctrl-C, at the end of COMMAND, or after --duration.\n",
 			.examples = "  sonde explain -n api -n postgres --duration 60\n"
+				    "  sonde explain -n api --duration 60 --freq 499 -o diff.svg\n"
 				    "  sonde explain --route 'POST /pay' --duration 60 --freq 499\n"
 				    "  sonde explain --slowest --json -- ./load-test\n"
 				    "  sonde trace --record all.ring --duration 60; sonde explain "

@@ -80,8 +80,8 @@ const struct plain_option plain_options[] = {
 			.flag = "output",
 			.letter = 'o',
 			.argument = "FILE",
-			.help = "Write a flame graph (.svg), folded stacks (.folded) or pprof (.pb.gz)",
-			.commands = ON(PROFILE),
+			.help = "Draw a flame graph (.svg, .html); profile also writes .folded, .pb.gz",
+			.commands = ON(EXPLAIN) | ON(PROFILE),
 		},
 	[PLAIN_SPANS] =
 		{
@@ -280,6 +280,7 @@ static enum profile_output output_of(const char *file)
 {
 	static const char *const suffixes[] = {
 		[PROFILE_OUTPUT_SVG] = ".svg",
+		[PROFILE_OUTPUT_HTML] = ".html",
 		[PROFILE_OUTPUT_FOLDED] = ".folded",
 		[PROFILE_OUTPUT_PPROF] = ".pb.gz",
 	};
@@ -291,6 +292,11 @@ static enum profile_output output_of(const char *file)
 			return (enum profile_output)i;
 	}
 	return PROFILE_OUTPUT_NONE;
+}
+
+static bool is_picture(enum profile_output output)
+{
+	return output == PROFILE_OUTPUT_SVG || output == PROFILE_OUTPUT_HTML;
 }
 
 static int set_plain(struct parser *p, const struct plain_option *plain, const char *value)
@@ -319,8 +325,12 @@ static int set_plain(struct parser *p, const struct plain_option *plain, const c
 	case PLAIN_OUTPUT:
 		o->output_file = value;
 		o->output = output_of(value);
+		if (o->command == COMMAND_EXPLAIN && !is_picture(o->output))
+			return wrong(p, "--output: '%.64s' ends in none of .svg, .html", value);
 		if (!o->output)
-			return wrong(p, "--output: '%.64s' ends in none of .svg, .folded, .pb.gz",
+			return wrong(p,
+				     "--output: '%.64s' ends in none of .svg, .html, .folded, "
+				     ".pb.gz",
 				     value);
 		break;
 	case PLAIN_SPANS:
@@ -572,6 +582,8 @@ static int check_complete(struct parser *p)
 		return wrong(p,
 			     "--replay reads a recording: without a command, --from, --record and "
 			     "--duration");
+	if (o->command == COMMAND_EXPLAIN && o->output_file && (o->from_file || o->replay_file))
+		return wrong(p, "--output draws samples, and --from and --replay have none");
 	return 0;
 }
 

@@ -8,10 +8,11 @@
 /* Read by `agent` and `config print` without -c, if it exists. */
 #define CONFIG_FILE_DEFAULT "/etc/sonde/sonde.yaml"
 
-/* What `profile` writes. */
+/* What `profile` and `explain` write. */
 enum profile_output {
 	PROFILE_OUTPUT_NONE, /* to the terminal */
 	PROFILE_OUTPUT_SVG,
+	PROFILE_OUTPUT_HTML,
 	PROFILE_OUTPUT_FOLDED,
 	PROFILE_OUTPUT_PPROF,
 };
@@ -26,7 +27,7 @@ struct options {
 	const char **functions;	 /* the operands of `sites` that follow; NULL: none */
 	size_t functions_cnt;
 	const char *record_file; /* NULL: do not record */
-	const char *output_file; /* of `profile`; NULL: none */
+	const char *output_file; /* of `profile` and `explain`; NULL: none */
 	enum profile_output output;
 	const char *attribute; /* of redact's plain lines; NULL: the usual name */
 	uint64_t duration_ns;  /* 0: until interrupted */

@@ -1,27 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
-// Makes the drawn flame graph answer: a click zooms, Escape or "Reset zoom" takes it back, the field
-// searches. Frames carry all there is to know: data-at and data-n are samples, or ns, the title's first
-// line is the name. Nothing is ever made from text but text.
+// Makes the drawn flame graph answer: a click zooms, Escape or "Reset zoom" takes it back, "Flip" puts the root at the
+// bottom, the field searches. Frames carry all there is to know: data-at and data-n are samples, or ns, data-at2 and
+// data-n2 the same of the other side where two are compared; the title's first line is the name. A frame
+// stands before its children. Nothing is ever made from text but text.
 "use strict";
 (() => {
-	const svg = document.documentElement;
-	const margin = 10, columnWidth = 7.25, columnsMin = 3, widthMin = 600;
+	const svg = document.querySelector("svg"), holderOfAll = document.getElementById("frames");
+	const margin = 10, row = 18, columnWidth = 7.25, columnsMin = 3, widthMin = 600, aboutColumn = 6.6;
 	const byId = id => document.getElementById(id);
+	const sides = holderOfAll?.getAttribute("data-sides")?.split(" ") ?? [""];
+	const numbers = (g, name) =>
+		sides.map((_, i) => Number(g.getAttribute(`data-${name}${i ? i + 1 : ""}`)));
 	const frames = [...svg.querySelectorAll("#frames > g")].map(g => {
 		const rect = g.querySelector("rect");
 		return {
 			g, rect,
 			text: g.querySelector("text"),
 			details: g.querySelector("title").textContent.split("\n"),
-			at: Number(g.getAttribute("data-at")),
-			n: Number(g.getAttribute("data-n")),
+			ats: numbers(g, "at"),
+			ns: numbers(g, "n"),
 			y: Number(rect.getAttribute("y")),
 		};
 	});
 	if (!frames.length)
 		return;
 	const all = frames[0], about = byId("about"), aboutAll = about.textContent;
-	let zoomed = all, width = 0;
+	const top = all.y, bottom = frames.reduce((y, frame) => Math.max(y, frame.y), top);
+	let zoomed = all, width = 0, flipped = false;
 
 	const make = (parent, name, attributes, space = "http://www.w3.org/2000/svg") => {
 		const element = document.createElementNS(space, name);
@@ -30,6 +35,29 @@
 		parent.appendChild(element);
 		return element;
 	};
+
+	const open = []; // by row, on the way down to the frame
+	for (const frame of frames) {
+		const depth = (frame.y - top) / row;
+		frame.parent = open[depth - 1];
+		open[depth] = frame;
+	}
+	const encloses = (outer, inner) => {
+		while (inner && inner !== outer)
+			inner = inner.parent;
+		return Boolean(inner);
+	};
+
+	// By what frames are as wide as they are: each side's numbers count so much.
+	const measure = weights => {
+		for (const frame of frames) {
+			frame.at = frame.ats.reduce((sum, at, i) => sum + at * weights[i], 0);
+			frame.n = frame.ns.reduce((sum, n, i) => sum + n * weights[i], 0);
+		}
+	};
+	const shares = all.ns.map(n => 1 / (n || 1));
+	const widths = sides.length < 2 ? [["", [1]]]
+		: [["both", shares], ...sides.map((name, i) => [name, shares.map((s, k) => k === i ? s : 0)])];
 
 	// As the static picture has it: a character beyond Latin, Greek and Cyrillic may be wide.
 	const columns = character => character.codePointAt(0) < 0x1100 ? 1 : 2;
@@ -43,28 +71,27 @@
 		return characters.slice(0, cut).join("") + "\u2026";
 	};
 
-	const label = (frame, left, wide) => {
+	const label = (frame, left, wide, y) => {
 		const room = Math.floor((wide - 6) / columnWidth);
 		if (room < columnsMin) {
 			frame.text?.setAttribute("display", "none");
 			return;
 		}
-		frame.text ??= make(frame.g, "text", {y: frame.y + 13});
+		frame.text ??= make(frame.g, "text", {});
 		frame.text.removeAttribute("display");
 		frame.text.setAttribute("x", left + 4);
+		frame.text.setAttribute("y", y + 13);
 		frame.text.textContent = fitted(frame.details[0], room);
 	};
-
-	const encloses = (outer, inner) =>
-		outer.at <= inner.at && outer.at + outer.n >= inner.at + inner.n;
 
 	const draw = () => {
 		const full = width - 2 * margin;
 		for (const frame of frames) {
-			const parent = frame.y < zoomed.y && encloses(frame, zoomed);
-			const inside = frame.y >= zoomed.y && encloses(zoomed, frame);
+			const parent = frame !== zoomed && encloses(frame, zoomed);
+			const inside = frame.n > 0 && encloses(zoomed, frame);
 			const wide = parent ? full : full * frame.n / zoomed.n;
 			const left = margin + (parent ? 0 : full * (frame.at - zoomed.at) / zoomed.n);
+			const y = flipped ? top + bottom - frame.y : frame.y;
 			frame.g.classList.toggle("parent", parent);
 			if (!parent && !inside) {
 				frame.g.setAttribute("display", "none");
@@ -72,8 +99,9 @@
 			}
 			frame.g.removeAttribute("display");
 			frame.rect.setAttribute("x", left);
+			frame.rect.setAttribute("y", y);
 			frame.rect.setAttribute("width", wide - Math.min(1, wide / 4));
-			label(frame, left, wide);
+			label(frame, left, wide, y);
 		}
 		reset.setAttribute("display", zoomed === all ? "none" : "inline");
 	};
@@ -99,37 +127,55 @@
 		}
 	};
 
+	// What stands on a hit is counted with it.
 	const search = () => {
-		const wanted = pattern(field.value);
-		let matched = 0, end = 0;
-		field.classList.toggle("bad", !wanted);
+		const wanted = field.value ? pattern(field.value) : null;
+		const matched = sides.map(() => 0);
+		field.classList.toggle("bad", Boolean(field.value) && !wanted);
 		for (const frame of frames) {
-			const hit = Boolean(field.value && wanted?.test(frame.details[0]));
+			const hit = Boolean(wanted?.test(frame.details[0]));
+			frame.within = hit || Boolean(frame.parent?.within);
 			frame.g.classList.toggle("match", hit);
-			if (hit && frame.at >= end) { // what stands on a hit is counted with it
-				matched += frame.n;
-				end = frame.at + frame.n;
-			}
+			if (hit && !frame.parent?.within)
+				frame.ns.forEach((n, i) => { matched[i] += n; });
 		}
-		byId("matched").textContent = field.value && wanted
-			? `${(100 * matched / (all.n || 1)).toFixed(1)} % matched` : "";
+		byId("matched").textContent = wanted ? matched.map((n, i) =>
+			`${sides[i]} ${(100 * n / (all.ns[i] || 1)).toFixed(1)} %`.trim()).join(", ") + " matched" : "";
 	};
 
 	const right = byId("right");
-	const reset = make(svg, "text", {id: "reset", x: margin, y: 61, display: "none"});
+	const controls = make(svg, "text", {id: "controls", x: margin, y: 61});
+	const control = (text, attributes, action) => {
+		const element = make(controls, "tspan", {class: "control", ...attributes});
+		element.textContent = text;
+		element.addEventListener("click", () => action(element));
+		return element;
+	};
+	control("Flip", {id: "flip"}, () => {
+		flipped = !flipped;
+		draw();
+	});
+	const choices = widths.length < 2 ? [] : widths.map(([name, weights], i) =>
+		control(i ? name : `Width by ${name}`, {dx: i ? 8 : 16}, element => {
+			for (const choice of choices)
+				choice.classList.toggle("chosen", choice === element);
+			measure(weights);
+			zoom(zoomed.n ? zoomed : all);
+		}));
+	choices[0]?.classList.add("chosen");
+	const reset = control("Reset zoom", {id: "reset", dx: 16, display: "none"}, () => zoom(all));
 	const holder = make(right, "foreignObject", {x: -230, y: 40, width: 230, height: 24});
 	const field = make(holder, "input",
 		{id: "search", type: "search", placeholder: "Search: regular expression"},
 		"http://www.w3.org/1999/xhtml");
-	reset.textContent = "Reset zoom";
 	byId("foot").textContent = ["Click a frame to zoom in, Escape to zoom out, / to search",
 		byId("foot").textContent].filter(Boolean).join("  \u00b7  ");
-	reset.addEventListener("click", () => zoom(all));
 	field.addEventListener("input", search);
 	for (const frame of frames) {
 		frame.g.addEventListener("click", () => zoom(frame));
 		frame.g.addEventListener("mouseenter", () => {
-			about.textContent = frame.details.join("  \u00b7  ");
+			about.textContent = fitted(frame.details.join("  \u00b7  "),
+				(width - 260) / aboutColumn);
 		});
 		frame.g.addEventListener("mouseleave", () => { about.textContent = aboutAll; });
 	}
@@ -142,5 +188,6 @@
 		}
 	});
 	window.addEventListener("resize", resize);
+	measure(widths[0][1]);
 	resize();
 })();

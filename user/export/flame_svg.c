@@ -1,32 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-/*
- * The flame graph's picture (SVG 1.1). Style and script stand beside this file as what they are and
- * come in as strings. Text of the profile goes into text and nowhere else, escaped.
- */
+/* The flame graph of a profile. */
 #include "user/export/flame_svg.h"
 
 #include <inttypes.h>
-#include <math.h>
 #include <stdlib.h>
 #include <time.h>
 
-#include "build/text/flame_graph.css.h"
-#include "build/text/flame_graph.js.h"
-#include "user/base/utf8.h"
+#include "user/export/flame_page.h"
 #include "user/export/frame_tree.h"
 #include "user/export/stream.h"
 
-/* In px of the picture; the script has the same margin and column. */
-#define WIDTH 1200
-#define MARGIN 10
-#define TOP 70 /* of the first row */
-#define ROW 18
-#define FOOT 34
-#define COLUMN 7.25 /* a character of the frames' font */
-#define COLUMNS_MIN 3
-#define NARROWEST 0.1
 #define SHADES 6
-#define LEGEND_LETTER 7 /* its width */
 
 #define NSEC 1000000000.0
 
@@ -53,74 +37,6 @@ struct picture {
 	bool seen[KINDS_CNT];
 	FILE *out;
 };
-
-/* --- text -------------------------------------------------------------------------------------- */
-
-/* What XML has no way to write. */
-static bool is_forbidden(int32_t code)
-{
-	return code < 0 || code == 0xFFFE || code == 0xFFFF;
-}
-
-/* The first character of s, safe in text and in attributes. Returns its length in s. */
-static size_t put_character(FILE *out, struct slice s)
-{
-	static const struct {
-		char c;
-		const char *entity;
-	} entities[] = {
-		{'&', "&amp;"}, {'<', "&lt;"}, {'>', "&gt;"}, {'"', "&quot;"}, {'\'', "&#39;"},
-	};
-	int32_t code;
-	size_t n = utf8_decode(s, &code);
-
-	for (size_t i = 0; i < sizeof(entities) / sizeof(entities[0]); i++)
-		if (code == entities[i].c) {
-			fputs(entities[i].entity, out);
-			return n;
-		}
-	if (is_forbidden(code))
-		fputs(UTF8_REPLACEMENT, out);
-	else if (utf8_is_control(code))
-		fputc(' ', out);
-	else
-		stream_put(out, slice_first(s, n));
-	return n;
-}
-
-static void put_text(FILE *out, struct slice s)
-{
-	while (s.n)
-		s = slice_after(s, put_character(out, s));
-}
-
-/* How many columns the first character of s may need; *n is its length. */
-static uint32_t columns_of(struct slice s, size_t *n)
-{
-	int32_t code;
-
-	*n = utf8_decode(s, &code);
-	return code < 0x1100 ? 1 : 2;
-}
-
-/* As much of s as fits; what is cut ends in an ellipsis. */
-static void put_fitted(FILE *out, struct slice s, uint32_t columns)
-{
-	uint32_t used = 0;
-	size_t keep = 0, n;
-
-	for (struct slice rest = s; rest.n; rest = slice_after(rest, n)) {
-		used += columns_of(rest, &n);
-		if (used < columns)
-			keep = (size_t)(rest.p - s.p) + n;
-	}
-	if (used <= columns) {
-		put_text(out, s);
-		return;
-	}
-	put_text(out, slice_first(s, keep));
-	fputs("\xE2\x80\xA6", out);
-}
 
 /* --- frames ------------------------------------------------------------------------------------ */
 
@@ -149,7 +65,7 @@ static void put_details(struct picture *pic, const struct frame_node *node)
 	const char *kind = kinds[node->type].name;
 
 	fputs("<title>", pic->out);
-	put_text(pic->out, node->label);
+	flame_page_text(pic->out, node->label);
 	fprintf(pic->out, "\n%s%s", kind, *kind ? ", " : "");
 	put_amount(pic, node->total, 3, percent(pic, node->total));
 	fprintf(pic->out, "\n%.2f %% in itself</title>", percent(pic, node->self));
@@ -157,20 +73,13 @@ static void put_details(struct picture *pic, const struct frame_node *node)
 
 static void put_frame(struct picture *pic, const struct frame_node *node, uint64_t at, double width)
 {
-	double x = MARGIN + (double)at * pic->px_per_weight;
-	uint32_t y = TOP + node->depth * ROW;
-	uint32_t columns = width > 6 ? (uint32_t)((width - 6) / COLUMN) : 0;
+	unsigned int shade = (unsigned int)(slice_hash(node->label) % SHADES);
+	char class[4] = {kinds[node->type].letter, (char)('0' + shade)};
 
 	fprintf(pic->out, "<g data-at=\"%" PRIu64 "\" data-n=\"%" PRIu64 "\">", at, node->total);
 	put_details(pic, node);
-	fprintf(pic->out, "<rect class=\"%c%u\" x=\"%.2f\" y=\"%u\" width=\"%.2f\" height=\"%d\"/>",
-		kinds[node->type].letter, (unsigned int)(slice_hash(node->label) % SHADES), x, y,
-		width - fmin(1, width / 4), ROW - 1);
-	if (columns >= COLUMNS_MIN) {
-		fprintf(pic->out, "<text x=\"%.2f\" y=\"%u\">", x + 4, y + 13);
-		put_fitted(pic->out, node->label, columns);
-		fputs("</text>", pic->out);
-	}
+	flame_page_frame(pic->out, class, FLAME_MARGIN + (double)at * pic->px_per_weight, width,
+			 node->depth, node->label);
 	fputs("</g>\n", pic->out);
 }
 
@@ -189,7 +98,7 @@ static void measure(struct picture *pic)
 
 		if (node->depth <= left_out)
 			left_out = UINT32_MAX;
-		if (width_of(pic, node) >= NARROWEST) {
+		if (width_of(pic, node) >= FLAME_NARROWEST) {
 			pic->rows = node->depth >= pic->rows ? node->depth + 1 : pic->rows;
 			pic->seen[node->type] = true;
 			continue;
@@ -211,7 +120,7 @@ static void put_frames(struct picture *pic)
 
 		pic->next[node->depth] = at + node->total;
 		pic->next[node->depth + 1] = at;
-		if (width_of(pic, node) >= NARROWEST)
+		if (width_of(pic, node) >= FLAME_NARROWEST)
 			put_frame(pic, node, at, width_of(pic, node));
 	}
 	fputs("</g>\n", pic->out);
@@ -228,7 +137,7 @@ static void put_about(struct picture *pic)
 
 	if (gmtime_r(&start, &tm))
 		strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S", &tm);
-	fprintf(pic->out, "<text id=\"about\" x=\"%d\" y=\"44\">", MARGIN);
+	fprintf(pic->out, "<text id=\"about\" x=\"%d\" y=\"44\">", FLAME_MARGIN);
 	put_amount(pic, pic->tree->v[0].total, 2, -1);
 	fprintf(pic->out, "  \xC2\xB7  %.1f s from %s UTC</text>\n",
 		(double)(p->end_ns - p->start_ns) / NSEC, when);
@@ -239,11 +148,12 @@ static void put_legend(struct picture *pic)
 {
 	int x = 0;
 
-	fprintf(pic->out, "<g id=\"right\" transform=\"translate(%d 0)\">\n", WIDTH - MARGIN);
+	fprintf(pic->out, "<g id=\"right\" transform=\"translate(%d 0)\">\n",
+		FLAME_WIDTH - FLAME_MARGIN);
 	for (size_t i = KINDS_CNT; i-- > FRAME_NATIVE;) {
 		if (!pic->seen[i])
 			continue;
-		x -= (int)strlen(kinds[i].name) * LEGEND_LETTER + 18;
+		x -= (int)strlen(kinds[i].name) * FLAME_LEGEND_LETTER + 18;
 		fprintf(pic->out,
 			"<rect class=\"%c1\" x=\"%d\" y=\"12\" width=\"12\" height=\"12\"/>"
 			"<text class=\"legend\" x=\"%d\" y=\"22\">%s</text>\n",
@@ -253,51 +163,38 @@ static void put_legend(struct picture *pic)
 	fputs("<text id=\"matched\" x=\"-240\" y=\"56\"></text>\n</g>\n", pic->out);
 }
 
-static void put_head(struct picture *pic, struct slice title, uint32_t height)
-{
-	fprintf(pic->out,
-		"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
-		"<svg xmlns=\"http://www.w3.org/2000/svg\" version=\"1.1\" width=\"%d\" "
-		"height=\"%u\" viewBox=\"0 0 %d %u\">\n"
-		"<style>\n%s</style>\n"
-		"<rect class=\"sheet\" width=\"100%%\" height=\"100%%\"/>\n"
-		"<text id=\"title\" x=\"%d\" y=\"26\">",
-		WIDTH, height, WIDTH, height, flame_graph_css, MARGIN);
-	put_text(pic->out, title);
-	fputs("</text>\n", pic->out);
-	put_about(pic);
-	put_legend(pic);
-}
-
 static void put_foot(struct picture *pic, uint32_t height)
 {
-	fprintf(pic->out, "<text id=\"foot\" x=\"%d\" y=\"%u\">", MARGIN, height - 12);
+	fprintf(pic->out, "<text id=\"foot\" x=\"%d\" y=\"%u\">", FLAME_MARGIN, height - 12);
 	if (pic->narrow_cnt)
-		fprintf(pic->out, "Not drawn, as narrower than %.1f px: %u frames of ", NARROWEST,
-			pic->narrow_cnt);
+		fprintf(pic->out, "Not drawn, as narrower than %.1f px: %u frames of ",
+			FLAME_NARROWEST, pic->narrow_cnt);
 	if (pic->narrow_cnt && pic->profile->off_cpu)
 		put_amount(pic, pic->narrow, 3, -1);
 	else if (pic->narrow_cnt)
 		fprintf(pic->out, "%" PRIu64 " samples", pic->narrow);
-	fprintf(pic->out, "</text>\n<script><![CDATA[\n%s]]></script>\n</svg>\n", flame_graph_js);
+	fputs("</text>\n", pic->out);
 }
 
-static void put_picture(struct picture *pic, struct slice title)
+static void put_picture(struct picture *pic, const struct flame_page *page)
 {
 	uint64_t weight = pic->tree->v[0].total;
 	uint32_t height;
 
 	if (weight) {
-		pic->px_per_weight = (WIDTH - 2 * MARGIN) / (double)weight;
+		pic->px_per_weight = (FLAME_WIDTH - 2 * FLAME_MARGIN) / (double)weight;
 		measure(pic);
 	}
-	height = TOP + pic->rows * ROW + FOOT;
-	put_head(pic, title, height);
+	height = FLAME_TOP + pic->rows * FLAME_ROW + FLAME_FOOT;
+	flame_page_begin(page, height, pic->out);
+	put_about(pic);
+	put_legend(pic);
 	put_frames(pic);
 	put_foot(pic, height);
+	flame_page_end(page, pic->out);
 }
 
-int flame_svg_write(const struct profile *p, const char *title, FILE *out)
+int flame_svg_write(const struct profile *p, const struct flame_page *page, FILE *out)
 {
 	struct frame_tree tree;
 	struct picture pic = {.profile = p, .tree = &tree, .out = out};
@@ -307,7 +204,7 @@ int flame_svg_write(const struct profile *p, const char *title, FILE *out)
 		return err;
 	pic.next = calloc(tree.depth_max + 2, sizeof(*pic.next));
 	if (pic.next)
-		put_picture(&pic, slice_str(title));
+		put_picture(&pic, page);
 	err = pic.next ? stream_result(out) : -ENOMEM;
 	free(pic.next);
 	frame_tree__free(&tree);

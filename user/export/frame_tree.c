@@ -26,6 +26,7 @@ struct path {
 	struct slice root;
 	const uint32_t *frames; /* ranks */
 	uint32_t cnt;
+	uint8_t side; /* of FRAME_SIDES */
 	uint64_t weight;
 };
 
@@ -33,8 +34,10 @@ struct sorting {
 	struct ranked *ranked; /* by rank; of equal ones the first is at its rank */
 	uint32_t *rank_of;     /* by location */
 	uint32_t *frames;      /* profile.stack_locations as ranks */
-	struct path *paths;    /* by sample, then sorted */
-	uint32_t *open;	       /* indices of the nodes that the last path went through */
+	const uint8_t *sides;  /* by sample; NULL: all are of the first */
+	struct path *paths;    /* then sorted */
+	uint32_t paths_cnt;
+	uint32_t *open; /* indices of the nodes that the last path went through */
 };
 
 static int compare_text(struct slice a, struct slice b)
@@ -89,7 +92,7 @@ static bool rank_labels(struct sorting *s, struct frame_tree *tree, const struct
 	return !failed;
 }
 
-/* The paths of all samples in order; returns how many frames the longest has. */
+/* The paths of the samples in order; returns how many frames the longest has. */
 static uint32_t sort_paths(struct sorting *s, const struct profile *p)
 {
 	uint32_t longest = 0;
@@ -97,16 +100,20 @@ static uint32_t sort_paths(struct sorting *s, const struct profile *p)
 	for (uint32_t i = 0; i < p->samples.cnt; i++) {
 		const struct profile_sample *sample = &p->samples.v[i];
 		const struct profile_stack *stack = &p->stacks.v[sample->stack];
+		uint8_t side = s->sides ? s->sides[i] : 0;
 
-		s->paths[i] = (struct path){
+		if (side >= FRAME_SIDES)
+			continue;
+		s->paths[s->paths_cnt++] = (struct path){
 			.root = sample_root_label(p, sample),
 			.frames = s->frames + stack->first,
 			.cnt = stack->cnt,
+			.side = side,
 			.weight = profile_weight(p, sample),
 		};
 		longest = stack->cnt > longest ? stack->cnt : longest;
 	}
-	qsort(s->paths, p->samples.cnt, sizeof(*s->paths), compare_paths);
+	qsort(s->paths, s->paths_cnt, sizeof(*s->paths), compare_paths);
 	return longest;
 }
 
@@ -159,8 +166,10 @@ static bool add_path(struct frame_tree *tree, struct sorting *s, const struct pa
 			return false;
 	}
 	for (uint32_t depth = 0; depth <= path->cnt + 1; depth++)
-		tree->v[s->open[depth]].total += path->weight;
-	tree->v[s->open[path->cnt + 1]].self += path->weight;
+		*(path->side ? &tree->v[s->open[depth]].other_total
+			     : &tree->v[s->open[depth]].total) += path->weight;
+	*(path->side ? &tree->v[s->open[path->cnt + 1]].other_self
+		     : &tree->v[s->open[path->cnt + 1]].self) += path->weight;
 	return true;
 }
 
@@ -171,20 +180,21 @@ static bool build(struct frame_tree *tree, struct sorting *s, const struct profi
 	s->open = calloc(sort_paths(s, p) + 2, sizeof(*s->open));
 	if (!s->open || !add_node(tree, &(struct frame_node){.label = SLICE("all")}))
 		return false;
-	for (uint32_t i = 0; i < p->samples.cnt; i++)
+	for (uint32_t i = 0; i < s->paths_cnt; i++)
 		if (!add_path(tree, s, &s->paths[i],
 			      i ? shared_depth(&s->paths[i - 1], &s->paths[i]) : 0))
 			return false;
 	return true;
 }
 
-int frame_tree__init(struct frame_tree *tree, const struct profile *p)
+int frame_tree__init_sides(struct frame_tree *tree, const struct profile *p, const uint8_t *sides)
 {
 	struct sorting s = {
 		.ranked = calloc(p->locations.cnt, sizeof(*s.ranked)),
 		.rank_of = calloc(p->locations.cnt, sizeof(*s.rank_of)),
 		.frames = calloc(p->stack_locations.cnt + 1, sizeof(*s.frames)),
 		.paths = calloc(p->samples.cnt + 1, sizeof(*s.paths)),
+		.sides = sides,
 	};
 	bool ok;
 
@@ -199,6 +209,11 @@ int frame_tree__init(struct frame_tree *tree, const struct profile *p)
 	if (!ok)
 		frame_tree__free(tree);
 	return ok ? 0 : -ENOMEM;
+}
+
+int frame_tree__init(struct frame_tree *tree, const struct profile *p)
+{
+	return frame_tree__init_sides(tree, p, NULL);
 }
 
 void frame_tree__free(struct frame_tree *tree)

@@ -13,6 +13,7 @@ struct frame_node {
 	enum frame_type type; /* FRAME_NONE at depth 0 and 1 */
 	uint32_t depth;	      /* 0: all; 1: sample_root_label; then the stack */
 	uint64_t self, total; /* weight of the samples that end here; of those and all above */
+	uint64_t other_self, other_total; /* the same of the other side, if there are two */
 };
 
 struct frame_tree {
@@ -23,8 +24,12 @@ struct frame_tree {
 	struct arena arena; /* of some labels; the others are the profile's */
 };
 
+#define FRAME_SIDES 2
+
 /* Borrows p for the life of the tree. The order says nothing of the samples' order. -ENOMEM. */
 int frame_tree__init(struct frame_tree *tree, const struct profile *p);
+/* sides: by sample 0 or 1 (the other one), else it is left out. */
+int frame_tree__init_sides(struct frame_tree *tree, const struct profile *p, const uint8_t *sides);
 void frame_tree__free(struct frame_tree *tree);
 
 #endif

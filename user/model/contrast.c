@@ -501,20 +501,26 @@ static int compare_functions(const void *a, const void *b, void *arg)
 	return x != y ? (x > y ? -1 : 1) : compare_names(a, b);
 }
 
+/* The compared request that the sample is of, or that led to the one it is of; NULL: none. */
+static const struct contrast_served *served_of(const struct contrast *c, const struct profile *p,
+					       const struct profile_sample *sample)
+{
+	struct contrast_served key = {.id = p->links.v[sample->link].span_id};
+
+	if (!sample->link || !c->parts.served_cnt || !p->stacks.v[sample->stack].cnt)
+		return NULL;
+	return bsearch(&key, c->parts.served, c->parts.served_cnt, sizeof(key), compare_served);
+}
+
 /* The function that runs, if the sample is of a request that is compared. */
 static bool take_sample(struct contrast *c, const struct profile *p,
 			const struct profile_sample *sample, struct contrast_function *out)
 {
-	struct contrast_served key = {.id = p->links.v[sample->link].span_id};
-	const struct contrast_served *served;
+	const struct contrast_served *served = served_of(c, p, sample);
 	const struct profile_stack *stack = &p->stacks.v[sample->stack];
 	const struct profile_location *leaf;
 
-	served = sample->link && c->parts.served_cnt
-			 ? bsearch(&key, c->parts.served, c->parts.served_cnt, sizeof(key),
-				   compare_served)
-			 : NULL;
-	if (!served || !stack->cnt)
+	if (!served)
 		return false;
 	leaf = &p->locations.v[p->stack_locations.v[stack->first]];
 	*out = (struct contrast_function){
@@ -564,4 +570,14 @@ int contrast__samples(struct contrast *c, const struct profile *profile)
 	r->functions = f;
 	r->functions_cnt = cnt < CONTRAST_FUNCTIONS_MAX ? cnt : CONTRAST_FUNCTIONS_MAX;
 	return 0;
+}
+
+void contrast__sides(const struct contrast *c, const struct profile *profile, uint8_t *sides)
+{
+	for (uint32_t i = 0; i < profile->samples.cnt; i++) {
+		const struct contrast_served *served =
+			served_of(c, profile, &profile->samples.v[i]);
+
+		sides[i] = (uint8_t)(served ? served->side : CONTRAST_SIDES);
+	}
 }

@@ -107,6 +107,9 @@ const struct contrast_result *contrast__finish(struct contrast *c);
 /* Then says what ran on the CPUs; the profile is borrowed until contrast__free. 0 or -ENOMEM. */
 int contrast__samples(struct contrast *c, const struct profile *profile);
 
+/* After contrast__samples: whose each sample of that profile is, by sample: enum contrast_side, CONTRAST_SIDES where of neither. */
+void contrast__sides(const struct contrast *c, const struct profile *profile, uint8_t *sides);
+
 /* The difference of the means: what a slow request has more of this part. */
 static inline double contrast_extra_ns(const struct contrast_result *r,
 				       const struct contrast_part *part)
