@@ -9,6 +9,7 @@
 #include "user/base/log.h"
 #include "user/cli/account_line.h"
 #include "user/cli/profile_view.h"
+#include "user/export/firefox.h"
 #include "user/export/flame_svg.h"
 #include "user/export/folded.h"
 #include "user/export/pprof.h"
@@ -87,13 +88,20 @@ static int write_pprof(const struct profiling *p)
 	return pprof_write(p->profile, p->out);
 }
 
+static int write_firefox(const struct profiling *p)
+{
+	char title[256];
+
+	title_of(p, title, sizeof(title));
+	return firefox_write(p->profile, title, p->out);
+}
+
 static int write_output(const struct profiling *p)
 {
 	static int (*const writers[])(const struct profiling *p) = {
-		[PROFILE_OUTPUT_SVG] = write_picture,
-		[PROFILE_OUTPUT_HTML] = write_picture,
-		[PROFILE_OUTPUT_FOLDED] = write_folded,
-		[PROFILE_OUTPUT_PPROF] = write_pprof,
+		[PROFILE_OUTPUT_SVG] = write_picture,	  [PROFILE_OUTPUT_HTML] = write_picture,
+		[PROFILE_OUTPUT_FOLDED] = write_folded,	  [PROFILE_OUTPUT_PPROF] = write_pprof,
+		[PROFILE_OUTPUT_FIREFOX] = write_firefox,
 	};
 	int err = writers[p->options->output](p);
 

@@ -13,7 +13,7 @@ sys.path.append(str(ROOT / "tests/e2e"))  # profcheck, which the tests there use
 
 @pytest.fixture(scope="session")
 def written(tmp_path_factory):
-    """The directory with profile.folded, .svg, .pb.gz, .otlp and truth.json."""
+    """The directory with profile.folded, .svg, .html, .json, .pb.gz, .otlp, diff.svg and truth.json."""
     directory = tmp_path_factory.mktemp("profile")
     subprocess.run([ROOT / "build/tests/write_profile", directory], check=True)
     return directory

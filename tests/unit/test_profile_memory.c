@@ -11,6 +11,7 @@
 #include "tests/unit/failing_alloc.h"
 #include "tests/unit/profile_rig.h"
 
+#include "user/export/firefox.h"
 #include "user/export/flame_diff.h"
 #include "user/export/flame_svg.h"
 #include "user/export/folded.h"
@@ -20,6 +21,11 @@
 static int write_svg(const struct profile *p, FILE *out)
 {
 	return flame_svg_write(p, &(struct flame_page){.title = SLICE("title")}, out);
+}
+
+static int write_firefox(const struct profile *p, FILE *out)
+{
+	return firefox_write(p, "title", out);
 }
 
 static int write_diff(const struct profile *p, FILE *out)
@@ -47,8 +53,8 @@ static int write_otlp(const struct profile *p, FILE *out)
 
 static void every_allocation_fails_in_turn(void **state)
 {
-	rig_writer *const writers[] = {folded_write, write_svg, write_diff, pprof_write,
-				       write_otlp};
+	rig_writer *const writers[] = {folded_write,  write_svg,   write_diff,
+				       write_firefox, pprof_write, write_otlp};
 	struct rig_frame nameless = {.file = "/usr/lib/libfoo.so", .build_id = "00"};
 	struct profile *p = rig_profile();
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Writes one profile in every format, for the tests that read them with other people's programs.
- * usage: write_profile DIRECTORY   profile.folded, .svg, .pb.gz, .otlp, and truth.json: the samples
- * as they were put in.
+ * usage: write_profile DIRECTORY   profile.folded, .svg, .html, .json, .pb.gz, .otlp, diff.svg, and truth.json: the
+ * samples as they were put in.
  */
 #include <errno.h>
 #include <string.h>
@@ -10,6 +10,7 @@
 #include "tests/unit/profile_rig.h"
 
 #include "user/base/json_writer.h"
+#include "user/export/firefox.h"
 #include "user/export/flame_diff.h"
 #include "user/export/flame_svg.h"
 #include "user/export/folded.h"
@@ -287,6 +288,11 @@ static int write_diff(const struct profile *p, FILE *out)
 	return err;
 }
 
+static int write_firefox(const struct profile *p, FILE *out)
+{
+	return firefox_write(p, "A made-up profile <&>", out);
+}
+
 static int write_otlp(const struct profile *p, FILE *out)
 {
 	struct pb_writer w;
@@ -320,8 +326,9 @@ int main(int argc, char **argv)
 		int (*write)(const struct profile *p, FILE *out);
 	} formats[] = {
 		{"profile.folded", folded_write}, {"profile.svg", write_svg},
-		{"profile.html", write_html},	  {"diff.svg", write_diff},
-		{"profile.pb.gz", pprof_write},	  {"profile.otlp", write_otlp},
+		{"profile.html", write_html},	  {"profile.json", write_firefox},
+		{"diff.svg", write_diff},	  {"profile.pb.gz", pprof_write},
+		{"profile.otlp", write_otlp},
 	};
 	struct profile *p = rig_profile();
 	struct json_writer truth;

@@ -111,6 +111,8 @@ static const struct command_row commands[] = {
 				"  sonde profile -n api --route 'GET /users/{id}' --duration 60 -o "
 				"users.svg\n"
 				"  sonde profile -o build.pb.gz -- make         # for pprof\n"
+				"  sonde profile -o build.json -- make          # for "
+				"https://profiler.firefox.com\n"
 				"  sonde profile -n nginx --off-cpu --duration 10   # where it "
 				"waits\n"
 				"  sonde profile -n api --spans --duration 60 --export "

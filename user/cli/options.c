@@ -80,7 +80,7 @@ const struct plain_option plain_options[] = {
 			.flag = "output",
 			.letter = 'o',
 			.argument = "FILE",
-			.help = "Draw a flame graph (.svg, .html); profile also writes .folded, .pb.gz",
+			.help = "Draw a flame graph (.svg, .html); profile also .folded, .pb.gz, .json",
 			.commands = ON(EXPLAIN) | ON(PROFILE),
 		},
 	[PLAIN_SPANS] =
@@ -279,13 +279,12 @@ static int unknown_option(struct parser *p, const char *name)
 static enum profile_output output_of(const char *file)
 {
 	static const char *const suffixes[] = {
-		[PROFILE_OUTPUT_SVG] = ".svg",
-		[PROFILE_OUTPUT_HTML] = ".html",
-		[PROFILE_OUTPUT_FOLDED] = ".folded",
-		[PROFILE_OUTPUT_PPROF] = ".pb.gz",
+		[PROFILE_OUTPUT_SVG] = ".svg",	     [PROFILE_OUTPUT_HTML] = ".html",
+		[PROFILE_OUTPUT_FOLDED] = ".folded", [PROFILE_OUTPUT_PPROF] = ".pb.gz",
+		[PROFILE_OUTPUT_FIREFOX] = ".json",
 	};
 
-	for (int i = PROFILE_OUTPUT_SVG; i <= PROFILE_OUTPUT_PPROF; i++) {
+	for (int i = PROFILE_OUTPUT_SVG; i <= PROFILE_OUTPUT_FIREFOX; i++) {
 		size_t n = strlen(suffixes[i]), len = strlen(file);
 
 		if (len > n && strcmp(file + len - n, suffixes[i]) == 0)
@@ -330,7 +329,7 @@ static int set_plain(struct parser *p, const struct plain_option *plain, const c
 		if (!o->output)
 			return wrong(p,
 				     "--output: '%.64s' ends in none of .svg, .html, .folded, "
-				     ".pb.gz",
+				     ".pb.gz, .json",
 				     value);
 		break;
 	case PLAIN_SPANS:

@@ -15,6 +15,7 @@ enum profile_output {
 	PROFILE_OUTPUT_HTML,
 	PROFILE_OUTPUT_FOLDED,
 	PROFILE_OUTPUT_PPROF,
+	PROFILE_OUTPUT_FIREFOX,
 };
 
 /* Strings are borrowed from argv. Usable and to be freed in any case. */
