@@ -14,6 +14,7 @@
 #include "user/export/folded.h"
 #include "user/export/pprof.h"
 #include "user/model/request_table.h"
+#include "user/profile_live.h"
 #include "user/session.h"
 
 #define DELIVER_MS 5000
@@ -24,13 +25,32 @@ struct profiling {
 	FILE *out;			/* NULL: no file was asked for */
 	struct request_table *requests; /* NULL: nothing is traced */
 	struct request_shares shares;
+	struct profile_live *live; /* NULL: it is shown at the end only */
 };
 
 static void keep_profile(void *ctx, struct profile *profile)
 {
 	struct profiling *p = ctx;
 
-	p->profile = profile;
+	if (p->live)
+		profile_live__take(p->live, profile);
+	else
+		p->profile = profile;
+}
+
+static bool turn(void *ctx, int signals)
+{
+	return profile_live__turn(((struct profiling *)ctx)->live, signals);
+}
+
+/* All that has come while it was shown. */
+static void end_live(struct profiling *p)
+{
+	uint64_t missing;
+
+	p->profile = profile_live__end(p->live, &missing);
+	if (missing)
+		log_warn("%llu samples found no room in the profile", (unsigned long long)missing);
 }
 
 static void note_requests(void *ctx, const struct span_batch *batch)
@@ -185,6 +205,22 @@ static int open_requests(struct profiling *p)
 	return p->requests ? 0 : -errno;
 }
 
+/* 0 or -errno. */
+static int open_live(struct profiling *p, struct session *session, struct pipeline_options *po)
+{
+	if (!profile_live_wanted(p->options))
+		return 0;
+	p->live = profile_live__new(p->options, p->requests);
+	if (!p->live) {
+		log_error("cannot show a profile while it grows: out of memory");
+		return -ENOMEM;
+	}
+	po->profile_interval_ns = PROFILE_LIVE_INTERVAL_NS;
+	session->turn = turn;
+	session->ctx = p;
+	return 0;
+}
+
 int run_profile(const struct options *options)
 {
 	struct profiling p = {.options = options};
@@ -199,20 +235,25 @@ int run_profile(const struct options *options)
 	};
 	int code = EXIT_FAILURE;
 
-	if (open_output(&p) || open_requests(&p))
+	if (open_output(&p) || open_requests(&p) || open_live(&p, &session, &po))
 		goto cleanup;
 	po.profile_only = !p.requests;
 	po.show = p.requests ? note_requests : NULL;
 	po.show_ctx = &p;
 	if (session__start(&session, &po) == 0) {
 		code = session__run(&session);
+		if (p.live)
+			profile_live__close(p.live);
 		pipeline__stop(session.pipeline, DELIVER_MS);
+		if (p.live)
+			end_live(&p);
 		if (p.profile)
 			code = report(&p, code);
 		account_line(stderr, options->json, NULL, 0);
 	}
 cleanup:
-	session__free(&session);
+	session__free(&session); /* ends the thread that profiles come from */
+	profile_live__free(p.live);
 	profile__free(p.profile);
 	request_shares__free(&p.shares);
 	request_table__free(p.requests);

@@ -102,8 +102,14 @@ static const struct command_row commands[] = {
 				"[lock], [disk], [network], [poll] (any of several files), [sleep], "
 				"[page fault],\n"
 				"[run queue] (for a CPU), [stopped], [other wait].\n"
+				"On a terminal, without -o, --json, --export and COMMAND, the busiest "
+				"functions and the\n"
+				"hottest stacks are shown while it runs: q ends it, t changes what is "
+				"shown.\n"
 				"Stops at Ctrl-C, at the end of COMMAND, or after --duration.\n",
 			.examples =
+				"  sonde profile                                # what uses the "
+				"CPUs just now\n"
 				"  sonde profile -p 4242 --duration 10          # the busiest "
 				"functions of a process\n"
 				"  sonde profile -n nginx --duration 30 -o nginx.svg   # a flame "

@@ -339,9 +339,9 @@ static unsigned int name_columns(const struct summary *s, uint32_t rows_cnt)
 	return columns < NAME_COLUMNS ? (unsigned int)columns : NAME_COLUMNS;
 }
 
-static int write_functions(struct line *line, FILE *out, const struct summary *s)
+static int write_functions(struct line *line, FILE *out, const struct summary *s, uint32_t max)
 {
-	uint32_t cnt = s->rows_cnt < FUNCTIONS_SHOWN ? s->rows_cnt : FUNCTIONS_SHOWN;
+	uint32_t cnt = s->rows_cnt < max ? s->rows_cnt : max;
 	unsigned int names = name_columns(s, cnt);
 	int err;
 
@@ -440,7 +440,7 @@ int profile_view(FILE *out, enum view_format format, bool colour, unsigned int w
 		err = write_json(out, &s);
 	} else if (!err && profile->samples.cnt) {
 		err = write_title(&line, out, &s);
-		err = err ?: write_functions(&line, out, &s);
+		err = err ?: write_functions(&line, out, &s, FUNCTIONS_SHOWN);
 		if (s.processes_cnt > 1)
 			err = err ?: write_processes(&line, out, &s);
 		if (shares && shares->rows_cnt + !shares->filtered > 1)
@@ -450,5 +450,18 @@ int profile_view(FILE *out, enum view_format format, bool colour, unsigned int w
 	errno = 0;
 	if (!err && fflush(out))
 		err = -(errno ?: EIO);
+	return err;
+}
+
+int profile_view_top(FILE *out, struct line *line, const struct profile *profile,
+		     const struct request_shares *shares, uint32_t functions_max)
+{
+	struct summary s = {.profile = profile, .shares = shares};
+	int err = summary__make(&s, profile);
+
+	err = err ?: write_title(line, out, &s);
+	if (!err && functions_max && profile->samples.cnt)
+		err = write_functions(line, out, &s, functions_max);
+	summary__free(&s);
 	return err;
 }

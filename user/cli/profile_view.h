@@ -16,6 +16,9 @@
  */
 int profile_view(FILE *out, enum view_format format, bool colour, unsigned int width,
 		 const struct profile *profile, const struct request_shares *shares);
+/* The headline, and so many of the busiest functions. line says how; it is empty, and is again. 0, or a negative errno. */
+int profile_view_top(FILE *out, struct line *line, const struct profile *profile,
+		     const struct request_shares *shares, uint32_t functions_max);
 /* "312 samples of other requests, 4 of no request left out". Its length; 0: nothing was left out. */
 size_t profile_left_out(const struct request_shares *shares, char text[PROFILE_LEFT_OUT_SZ]);
 
