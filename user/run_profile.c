@@ -14,6 +14,7 @@
 #include "user/export/folded.h"
 #include "user/export/pprof.h"
 #include "user/model/request_table.h"
+#include "user/profile_diff.h"
 #include "user/profile_live.h"
 #include "user/session.h"
 
@@ -25,6 +26,7 @@ struct profiling {
 	FILE *out;			/* NULL: no file was asked for */
 	struct request_table *requests; /* NULL: nothing is traced */
 	struct request_shares shares;
+	struct profile_diff *diff; /* NULL: it is not compared */
 	struct profile_live *live; /* NULL: it is shown at the end only */
 };
 
@@ -66,6 +68,11 @@ static int open_output(struct profiling *p)
 {
 	const char *path = p->options->output_file;
 
+	if (p->options->diff_file) {
+		p->diff = profile_diff__new(p->options);
+		if (!p->diff)
+			return -EINVAL;
+	}
 	if (!path)
 		return 0;
 	p->out = fopen(path, "we");
@@ -94,7 +101,12 @@ static int write_picture(const struct profiling *p)
 	struct flame_page page = {.html = p->options->output == PROFILE_OUTPUT_HTML};
 
 	title_of(p, title, sizeof(title));
+	if (p->diff)
+		strncat(title, ", against what was before", sizeof(title) - strlen(title) - 1);
 	page.title = slice_str(title);
+	if (p->diff)
+		return profile_diff__add(p->diff, p->profile)
+			       ?: profile_diff__write(p->diff, &page, p->out);
 	return flame_svg_write(p->profile, &page, p->out);
 }
 
@@ -170,7 +182,8 @@ static int report(struct profiling *p, int code)
 	}
 	err = p->out ? write_output(p) : 0;
 	if (err) {
-		log_error("cannot write %s: %s", o->output_file, strerror(-err));
+		if (err != -ENODATA)
+			log_error("cannot write %s: %s", o->output_file, strerror(-err));
 		return code ?: EXIT_FAILURE;
 	}
 	if (!p->profile->samples.cnt)
@@ -235,6 +248,8 @@ int run_profile(const struct options *options)
 	};
 	int code = EXIT_FAILURE;
 
+	if (options->diff_file && options->file)
+		return profile_diff_files(options);
 	if (open_output(&p) || open_requests(&p) || open_live(&p, &session, &po))
 		goto cleanup;
 	po.profile_only = !p.requests;
@@ -254,6 +269,7 @@ int run_profile(const struct options *options)
 cleanup:
 	session__free(&session); /* ends the thread that profiles come from */
 	profile_live__free(p.live);
+	profile_diff__free(p.diff);
 	profile__free(p.profile);
 	request_shares__free(&p.shares);
 	request_table__free(p.requests);

@@ -11,9 +11,11 @@
 #include "user/base/json_writer.h"
 #include "user/base/utf8.h"
 #include "user/cli/columns.h"
+#include "user/cli/folded_read.h"
 #include "user/cli/map_view.h"
 #include "user/cli/span_read.h"
 #include "user/cli/trace_view.h"
+#include "user/export/folded.h"
 #include "user/flow/route.h"
 #include "user/flow/trace_context.h"
 #include "user/model/service_map.h"
@@ -364,13 +366,50 @@ static void fuzz_map(struct slice text)
 	service_map__free(map);
 }
 
+/* --- folded stacks: what was read reads back ---------------------------------------------------- */
+
+#define FOLDED 'B' /* chooses this */
+
+static char *folded_again(struct slice text, struct folded_reading *reading)
+{
+	struct profile *p = profile__new(1);
+	FILE *in = fmemopen((void *)text.p, text.n ?: 1, "r"), *out;
+	char *written = NULL;
+	size_t n = 0;
+
+	CHECK(p && in);
+	CHECK(folded_read(in, p, reading) == 0);
+	CHECK(p->samples.cnt == reading->lines_cnt);
+	fclose(in);
+	p->off_cpu = true; /* samples have values */
+	out = open_memstream(&written, &n);
+	CHECK(out && folded_write(p, out) == 0);
+	fclose(out);
+	profile__free(p);
+	return written;
+}
+
+static void fuzz_folded(struct slice text)
+{
+	struct folded_reading reading;
+	char *once = folded_again(text, &reading), *twice;
+
+	CHECK(!reading.bad_lines_cnt == !reading.first_bad);
+	twice = folded_again(slice_str(once), &reading);
+	CHECK(!*once || !reading.bad_lines_cnt);
+	free(once);
+	free(twice);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
 	static void (*const targets[])(struct slice) = {
 		fuzz_routes, fuzz_trace_context, fuzz_redaction, fuzz_json, fuzz_view, fuzz_map,
 	};
 
-	if (len)
+	if (len && bytes[0] == FOLDED)
+		fuzz_folded(slice_of((const char *)bytes + 1, len - 1));
+	else if (len)
 		targets[bytes[0] % (sizeof(targets) / sizeof(*targets))](
 			slice_of((const char *)bytes + 1, len - 1));
 	return 0;

@@ -217,6 +217,7 @@ static void test_profile(void **state)
 		{"sonde profile -o a.svg", 99, PROFILE_OUTPUT_SVG, false},
 		{"sonde profile -o/x/a.b.folded -p 1", 99, PROFILE_OUTPUT_FOLDED, false},
 		{"sonde profile -o a.json", 99, PROFILE_OUTPUT_FIREFOX, false},
+		{"sonde profile -o a.svg --diff b.folded", 99, PROFILE_OUTPUT_SVG, false},
 		{"sonde profile -o a.html", 99, PROFILE_OUTPUT_HTML, false},
 		{"sonde profile --output a.pb.gz -- ls", 99, PROFILE_OUTPUT_PPROF, false},
 	};

@@ -27,6 +27,7 @@ enum plain {
 	PLAIN_FREQUENCY,
 	PLAIN_OFF_CPU,
 	PLAIN_OUTPUT,
+	PLAIN_DIFF,
 	PLAIN_SPANS,
 	PLAIN_JSON,
 	PLAIN_RECORD,
@@ -82,6 +83,13 @@ const struct plain_option plain_options[] = {
 			.argument = "FILE",
 			.help = "Draw a flame graph (.svg, .html); profile also .folded, .pb.gz, .json",
 			.commands = ON(EXPLAIN) | ON(PROFILE),
+		},
+	[PLAIN_DIFF] =
+		{
+			.flag = "diff",
+			.argument = "BEFORE",
+			.help = "Draw what changed since saved stacks (.folded), in AFTER or from now on",
+			.commands = ON(PROFILE),
 		},
 	[PLAIN_SPANS] =
 		{
@@ -332,6 +340,9 @@ static int set_plain(struct parser *p, const struct plain_option *plain, const c
 				     ".pb.gz, .json",
 				     value);
 		break;
+	case PLAIN_DIFF:
+		o->diff_file = value;
+		break;
 	case PLAIN_SPANS:
 		o->spans = true;
 		break;
@@ -467,7 +478,7 @@ static int parse_operand(struct parser *p, const char *word)
 {
 	struct options *o = p->o;
 
-	if (wants_file(o->command) && !o->file) {
+	if ((wants_file(o->command) || o->diff_file) && !o->file) {
 		o->file = word;
 		return 0;
 	}
@@ -581,6 +592,11 @@ static int check_complete(struct parser *p)
 		return wrong(p,
 			     "--replay reads a recording: without a command, --from, --record and "
 			     "--duration");
+	if (o->diff_file && !is_picture(o->output))
+		return wrong(p, "--diff draws a picture: -o FILE.svg or .html");
+	if (o->diff_file && o->file && (o->child_argv || o->duration_ns || o->json))
+		return wrong(p, "--diff of two files takes no profile: without a command, "
+				"--duration and --json");
 	if (o->command == COMMAND_EXPLAIN && o->output_file && (o->from_file || o->replay_file))
 		return wrong(p, "--output draws samples, and --from and --replay have none");
 	return 0;

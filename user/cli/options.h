@@ -24,10 +24,11 @@ struct options {
 	enum command topic;	 /* COMMAND_HELP: of what; COMMAND_NONE for the overview */
 	struct config config;	 /* for the commands that run or show it; else the defaults */
 	const char *config_file; /* that was read; NULL for none */
-	const char *file;	 /* operand of `config check`, `replay` and `sites` */
-	const char **functions;	 /* the operands of `sites` that follow; NULL: none */
+	const char *file; /* operand of `config check`, `replay`, `sites` and `profile --diff` */
+	const char **functions; /* the operands of `sites` that follow; NULL: none */
 	size_t functions_cnt;
 	const char *record_file; /* NULL: do not record */
+	const char *diff_file;	 /* `profile`: what was before; NULL: nothing is compared */
 	const char *output_file; /* of `profile` and `explain`; NULL: none */
 	enum profile_output output;
 	const char *attribute; /* of redact's plain lines; NULL: the usual name */

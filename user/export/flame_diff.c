@@ -22,7 +22,7 @@
 struct picture {
 	const struct flame_diff *diff;
 	const struct frame_tree *tree;
-	uint32_t samples[FRAME_SIDES];
+	uint64_t samples[FRAME_SIDES];
 	uint64_t weight[FRAME_SIDES];  /* of all */
 	uint64_t (*next)[FRAME_SIDES]; /* by depth: where the next frame begins, of each side */
 	uint32_t rows;		       /* drawn */
@@ -30,13 +30,29 @@ struct picture {
 	FILE *out;
 };
 
-void flame_diff_count(const struct flame_diff *diff, uint32_t samples[FRAME_SIDES])
+/* Are weights numbers of samples, and not times? */
+static bool is_counted(const struct flame_diff *diff)
+{
+	return diff->counts || !diff->profile->off_cpu;
+}
+
+void flame_diff_count(const struct flame_diff *diff, uint64_t samples[FRAME_SIDES])
 {
 	for (int i = 0; i < FRAME_SIDES; i++)
 		samples[i] = 0;
 	for (uint32_t i = 0; i < diff->profile->samples.cnt; i++)
 		if (diff->sides[i] < FRAME_SIDES)
-			samples[diff->sides[i]]++;
+			samples[diff->sides[i]] +=
+				diff->counts ? profile_weight(diff->profile,
+							      &diff->profile->samples.v[i])
+					     : 1;
+}
+
+bool flame_diff_is_enough(const struct flame_diff *diff, const uint64_t samples[FRAME_SIDES])
+{
+	uint32_t least = is_counted(diff) ? FLAME_DIFF_SAMPLES_MIN : 1;
+
+	return samples[0] >= least && samples[1] >= least;
 }
 
 /* --- numbers ----------------------------------------------------------------------------------- */
@@ -68,7 +84,7 @@ static bool beyond_chance(const struct picture *pic, const struct frame_node *no
 {
 	double estimate[FRAME_SIDES], variance = 0;
 
-	if (pic->diff->profile->off_cpu)
+	if (!is_counted(pic->diff))
 		return fabs(more_of(pic, node)) >= 0.01;
 	for (int i = 0; i < FRAME_SIDES; i++) {
 		double n = (double)pic->weight[i] + 2;
@@ -118,8 +134,12 @@ static void put_amount(struct picture *pic, uint64_t weight, int side)
 	uint32_t requests = pic->diff->side[side].requests_cnt;
 	double ns = time_ns(pic, weight);
 
-	if (!pic->diff->profile->off_cpu)
-		fprintf(pic->out, "%" PRIu64 " samples, ", weight);
+	if (is_counted(pic->diff))
+		fprintf(pic->out, "%" PRIu64 " samples", weight);
+	if (pic->diff->counts)
+		return;
+	if (is_counted(pic->diff))
+		fputs(", ", pic->out);
 	if (requests)
 		fprintf(pic->out, "%.2f ms a request", ns / requests / MSEC);
 	else
@@ -239,8 +259,8 @@ static void put_foot(struct picture *pic, uint32_t height)
 		"<text class=\"legend\" x=\"%d\" y=\"%u\">Width: the mean of a frame's shares of both. "
 		"Colour: its share of %s minus that of %s; steps at 5, 15 and 30 points, ",
 		FLAME_MARGIN, height - FOOT_MORE - 12, name, other);
-	fputs(pic->diff->profile->off_cpu ? "grey: less than 1 point"
-					  : "grey: may be chance (less than 3 standard errors)",
+	fputs(is_counted(pic->diff) ? "grey: may be chance (less than 3 standard errors)"
+				    : "grey: less than 1 point",
 	      pic->out);
 	fprintf(pic->out, "</text>\n<text id=\"foot\" x=\"%d\" y=\"%u\">", FLAME_MARGIN,
 		height - 12);
@@ -253,20 +273,20 @@ static void put_foot(struct picture *pic, uint32_t height)
 static void put_too_few(struct picture *pic)
 {
 	fprintf(pic->out,
-		"<text id=\"about\" x=\"%d\" y=\"44\">Too few samples to tell: %s %" PRIu32
-		", %s %" PRIu32 "; %u of each are needed.</text>\n",
+		"<text id=\"about\" x=\"%d\" y=\"44\">Too few samples to tell: %s %" PRIu64
+		", %s %" PRIu64 "; %u of each are needed.</text>\n",
 		FLAME_MARGIN, pic->diff->side[0].name, pic->samples[0], pic->diff->side[1].name,
-		pic->samples[1], FLAME_DIFF_SAMPLES_MIN);
+		pic->samples[1], is_counted(pic->diff) ? FLAME_DIFF_SAMPLES_MIN : 1);
 }
 
 static void put_picture(struct picture *pic, const struct flame_page *page)
 {
 	uint32_t height = FLAME_TOP + FLAME_FOOT + FOOT_MORE;
-	bool few = false;
+	bool few = !flame_diff_is_enough(pic->diff, pic->samples);
 
 	for (int i = 0; i < FRAME_SIDES; i++) {
 		pic->weight[i] = total_of(&pic->tree->v[0], i);
-		few |= pic->samples[i] < FLAME_DIFF_SAMPLES_MIN || !pic->weight[i];
+		few |= !pic->weight[i];
 	}
 	if (few) {
 		flame_page_begin(page, FLAME_TOP, pic->out);
