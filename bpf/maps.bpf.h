@@ -26,6 +26,7 @@
 #define DIRECT_MAX 2048	       /* payload of a record that is written straight into the ring */
 #define SAMPLE_STACK_ROOM 1024 /* bytes: a power of two above what a stack needs */
 #define PYTHON_ROOM (PYTHON_FRAMES_MAX * sizeof(struct python_frame))
+#define V8_ROOM (V8_FRAMES_MAX * sizeof(struct v8_frame))
 
 const volatile struct tracer_settings settings = {};
 /* What a thread waits for, by the number of its system call. */
@@ -300,7 +301,11 @@ struct stack_walk {
 	__u32 cnt;   /* of addresses */
 	__u32 end;   /* enum unwind_end */
 	__u32 found; /* where a search is */
+	__u32 v8;    /* the frames of V8 are wanted: */
+	__u32 v8_cnt;
 	__u32 reserved;
+	__u64 v8_notes[V8_FRAMES_MAX +
+		       1]; /* frame pointers, and above V8_NOTE_SHIFT which address */
 };
 
 /* Python frames that are being read; see python.bpf.h. */
@@ -342,7 +347,7 @@ struct scratch {
 		struct record_exit exit;
 		struct {
 			struct record_sample sample;
-			char stacks[2 * SAMPLE_STACK_ROOM + PYTHON_ROOM +
+			char stacks[2 * SAMPLE_STACK_ROOM + PYTHON_ROOM + V8_ROOM +
 				    sizeof(struct sample_copy) + SAMPLE_COPY_MAX];
 		};
 	};
@@ -350,6 +355,7 @@ struct scratch {
 	struct frames_work work;
 	struct stack_walk unwind;
 	struct python_walk python;
+	struct v8_layout v8;
 };
 
 /*

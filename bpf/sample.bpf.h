@@ -44,7 +44,8 @@ static __always_inline void read_request(struct record_sample *sample,
 /* Changes no length up to a sample's, and shows the verifier that it is bounded. */
 #define SAMPLE_MASK 0x7fff
 
-_Static_assert(2 * SAMPLE_STACK_ROOM + PYTHON_ROOM + sizeof(struct sample_copy) + SAMPLE_COPY_MAX <=
+_Static_assert(2 * SAMPLE_STACK_ROOM + PYTHON_ROOM + V8_ROOM + sizeof(struct sample_copy) +
+			       SAMPLE_COPY_MAX <=
 		       SAMPLE_MASK,
 	       "a sample has no more");
 

@@ -11,6 +11,7 @@
 
 #include "bpf/maps.bpf.h"
 #include "bpf/python.bpf.h"
+#include "bpf/v8.bpf.h"
 
 #define USER_CS_64 0x33
 #define PAGE_BYTES 4096
@@ -238,13 +239,18 @@ static __always_inline enum unwind_end apply_rule(struct stack_walk *w, __u32 in
 {
 	const struct unwind_rule *rule = bpf_map_lookup_elem(&unwind_rules, &index);
 	struct unwind_registers *r = &w->registers;
+	__u64 fp = r->v[UNWIND_RBP], sp = r->v[UNWIND_RSP];
+	enum unwind_end end;
 
 	if (!rule)
 		return UNWIND_NO_TABLE;
 	if (rule->cfa == UNWIND_CFA_FRAME && r->exact &&
 	    !unwind_load(memory, r->v[UNWIND_RIP] - 1, &r->code))
 		return UNWIND_UNREADABLE;
-	return unwind_step(r, rule, memory);
+	end = unwind_step(r, rule, memory);
+	if (!memory && rule->cfa == UNWIND_CFA_FRAME && w->v8 && end == UNWIND_GOES_ON)
+		v8_note(w, fp, sp);
+	return end;
 }
 
 /* From the frame of which the registers are to its caller's. */
@@ -319,7 +325,7 @@ static __always_inline __u32 add_copy(struct scratch *s, struct bpf_perf_event_d
 	struct sample_copy *copy;
 	__u32 at = s->unwind.at & ~7u, len;
 
-	if (at > 2 * SAMPLE_STACK_ROOM + PYTHON_ROOM || !read_registers(r, ctx) ||
+	if (at > 2 * SAMPLE_STACK_ROOM + PYTHON_ROOM + V8_ROOM || !read_registers(r, ctx) ||
 	    r->v[UNWIND_RSP] & 7)
 		return 0;
 	unwind_load(NULL, r->v[UNWIND_RIP] - 1, &r->code);
@@ -341,10 +347,11 @@ static __always_inline void begin_unwinding(struct scratch *s, struct task_struc
 	w->process_id = s->sample.process_id;
 	w->at = at;
 	w->cnt = 0;
+	w->v8 = w->v8_cnt = 0;
 }
 
 /*
- * Adds the process's addresses at that offset of the scratch's stacks, Python frames, and perhaps a copy. Returns the
+ * Adds the process's addresses at that offset of the scratch's stacks, Python frames, those of V8, and perhaps a copy. Returns the
  * length of what was added; 0 when this thread cannot be unwound here.
  */
 static __always_inline __u32 unwind_user(struct scratch *s, struct bpf_perf_event_data *ctx,
@@ -356,10 +363,12 @@ static __always_inline __u32 unwind_user(struct scratch *s, struct bpf_perf_even
 	if (!read_registers(&w->registers, ctx))
 		return 0;
 	begin_unwinding(s, task, at);
+	begin_v8(s);
 	bpf_loop(SAMPLE_STACK_MAX + 1, unwind_on, &slot, 0);
 	s->sample.user_cnt = w->cnt;
 	s->sample.user_end = w->end;
 	add_python(s, task, slot);
+	add_v8(s, slot);
 	len = w->at - at;
 	if (w->end >= UNWIND_NEW && w->end <= UNWIND_NO_TABLE)
 		len += add_copy(s, ctx);

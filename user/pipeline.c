@@ -667,6 +667,11 @@ static int set_python(void *ctx, uint32_t process_id, const struct python_layout
 	return capture__set_python(((struct pipeline *)ctx)->capture, process_id, layout);
 }
 
+static int set_v8(void *ctx, uint32_t process_id, const struct v8_layout *layout)
+{
+	return capture__set_v8(((struct pipeline *)ctx)->capture, process_id, layout);
+}
+
 /* A request is served, or given up, after exchange_timeout: then no sample need wait for it. */
 static int start_profiler(struct pipeline *p)
 {
@@ -686,6 +691,7 @@ static int start_profiler(struct pipeline *p)
 				.withdraw = withdraw_unwind,
 				.rules = set_unwind_rules,
 				.python = set_python,
+				.v8 = set_v8,
 			},
 		.deliver = take_profile,
 		.ctx = p,

@@ -16,6 +16,7 @@
 
 #include "include/abi/python.h"
 #include "include/abi/unwind.h"
+#include "include/abi/v8.h"
 
 #define RECORD_VERSION 2
 
@@ -320,6 +321,8 @@ struct record_context {
 #define SAMPLE_SAME \
 	0x0008 /* more of the time that the thread's last one was of: no addresses, no key */
 
+#define SAMPLE_V8 0x0010 /* the process runs V8, and the sampler has looked for its functions */
+
 /* In an address of the process: it is where the frame goes on, and no return address. The leaf's always is. */
 #define SAMPLE_EXACT (1ull << 63)
 
@@ -348,7 +351,7 @@ enum off_cpu {
  * at, which stands for off_cpu_ns of that. The payload is kernel_cnt
  * addresses in the kernel, then user_cnt in the process, 64 bits each, both from the leaf to the
  * root: those in the kernel as frame pointers tell, those in the process as user_end says. Then python_cnt
- * python_frames, in the same order.
+ * python_frames, in the same order; then v8_cnt v8_frames, in the same order.
  */
 struct record_sample {
 	struct record_head head;
@@ -367,7 +370,8 @@ struct record_sample {
 	__u64 off_cpu_ns;
 	__u16 off_cpu; /* enum off_cpu */
 	__u16 burst;   /* of those that the faster clock took, its number; 0: the usual clock did */
-	__u16 reserved[2];
+	__u8 v8_cnt;
+	__u8 reserved[3];
 	/* payload follows */
 };
 

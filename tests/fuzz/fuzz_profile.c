@@ -163,7 +163,7 @@ static bool read_bytes(void *ctx, uint64_t address, void *to, size_t n)
 static void try_python(char *bytes, size_t n)
 {
 	struct slice all = slice_of(bytes, n);
-	const struct python_memory memory = {.ctx = &all, .read = read_bytes};
+	const struct process_memory memory = {.ctx = &all, .read = read_bytes};
 	struct python_layout layout;
 	struct python_code_layout code_layout;
 

@@ -119,6 +119,17 @@
 	  "Python frames whose code object cannot be read, or is gone")                            \
 	X(STACKS_RAN, "stacks_cut", "ran_meanwhile",                                               \
 	  "Stacks of threads that went on while they were looked at")                              \
+	X(V8_STACKS, "javascript_stacks", "", "Stacks with JavaScript frames")                     \
+	X(V8_NEW, "javascript_stacks_without", "not_yet_known",                                    \
+	  "Stacks without JavaScript frames since the process was new")                            \
+	X(V8_FOREIGN_STACKS, "javascript_stacks_without", "version",                               \
+	  "Stacks without JavaScript frames since that version of V8 is not known")                \
+	X(V8_MOVED, "javascript_frames_unnamed", "moved",                                          \
+	  "JavaScript frames whose function was not there any more when it was read")              \
+	X(V8_UNREADABLE, "javascript_frames_unnamed", "unreadable",                                \
+	  "JavaScript frames whose function could not be read with the sample")                    \
+	X(V8_LEAF, "javascript_frames_unnamed", "leaf",                                            \
+	  "JavaScript frames that were just begun, or about to end")                               \
 	X(FILES_SEARCHED, "files_searched", "", "Mapped files searched for a TLS library")         \
 	X(MAPPINGS_LOST, "mappings_lost", "", "Events of new mappings that the kernel lost")       \
 	X(PROBES_ATTACHED, "probes_attached", "", "Probes attached to TLS libraries")              \

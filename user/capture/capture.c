@@ -717,6 +717,14 @@ int capture__set_python(struct capture *capture, uint32_t process_id,
 		      : bpf_map_delete_elem(fd, &process_id);
 }
 
+int capture__set_v8(struct capture *capture, uint32_t process_id, const struct v8_layout *layout)
+{
+	int fd = bpf_map__fd(capture->bpf->maps.v8_layouts);
+
+	return layout ? bpf_map_update_elem(fd, &process_id, layout, BPF_ANY)
+		      : bpf_map_delete_elem(fd, &process_id);
+}
+
 static bool is_go(const struct uprobe_site *site)
 {
 	uint64_t call = TLS_COOKIE_CALL(site->cookie);

@@ -125,6 +125,7 @@ void capture__withdraw_unwind(struct capture *capture, bool table, const uint32_
 			      uint32_t cnt);
 int capture__set_python(struct capture *capture, uint32_t process_id,
 			const struct python_layout *layout);
+int capture__set_v8(struct capture *capture, uint32_t process_id, const struct v8_layout *layout);
 int capture__unwind_rules(struct capture *capture, uint32_t first, const struct unwind_rule *rules,
 			  uint32_t cnt);
 /* Can it probe? */

@@ -48,12 +48,13 @@ static bool frames_valid(const struct record_op *op)
 static bool sample_valid(const struct record_sample *s)
 {
 	size_t len = sizeof(*s) + (s->kernel_cnt + s->user_cnt) * sizeof(uint64_t) +
-		     s->python_cnt * sizeof(struct python_frame);
+		     s->python_cnt * sizeof(struct python_frame) +
+		     s->v8_cnt * sizeof(struct v8_frame);
 	const struct sample_copy *copy = (const void *)((const char *)s + len);
 
 	if (s->kernel_cnt > SAMPLE_STACK_MAX || s->user_cnt > SAMPLE_STACK_MAX ||
-	    s->python_cnt > PYTHON_FRAMES_MAX || s->off_cpu >= OFF_CPUS_CNT ||
-	    (s->head.flags & SAMPLE_SAME && !s->off_cpu))
+	    s->python_cnt > PYTHON_FRAMES_MAX || s->v8_cnt > V8_FRAMES_MAX ||
+	    s->off_cpu >= OFF_CPUS_CNT || (s->head.flags & SAMPLE_SAME && !s->off_cpu))
 		return false;
 	if (s->head.flags & SAMPLE_COPIED) {
 		len += sizeof(*copy);

@@ -178,8 +178,8 @@ static void put_functions(struct json_writer *json, const struct summary *s)
 	static const struct slice types[] = {
 		[FRAME_NONE] = SLICE("none"),	    [FRAME_NATIVE] = SLICE("native"),
 		[FRAME_KERNEL] = SLICE("kernel"),   [FRAME_JIT] = SLICE("jit"),
-		[FRAME_CPYTHON] = SLICE("cpython"), [FRAME_ERROR] = SLICE("error"),
-		[FRAME_WAIT] = SLICE("wait"),
+		[FRAME_CPYTHON] = SLICE("cpython"), [FRAME_V8JS] = SLICE("v8js"),
+		[FRAME_ERROR] = SLICE("error"),	    [FRAME_WAIT] = SLICE("wait"),
 	};
 
 	for (uint32_t i = 0; i < s->rows_cnt; i++) {

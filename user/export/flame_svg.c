@@ -20,8 +20,8 @@ static const struct kind {
 } kinds[] = {
 	[FRAME_NONE] = {"", 'r'},	   [FRAME_NATIVE] = {"native", 'n'},
 	[FRAME_KERNEL] = {"kernel", 'k'},  [FRAME_JIT] = {"JIT", 'j'},
-	[FRAME_CPYTHON] = {"Python", 'p'}, [FRAME_ERROR] = {"error", 'e'},
-	[FRAME_WAIT] = {"wait", 'w'},
+	[FRAME_CPYTHON] = {"Python", 'p'}, [FRAME_V8JS] = {"JavaScript", 'j'},
+	[FRAME_ERROR] = {"error", 'e'},	   [FRAME_WAIT] = {"wait", 'w'},
 };
 
 #define KINDS_CNT (sizeof(kinds) / sizeof(kinds[0]))

@@ -11,7 +11,7 @@
 
 static const struct slice suffixes[] = {
 	[FRAME_KERNEL] = SLICE("_[k]"), [FRAME_JIT] = SLICE("_[j]"), [FRAME_CPYTHON] = SLICE(""),
-	[FRAME_ERROR] = SLICE(""),	[FRAME_WAIT] = SLICE(""),
+	[FRAME_V8JS] = SLICE(""),	[FRAME_ERROR] = SLICE(""),   [FRAME_WAIT] = SLICE(""),
 };
 
 static void put_name(FILE *out, struct slice name)

@@ -33,7 +33,7 @@ struct slice frame_label(const struct profile *p, const struct profile_location 
 	struct slice source = base_name(p->strings.v[p->functions.v[location->function].file]);
 	char *label;
 
-	if (name.n && location->type == FRAME_CPYTHON && source.n)
+	if (name.n && (location->type == FRAME_CPYTHON || location->type == FRAME_V8JS) && source.n)
 		return join(arena, source, name, failed);
 	if (name.n)
 		return name;

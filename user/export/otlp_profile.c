@@ -71,7 +71,8 @@ static const struct slice words[WORDS_CNT] = {
 static const struct slice frame_types[] = {
 	[FRAME_NATIVE] = SLICE("native"), [FRAME_KERNEL] = SLICE("kernel"),
 	[FRAME_JIT] = SLICE("jit"),	  [FRAME_CPYTHON] = SLICE("cpython"),
-	[FRAME_ERROR] = SLICE("error"),	  [FRAME_WAIT] = {NULL, 0},
+	[FRAME_V8JS] = SLICE("v8js"),	  [FRAME_ERROR] = SLICE("error"),
+	[FRAME_WAIT] = {NULL, 0},
 };
 
 struct encoding {

@@ -20,6 +20,7 @@ enum frame_type {
 	FRAME_KERNEL,
 	FRAME_JIT, /* named by a perf map file */
 	FRAME_CPYTHON,
+	FRAME_V8JS,
 	FRAME_ERROR, /* not a frame: its function's name says why the stack ends, in [brackets] */
 	FRAME_WAIT, /* not a frame: innermost, its function's name says what for the thread waits, in [brackets] */
 };

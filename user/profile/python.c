@@ -45,15 +45,15 @@ static bool read_memory(void *ctx, uint64_t address, void *to, size_t n)
 	       pread(python->memory_fd, to, n, (off_t)address) == (ssize_t)n;
 }
 
-static struct python_memory memory_of(struct python *python)
+static struct process_memory memory_of(struct python *python)
 {
-	return (struct python_memory){.ctx = python, .read = read_memory};
+	return (struct process_memory){.ctx = python, .read = read_memory};
 }
 
 bool python__meet(struct python *python, int proc_dir_fd, const struct python_symbols *symbols,
 		  uint64_t load)
 {
-	struct python_memory memory = memory_of(python);
+	struct process_memory memory = memory_of(python);
 
 	if (!symbols->runtime || python->state == PYTHON_KNOWN ||
 	    (python->state == PYTHON_FOREIGN && python->refusals >= REFUSALS_MAX))
@@ -128,7 +128,7 @@ static bool has_ended(struct python *python)
 static bool learn(struct python *python, struct python_entry *entry,
 		  const struct python_code_key *key, uint64_t address, uint64_t now_ns)
 {
-	struct python_memory memory = memory_of(python);
+	struct process_memory memory = memory_of(python);
 	struct python_code code;
 
 	if (!python_code_read(&python->code, &memory, key, &python->arena, &code))
@@ -140,7 +140,7 @@ static bool learn(struct python *python, struct python_entry *entry,
 
 const struct python_code *python__code(struct python *python, uint64_t address, uint64_t now_ns)
 {
-	struct python_memory memory = memory_of(python);
+	struct process_memory memory = memory_of(python);
 	struct python_code_key key;
 	struct python_entry *entry;
 

@@ -18,7 +18,7 @@ static uint64_t word_at(const char *bytes, uint16_t at)
 	return v;
 }
 
-bool python_code_key(const struct python_code_layout *layout, const struct python_memory *memory,
+bool python_code_key(const struct python_code_layout *layout, const struct process_memory *memory,
 		     uint64_t address, struct python_code_key *key)
 {
 	char bytes[CODE_SZ_MAX];
@@ -76,8 +76,9 @@ static size_t to_utf8(char *to, const char *from, size_t n, unsigned int width)
 	return len;
 }
 
-static bool read_string(const struct python_code_layout *layout, const struct python_memory *memory,
-			uint64_t address, struct arena *arena, struct slice *out)
+static bool read_string(const struct python_code_layout *layout,
+			const struct process_memory *memory, uint64_t address, struct arena *arena,
+			struct slice *out)
 {
 	char head[STRING_HEAD_SZ], raw[PYTHON_NAME_MAX * sizeof(uint32_t)], text[PYTHON_NAME_MAX];
 	unsigned int state, width;
@@ -100,7 +101,7 @@ static bool read_string(const struct python_code_layout *layout, const struct py
 	return !failed;
 }
 
-static bool read_lines(const struct python_memory *memory, uint64_t address, struct arena *arena,
+static bool read_lines(const struct process_memory *memory, uint64_t address, struct arena *arena,
 		       struct slice *out)
 {
 	char head[BYTES_AT];
@@ -119,7 +120,7 @@ static bool read_lines(const struct python_memory *memory, uint64_t address, str
 	return true;
 }
 
-bool python_code_read(const struct python_code_layout *layout, const struct python_memory *memory,
+bool python_code_read(const struct python_code_layout *layout, const struct process_memory *memory,
 		      const struct python_code_key *key, struct arena *arena,
 		      struct python_code *code)
 {

@@ -7,16 +7,10 @@
 #define SONDE_PROFILE_PYTHON_CODE_H
 
 #include "user/base/arena.h"
+#include "user/profile/process_memory.h"
 
 #define PYTHON_NAME_MAX 1024 /* bytes of a name or path; a longer one is cut */
 #define PYTHON_LINES_MAX 65536u
-
-/* Memory of a process. */
-struct python_memory {
-	void *ctx;
-	/* All n bytes, or false. */
-	bool (*read)(void *ctx, uint64_t address, void *to, size_t n);
-};
 
 /* How the lines of a code object are written. */
 enum python_lines {
@@ -49,10 +43,10 @@ struct python_code {
 };
 
 /* False: there is no code object. */
-bool python_code_key(const struct python_code_layout *layout, const struct python_memory *memory,
+bool python_code_key(const struct python_code_layout *layout, const struct process_memory *memory,
 		     uint64_t address, struct python_code_key *key);
 /* Reads the one that has that key. False when it cannot be read, or the arena is full. */
-bool python_code_read(const struct python_code_layout *layout, const struct python_memory *memory,
+bool python_code_read(const struct python_code_layout *layout, const struct process_memory *memory,
 		      const struct python_code_key *key, struct arena *arena,
 		      struct python_code *code);
 /* The line of an instruction, as python_frame.at has it; 0: it has none. */

@@ -131,13 +131,13 @@ void python_symbols__read(struct python_symbols *symbols, struct elf_file *elf)
 	};
 }
 
-static bool read_word(const struct python_memory *memory, uint64_t address, uint64_t *v)
+static bool read_word(const struct process_memory *memory, uint64_t address, uint64_t *v)
 {
 	return memory->read(memory->ctx, address, v, sizeof(*v));
 }
 
 static uint32_t minor_of(const struct python_symbols *symbols, uint64_t load,
-			 const struct python_memory *memory)
+			 const struct process_memory *memory)
 {
 	uint64_t version;
 
@@ -195,7 +195,7 @@ static bool are_sane(const uint64_t words[DEBUG_WORDS_CNT])
 	return true;
 }
 
-static bool read_debug_offsets(uint64_t runtime, const struct python_memory *memory,
+static bool read_debug_offsets(uint64_t runtime, const struct process_memory *memory,
 			       struct version *v)
 {
 	uint64_t words[DEBUG_WORDS_CNT];
@@ -224,7 +224,7 @@ static bool read_debug_offsets(uint64_t runtime, const struct python_memory *mem
 /* --- all together ----------------------------------------------------------------------------- */
 
 static enum python_state check(const struct python_layout *layout,
-			       const struct python_memory *memory)
+			       const struct process_memory *memory)
 {
 	uint64_t interpreter, thread, back;
 
@@ -242,7 +242,7 @@ static enum python_state check(const struct python_layout *layout,
 }
 
 enum python_state python_layout__find(const struct python_symbols *symbols, uint64_t load,
-				      const struct python_memory *memory,
+				      const struct process_memory *memory,
 				      struct python_layout *layout, struct python_code_layout *code)
 {
 	uint32_t minor = minor_of(symbols, load, memory);

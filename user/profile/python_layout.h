@@ -27,7 +27,7 @@ enum python_state {
 void python_symbols__read(struct python_symbols *symbols, struct elf_file *elf);
 /* Of a process in whose memory the file's addresses are that much higher. Fills both when PYTHON_KNOWN. */
 enum python_state python_layout__find(const struct python_symbols *symbols, uint64_t load,
-				      const struct python_memory *memory,
+				      const struct process_memory *memory,
 				      struct python_layout *layout,
 				      struct python_code_layout *code);
 

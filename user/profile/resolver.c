@@ -26,6 +26,7 @@
 #include "user/profile/python_merge.h"
 #include "user/profile/symbols.h"
 #include "user/profile/unwinder.h"
+#include "user/profile/v8.h"
 
 #define PROCESSES_MAX 512
 #define REREAD_FIRST_NS 100000000ull
@@ -43,6 +44,7 @@ struct process {
 	struct mappings mappings;
 	struct perf_map perf_map;
 	struct python python;
+	struct v8 v8;
 	uint64_t reread_ns, wait_ns; /* not before; and how long then */
 	uint64_t exec_pages;	     /* before the mappings were read */
 	bool told;		     /* the kernel's side has been, of its mappings */
@@ -86,6 +88,9 @@ static void forget(struct resolver *r, struct process *process)
 	if (r->unwinder && process->python.state == PYTHON_KNOWN)
 		unwinder__tell_python(r->unwinder, process->process_id, NULL);
 	python__free(&process->python);
+	if (r->unwinder && process->v8.state == V8_KNOWN)
+		unwinder__tell_v8(r->unwinder, process->process_id, NULL);
+	v8__free(&process->v8);
 	if (process->dir_fd >= 0)
 		close(process->dir_fd);
 	process->used = 0;
@@ -166,6 +171,7 @@ static struct process *find_process(struct resolver *r, const struct record_samp
 	mappings__init(&place->mappings);
 	perf_map__init(&place->perf_map);
 	python__init(&place->python);
+	v8__init(&place->v8);
 	read_mappings(place, clock_mono_ns());
 	return place;
 }
@@ -372,16 +378,20 @@ static uint32_t memory_location(struct profile *profile, struct process *process
 		});
 }
 
-/* A file that runs Python is the first sign that the process does. */
-static void meet_python(struct resolver *r, struct process *process, const struct mapping *mapping,
-			uint32_t module, const struct elf_segment *segment)
+/* A file that runs Python, or JavaScript, is the first sign that the process does. */
+static void meet_runtime(struct resolver *r, struct process *process, const struct mapping *mapping,
+			 uint32_t module, const struct elf_segment *segment)
 {
-	const struct python_symbols *symbols = symbols__python(r->symbols, module);
+	const struct python_symbols *python = symbols__python(r->symbols, module);
+	const struct v8_symbols *v8 = symbols__v8(r->symbols, module);
+	uint64_t load = mapping->start - mapping->file_off + segment->file_off - segment->address;
 
-	if (symbols && r->unwinder &&
-	    python__meet(&process->python, process->dir_fd, symbols,
-			 mapping->start - mapping->file_off + segment->file_off - segment->address))
+	if (!r->unwinder)
+		return;
+	if (python && python__meet(&process->python, process->dir_fd, python, load))
 		unwinder__tell_python(r->unwinder, process->process_id, &process->python.layout);
+	if (v8 && v8__meet(&process->v8, process->dir_fd, v8, load))
+		unwinder__tell_v8(r->unwinder, process->process_id, &process->v8.layout);
 }
 
 static uint32_t user_location(struct resolver *r, struct profile *profile, struct process *process,
@@ -392,7 +402,7 @@ static uint32_t user_location(struct resolver *r, struct profile *profile, struc
 		symbols__segment(r->symbols, module, at - mapping->start + mapping->file_off);
 
 	if (segment)
-		meet_python(r, process, mapping, module, segment);
+		meet_runtime(r, process, mapping, module, segment);
 	return segment ? file_location(r, profile, mapping, module, segment, address, at)
 		       : memory_location(profile, process, mapping, address, at);
 }
@@ -473,6 +483,11 @@ static const struct python_frame *python_frames_of(const struct record_sample *s
 	return (const void *)((const uint64_t *)(s + 1) + s->kernel_cnt + s->user_cnt);
 }
 
+static const struct v8_frame *v8_frames_of(const struct record_sample *s)
+{
+	return (const void *)(python_frames_of(s) + s->python_cnt);
+}
+
 /*
  * Goes on where the kernel's side knew too little, with the copy of the stack that it has sent, and lets it
  * know what it lacked. Writes to addresses and cnt if that leads farther. Returns how the stack ends.
@@ -480,7 +495,7 @@ static const struct python_frame *python_frames_of(const struct record_sample *s
 static uint16_t unwind_copy(struct resolver *r, const struct record_sample *s,
 			    struct process *process, uint64_t *addresses, uint16_t *cnt)
 {
-	const struct sample_copy *copy = (const void *)(python_frames_of(s) + s->python_cnt);
+	const struct sample_copy *copy = (const void *)(v8_frames_of(s) + s->v8_cnt);
 	uint64_t walked[SAMPLE_STACK_MAX];
 	uint16_t walked_cnt, end;
 
@@ -601,6 +616,108 @@ static bool push_python(struct profile *profile, struct process *process,
 	return true;
 }
 
+/* --- JavaScript ------------------------------------------------------------------------------- */
+
+static struct slice name_at(const struct profile *profile, uint32_t location)
+{
+	uint32_t function = profile->locations.v[location].function;
+
+	return profile->strings.v[profile->functions.v[function].name];
+}
+
+/* V8's own code that runs one bytecode of a function, in that function's frame. */
+static bool is_v8_handler(struct slice name)
+{
+	static const struct slice end = SLICE("Handler");
+
+	return slice_starts_with(name, SLICE("Builtins_")) && name.n > end.n &&
+	       slice_eq(slice_after(name, name.n - end.n), end);
+}
+
+/*
+ * Is the native frame the function's own? Else it is code that has made no frame, which the function has called. What has
+ * called something has made its frame before.
+ */
+static bool is_own_frame(struct process *process, const struct profile *profile, uint32_t location,
+			 uint64_t address)
+{
+	const struct mapping *mapping = mappings__find(&process->mappings, address & ~SAMPLE_EXACT);
+
+	if (!(address & SAMPLE_EXACT))
+		return true;
+	if (mapping && mapping->inode)
+		return is_v8_handler(name_at(profile, location));
+	if (v8__has_frame(&process->v8, address & ~SAMPLE_EXACT))
+		return true;
+	account_add(ACCOUNT_V8_LEAF, 1);
+	return false;
+}
+
+/* 0: it is V8's own, and stays the native frame that it is. */
+static uint32_t v8_location(struct profile *profile, struct process *process,
+			    const struct v8_frame *frame, uint64_t now_ns)
+{
+	const struct v8_function *function = v8__function(&process->v8, frame, now_ns);
+	struct profile_function named;
+
+	if (!function) {
+		account_add(frame->shared ? ACCOUNT_V8_MOVED : ACCOUNT_V8_UNREADABLE, 1);
+		return word_location(profile, FRAME_ERROR, "[v8: unreadable]");
+	}
+	if (!function->key.script)
+		return 0;
+	named = (struct profile_function){
+		.name = profile__string(profile, function->name),
+		.file = profile__string(profile, function->file),
+	};
+	return profile__location(profile, &(struct profile_location){
+						  .function = profile__function(profile, &named),
+						  .line = function->line,
+						  .type = FRAME_V8JS,
+					  });
+}
+
+/* Why a stack in which V8 runs JavaScript has none. */
+static void count_v8_without(const struct process *process, const struct profile *profile,
+			     const struct merge_frames *native)
+{
+	for (uint32_t i = native->cnt; i-- > 0;)
+		if (slice_eq(name_at(profile, native->v[i]), SLICE("Builtins_JSEntryTrampoline"))) {
+			account_add(process->v8.state == V8_FOREIGN ? ACCOUNT_V8_FOREIGN_STACKS
+								    : ACCOUNT_V8_NEW,
+				    1);
+			return;
+		}
+}
+
+/* Pushes both, if there are any of JavaScript. */
+static bool push_v8(struct profile *profile, struct process *process, const struct record_sample *s,
+		    const struct merge_frames *native, struct stack *stack)
+{
+	const uint64_t *addresses = (const uint64_t *)(s + 1) + s->kernel_cnt;
+	const struct v8_frame *frames = v8_frames_of(s);
+	uint64_t now_ns = clock_mono_ns();
+	uint32_t at = 0, named = 0;
+
+	if (!s->v8_cnt) {
+		if (!(s->head.flags & SAMPLE_V8) && !s->off_cpu)
+			count_v8_without(process, profile, native);
+		return false;
+	}
+	for (uint32_t i = 0; i < native->cnt; i++) {
+		bool runs = at < s->v8_cnt && frames[at].frame == i && i < s->user_cnt;
+		uint32_t location = runs ? v8_location(profile, process, &frames[at++], now_ns) : 0;
+
+		named += location != 0;
+		if (!location || !is_own_frame(process, profile, native->v[i], addresses[i]))
+			push(stack, native->v[i]);
+		if (location)
+			push(stack, location);
+	}
+	account_add(ACCOUNT_V8_STACKS, named != 0);
+	return true;
+}
+
 /* --- both ------------------------------------------------------------------------------------- */
 
 /* Writes the process's native frames; returns how the stack ends. */
@@ -644,7 +761,8 @@ static void push_user(struct resolver *r, struct profile *profile, const struct 
 	}
 	end = read_native(r, profile, process, s, &native);
 	native.whole = end == UNWIND_ROOT;
-	if (!push_python(profile, process, s, &native, stack))
+	if (!push_v8(profile, process, s, &native, stack) &&
+	    !push_python(profile, process, s, &native, stack))
 		for (uint32_t i = 0; i < native.cnt; i++)
 			push(stack, native.v[i]);
 	push_end(stack, profile, end);

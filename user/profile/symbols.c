@@ -36,6 +36,7 @@ struct module {
 	uint32_t segments_cnt;
 	char build_id[2 * BUILD_ID_MAX + 1];
 	struct python_symbols python;
+	struct v8_symbols v8;
 	int fds[TABLES_MAX]; /* where the names of each table are; -1: nowhere */
 	struct elf_table tables[TABLES_MAX];
 	struct known_name *known; /* by address, open addressing; a power of two */
@@ -223,6 +224,7 @@ ssize_t symbols__open(struct symbols *s, int fd, int proc_dir_fd, struct slice p
 	m->segments_cnt = elf_file__segments(elf, m->segments);
 	set_build_id(m, elf);
 	python_symbols__read(&m->python, elf);
+	v8_symbols__read(&m->v8, elf);
 	read_symbols(m, elf, fd, proc_dir_fd, path);
 	elf_file__close(elf);
 	s->symbols_cnt += m->tables[0].cnt + m->tables[1].cnt;
@@ -260,6 +262,13 @@ const struct python_symbols *symbols__python(const struct symbols *s, uint32_t m
 	const struct module *m = find_module(s, module);
 
 	return m && m->python.runtime ? &m->python : NULL;
+}
+
+const struct v8_symbols *symbols__v8(const struct symbols *s, uint32_t module)
+{
+	const struct module *m = find_module(s, module);
+
+	return m && m->v8.at[V8_FUNCTION_SHARED] ? &m->v8 : NULL;
 }
 
 /* Functions seldom lie in others; then the inner one's end may be passed. */

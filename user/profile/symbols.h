@@ -11,6 +11,7 @@
 
 #include "user/base/elf_file.h"
 #include "user/profile/python_layout.h"
+#include "user/profile/v8_layout.h"
 
 #define MODULES_MAX 256
 
@@ -40,6 +41,8 @@ const struct elf_segment *symbols__segment(const struct symbols *s, uint32_t mod
 struct slice symbols__build_id(const struct symbols *s, uint32_t module);
 /* What it exports as CPython does; NULL if it is none. Valid until the next open. */
 const struct python_symbols *symbols__python(const struct symbols *s, uint32_t module);
+/* The same of V8. */
+const struct v8_symbols *symbols__v8(const struct symbols *s, uint32_t module);
 /* The function at an address as the file has it. Valid until the next call. */
 struct function_name symbols__find(struct symbols *s, uint32_t module, uint64_t address);
 

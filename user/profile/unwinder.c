@@ -348,6 +348,15 @@ void unwinder__tell_python(struct unwinder *u, uint32_t process_id,
 		log_warn("cannot hand the sampler where Python frames are: %s", strerror(-err));
 }
 
+void unwinder__tell_v8(struct unwinder *u, uint32_t process_id, const struct v8_layout *layout)
+{
+	int err = u->sink.v8(u->sink.ctx, process_id, layout);
+
+	if (err && layout)
+		log_warn("cannot hand the sampler where JavaScript functions are: %s",
+			 strerror(-err));
+}
+
 /* --- walking ---------------------------------------------------------------------------------- */
 
 static enum unwind_end walk_once(struct unwinder *u, struct mapping *m, const struct table *t,

@@ -22,6 +22,8 @@ struct unwind_sink {
 	int (*rules)(void *ctx, uint32_t first, const struct unwind_rule *rules, uint32_t cnt);
 	/* How to read the Python frames of a process from now on; NULL: not any more. 0 or a negative errno. */
 	int (*python)(void *ctx, uint32_t process_id, const struct python_layout *layout);
+	/* The same of V8. */
+	int (*v8)(void *ctx, uint32_t process_id, const struct v8_layout *layout);
 };
 
 struct unwinder;
@@ -49,6 +51,8 @@ void unwinder__forget(struct unwinder *u, uint32_t process_id);
 /* Of a process that runs CPython, at once; NULL: no more. */
 void unwinder__tell_python(struct unwinder *u, uint32_t process_id,
 			   const struct python_layout *layout);
+/* The same of V8. */
+void unwinder__tell_v8(struct unwinder *u, uint32_t process_id, const struct v8_layout *layout);
 /* Publishes what has been told and built. May wait 80 ms. */
 void unwinder__flush(struct unwinder *u);
 
