@@ -277,12 +277,15 @@ static bool has_large_gap(const struct unwind_rows *rows)
 static int add_v8(struct unwind_rows *rows, struct elf_file *elf, struct unwind_rules *rules)
 {
 	const struct unwind_rule rule = {.cfa = UNWIND_CFA_FRAME};
-	struct elf_function blob = {.name = "v8_Default_embedded_blob_code_"};
+	/* Until V8 10 the second is a pointer to the first. */
+	struct elf_function blob[] = {{.name = "v8_Default_embedded_blob_code_data_"},
+				      {.name = "v8_Default_embedded_blob_code_"}};
 
 	if (!has_large_gap(rows))
 		return 0;
-	elf_file__find(elf, &blob, 1);
-	return unwind_rows__fill(rows, blob.address, SECTION_MAX_SZ, &rule, rules);
+	elf_file__find(elf, blob, 2);
+	return unwind_rows__fill(rows, blob[0].address ?: blob[1].address, SECTION_MAX_SZ, &rule,
+				 rules);
 }
 
 /* --- Go ---------------------------------------------------------------------------------------- */

@@ -192,9 +192,23 @@ const struct v8_function *v8__function(struct v8 *v8, const struct v8_frame *fra
 
 /* --- code ------------------------------------------------------------------------------------- */
 
-#define BEGIN_MAX 24 /* bytes before "push rbp", which check that the code is still good */
-#define END_MAX 24   /* and from "pop rbp" on: arguments are taken from the stack */
-#define RET 0xc3     /* the last of an end */
+#define BEGIN_MAX 24	 /* bytes before "push rbp", which check that the code is still good */
+#define END_MAX 24	 /* and from "pop rbp" on: arguments are taken from the stack */
+#define RET 0xc3	 /* the last of an end */
+#define BASELINE_SIZE 5	 /* bytes of "mov ebx, SIZE" */
+#define BASELINE_CALL 10 /* and of "mov r12, BYTECODE" */
+
+/*
+ * Sparkplug's code begins with the size of its frame into ebx, its bytecode into r12, and a call that makes the
+ * frame: is here before that call, or at it?
+ */
+static bool begins_baseline(const uint8_t *here)
+{
+	for (const uint8_t *p = here - BASELINE_CALL; p <= here + BASELINE_SIZE; p++)
+		if (p[0] == 0x49 && p[1] == 0xbc && p[BASELINE_CALL] == 0xe8)
+			return true;
+	return false;
+}
 
 bool v8__has_frame(struct v8 *v8, uint64_t at)
 {
@@ -205,7 +219,7 @@ bool v8__has_frame(struct v8 *v8, uint64_t at)
 
 	if (v8->state != V8_KNOWN ||
 	    !read_memory(v8->heap.memory.ctx, at - (uint64_t)(here - code), code, sizeof(code)) ||
-	    memmem(here, BEGIN_MAX + sizeof(begin), begin, sizeof(begin)))
+	    memmem(here, BEGIN_MAX + sizeof(begin), begin, sizeof(begin)) || begins_baseline(here))
 		return false;
 	last = memmem(code, (size_t)(here - code), end, sizeof(end));
 	for (const uint8_t *p = last; p;
