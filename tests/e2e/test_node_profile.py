@@ -53,7 +53,7 @@ def profiled(request, tmp_path_factory):
     directory = tmp_path_factory.mktemp("node")
     out = directory / "out.pb.gz"
     with subprocess.Popen([node, *MODES[mode], PROGRAM, "1.5"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                          stderr=subprocess.DEVNULL, text=True) as program:
+                          stderr=subprocess.DEVNULL, text=True, cwd=directory) as program:
         assert program.stdout.readline() == "ready\n"
         with Profile(directory, "-p", program.pid, "--freq", "499", "-o", out) as running:
             program.stdin.write("go\n")
@@ -107,11 +107,11 @@ def test_names(profiled):
         seen[names[0]] += count
         deepest[names[0]] += count * (names[-1] == chain[-1] or names[0] == "later")
     for name, count in seen.items():
-        assert count > 20 and (mode == "optimised" or deepest[name] > 0.5 * count), (seen, deepest)
+        assert count > 20 and (mode != "interpreted" or deepest[name] > 0.5 * count), (seen, deepest)
 
 
 def test_v8_says_the_same(profiled):
-    """Names, files and lines are among those that V8 itself has written down."""
+    """The program's names, files and lines are among those that V8 itself has written down."""
     mode, _, stacks, _, own = profiled
     if mode != "optimised":
         return
@@ -123,13 +123,14 @@ def test_v8_says_the_same(profiled):
     for frames, _ in stacks:
         for name, path, line in javascript(frames):
             name = "" if name in ("(anonymous)", "code") else name
-            assert (name, path, line) in known, (name, path, line)
+            assert path.startswith("node:") or (name, path, line) in known, (name, path, line)
 
 
 def test_whole(profiled):
     _, _, stacks, account, _ = profiled
-    known = account["samples"] - account.get("javascript_stacks_without.not_yet_known", 0)
-    assert account["stacks_whole"] >= 0.99 * account["samples"], account
+    looked_at = account["samples"] - account.get("samples_lost.behind", 0) - account.get("stacks_cut.not_yet_known", 0)
+    assert account["stacks_whole"] >= 0.99 * looked_at, account
+    known = looked_at - account.get("javascript_stacks_without.not_yet_known", 0)
     assert account["javascript_stacks"] >= 0.9 * known, account
     frames = sum(len(list(javascript(frames))) * count for frames, count in stacks)
     unnamed = sum(n for key, n in account.items() if key.startswith("javascript_frames_unnamed"))

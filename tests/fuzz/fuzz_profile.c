@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * What the profiler reads that profiled programs have written: mappings, perf maps, ELF files,
- * call frames, mangled names, the memory of Python; and the kernel's own files. The first byte says which; every input lies in an
+ * call frames, mangled names, the memory of Python and V8; and the kernel's own files. The first byte says which; every input lies in an
  * allocation of its size.
  */
 #include <stdlib.h>
@@ -17,6 +17,7 @@
 #include "user/profile/perf_map.h"
 #include "user/profile/python_layout.h"
 #include "user/profile/unwind_table.h"
+#include "user/profile/v8_function.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *input, size_t n);
@@ -191,6 +192,35 @@ static void try_python(char *bytes, size_t n)
 	}
 }
 
+/* The same of V8; the constants that it exports stand at the start, then the SharedFunctionInfo. */
+static void try_v8(char *bytes, size_t n)
+{
+	struct slice all = slice_of(bytes, n);
+	struct v8_heap heap = {.memory = {.ctx = &all, .read = read_bytes}};
+	struct v8_function_key key;
+	struct v8_function function;
+	struct v8_layout layout;
+	struct v8_symbols symbols;
+	struct v8_lines lines = {0};
+	struct arena arena;
+	uint64_t name;
+
+	for (int i = 0; i < V8_SYMBOLS_CNT; i++)
+		symbols.at[i] = 8 + 4 * (uint64_t)i;
+	if (v8_layout__find(&symbols, 0, &heap.memory, &layout, &heap.layout) != V8_KNOWN ||
+	    !v8_read_word(&heap, 64 + layout.shared_name, &name))
+		return;
+	arena__init(&arena, 1 << 20);
+	if (v8_function_key(&heap, 64 + 1, name, &key) &&
+	    v8_function_read(&heap, &key, &arena, &function) && key.script) {
+		CHECK(function.name.n <= V8_NAME_MAX && function.file.n <= V8_NAME_MAX);
+		CHECK(v8_line_of(&heap, key.script, key.start, &lines) <= INT32_MAX + 1u + n);
+		CHECK(lines.ends_cnt <= lines.cnt);
+	}
+	v8_lines__free(&lines);
+	arena__free(&arena);
+}
+
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	(void)argc;
@@ -203,7 +233,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t n)
 {
 	static void (*const tries[])(char *bytes, size_t n) = {
 		try_mappings, try_perf_map, try_elf,	try_demangle,
-		try_kernel,   try_frames,   try_python,
+		try_kernel,   try_frames,   try_python, try_v8,
 	};
 	char *bytes = malloc(n);
 

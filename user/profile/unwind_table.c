@@ -273,19 +273,24 @@ static bool has_large_gap(const struct unwind_rows *rows)
 	return false;
 }
 
-/* V8 has functions in its file that its own compiler has made, all with frame pointers. */
+#define PUSH_ALL_SZ 33 /* PushAllRegistersAndIterateStack: below it V8 collects garbage */
+
+/* V8 has functions in its file that its own compiler has made, and one in assembly, all with frame pointers. */
 static int add_v8(struct unwind_rows *rows, struct elf_file *elf, struct unwind_rules *rules)
 {
 	const struct unwind_rule rule = {.cfa = UNWIND_CFA_FRAME};
 	/* Until V8 10 the second is a pointer to the first. */
 	struct elf_function blob[] = {{.name = "v8_Default_embedded_blob_code_data_"},
-				      {.name = "v8_Default_embedded_blob_code_"}};
+				      {.name = "v8_Default_embedded_blob_code_"},
+				      {.name = "PushAllRegistersAndIterateStack"}};
+	int err;
 
 	if (!has_large_gap(rows))
 		return 0;
-	elf_file__find(elf, blob, 2);
-	return unwind_rows__fill(rows, blob[0].address ?: blob[1].address, SECTION_MAX_SZ, &rule,
-				 rules);
+	elf_file__find(elf, blob, 3);
+	err = unwind_rows__fill(rows, blob[0].address ?: blob[1].address, SECTION_MAX_SZ, &rule,
+				rules);
+	return err ?: unwind_rows__fill(rows, blob[2].address, PUSH_ALL_SZ, &rule, rules);
 }
 
 /* --- Go ---------------------------------------------------------------------------------------- */
