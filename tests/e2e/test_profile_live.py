@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`sonde profile` on a terminal: what it shows while it runs, and the terminal afterwards."""
+"""`sonde profile` on a terminal: what it shows while it runs, and the terminal afterwards; and what is taken against what
+was saved."""
 import fcntl
 import os
 import pty
@@ -10,10 +11,11 @@ import struct
 import subprocess
 import sys
 import termios
+from xml.etree import ElementTree
 
 import pytest
 
-from traced import SONDE, environment, wait_for
+from traced import SONDE, environment, run, wait_for
 
 BURN = """
 def busy_function():
@@ -133,3 +135,21 @@ def test_draws_nowhere_else(burner, term, args):
     with Terminal("-p", burner, "--duration", "300ms", *args, term=term) as terminal:
         wait_for(lambda: (terminal.text(), terminal.process.poll() is not None)[1], "its end", 20)
         assert "busy_function" in terminal.text() and TAKEN not in terminal.text()
+
+
+def test_against_what_was_saved(burner, tmp_path):
+    """The same program: what it did then is there again, and nothing of weight has changed."""
+    before, picture = tmp_path / "before.folded", tmp_path / "diff.svg"
+    of = ["profile", "-p", burner, "--freq", "299", "--duration", "500ms"]
+    assert run(*of, "-o", before).returncode == 0
+    done = run(*of, "--diff", before, "-o", picture)
+    assert done.returncode == 0, done.stderr
+    svg = "{http://www.w3.org/2000/svg}"
+    frames = ElementTree.parse(picture).getroot().find(f"{svg}g[@id='frames']")
+    both = [(int(g.get("data-n")), int(g.get("data-n2")), g.find(f"{svg}rect").get("class"))
+            for g in frames]
+    now, then, _ = both[0]
+    assert then == sum(int(line.rpartition(" ")[2]) for line in before.read_text().splitlines())
+    assert min(now, then) > 30
+    deep = both[3:]  # below "all", the process and its first function
+    assert any(n > now / 2 and n2 > then / 2 and shade == "d0" for n, n2, shade in deep)

@@ -48,6 +48,7 @@ static void lines(void **state)
 	} cases[] = {
 		{"a;b;c 12\n", "a;b;c 12\n", 0, 0},
 		{"a 1", "a 1\n", 0, 0},
+		{"k 1\na;b 2\n", "a;b 2\nk 1\n", 0, 0},
 		{"a;b 1\r\n", "a;b 1\n", 0, 0},
 		{"a;b c 1\n", "a;b c 1\n", 0, 0},
 		{"a;k_[k];j_[j] 3\n", "a;k_[k];j_[j] 3\n", 0, 0},

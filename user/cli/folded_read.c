@@ -65,7 +65,7 @@ static int read_line(struct profile *p, struct slice line)
 		names = slice_first(names, (size_t)at);
 	}
 	sample.thread_name = profile__string(p, names);
-	sample.stack = profile__stack(p, leaf_first, cnt);
+	sample.stack = cnt ? profile__stack(p, leaf_first, cnt) : 0;
 	if ((names.n && !sample.thread_name) || (cnt && !sample.stack))
 		return -ENOMEM;
 	return profile__add(p, &sample) ?: 1;
