@@ -2,7 +2,7 @@
 """What frames are called: said once more, for the tests to compare with."""
 import collections
 
-NONE, NATIVE, KERNEL, JIT, CPYTHON, ERROR, WAIT = range(7)
+NONE, NATIVE, KERNEL, JIT, CPYTHON, V8JS, ERROR, WAIT = range(8)
 
 
 def label(frame):

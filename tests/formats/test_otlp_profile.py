@@ -8,7 +8,7 @@ import frames
 import profcheck
 
 FRAME_TYPES = {frames.NATIVE: "native", frames.KERNEL: "kernel", frames.JIT: "jit",
-               frames.CPYTHON: "cpython", frames.ERROR: "error"}
+               frames.CPYTHON: "cpython", frames.V8JS: "v8js", frames.ERROR: "error"}
 
 
 @pytest.fixture

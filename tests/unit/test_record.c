@@ -233,6 +233,11 @@ static void spoil_python_cnt(union any_record *r)
 	r->sample.python_cnt = 1;
 }
 
+static void spoil_v8_cnt(union any_record *r)
+{
+	r->sample.v8_cnt = 1;
+}
+
 static void spoil_sample_size(union any_record *r)
 {
 	r->head.size -= 4;
@@ -249,14 +254,15 @@ static void test_contents(void **state)
 		enum record_kind kind;
 		void (*spoil)(union any_record *);
 	} cases[] = {
-		{RECORD_PROCESS, spoil_comm},	   {RECORD_PROCESS, spoil_exe},
-		{RECORD_PROCESS, spoil_cgroup},	   {RECORD_PROCESS, spoil_args},
-		{RECORD_PROCESS, spoil_sum},	   {RECORD_CONNECTION, spoil_path},
-		{RECORD_CONNECTION, spoil_role},   {RECORD_OP, spoil_len},
-		{RECORD_OP, spoil_op_tail},	   {RECORD_TAIL, spoil_op_tail},
-		{RECORD_END, spoil_end_tail},	   {RECORD_SAMPLE, spoil_thread_comm},
-		{RECORD_SAMPLE, spoil_kernel_cnt}, {RECORD_SAMPLE, spoil_user_cnt},
-		{RECORD_SAMPLE, spoil_python_cnt}, {RECORD_SAMPLE, spoil_sample_size},
+		{RECORD_PROCESS, spoil_comm},	    {RECORD_PROCESS, spoil_exe},
+		{RECORD_PROCESS, spoil_cgroup},	    {RECORD_PROCESS, spoil_args},
+		{RECORD_PROCESS, spoil_sum},	    {RECORD_CONNECTION, spoil_path},
+		{RECORD_CONNECTION, spoil_role},    {RECORD_OP, spoil_len},
+		{RECORD_OP, spoil_op_tail},	    {RECORD_TAIL, spoil_op_tail},
+		{RECORD_END, spoil_end_tail},	    {RECORD_SAMPLE, spoil_thread_comm},
+		{RECORD_SAMPLE, spoil_kernel_cnt},  {RECORD_SAMPLE, spoil_user_cnt},
+		{RECORD_SAMPLE, spoil_python_cnt},  {RECORD_SAMPLE, spoil_v8_cnt},
+		{RECORD_SAMPLE, spoil_sample_size},
 	};
 
 	(void)state;
