@@ -34,7 +34,7 @@ ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(INCLUDES) $(CFLAGS) -MMD -MP
 VERSION_FLAG = -DSONDE_VERSION='"$(VERSION)"'
 # Inlining across files is worth a fifth of the agent's time per span (make bench).
 LTO ?= -flto=auto
-LIBS := -Wl,--as-needed -lbpf -lelf -llzma -lz -lprotobuf-c -lcurl -lyaml -lmicrohttpd -ljansson \
+LIBS := -Wl,--as-needed -lbpf -lelf -ldw -llzma -lz -lprotobuf-c -lcurl -lyaml -lmicrohttpd -ljansson \
 	-lpcre2-8 -lcrypto -liberty -lZydis -lm -lpthread
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 
@@ -186,6 +186,10 @@ vmtest: sonde
 	tools/vmtest
 
 $(BUILD)/bench_spans: tests/bench/bench_spans.c $(call objects,obj,$(PART_SRC))
+	echo "  LINK  $@"
+	$(CC) $(ALL_CFLAGS) $(LTO) $(WARNINGS) -MF $@.d -o $@ $^ $(LIBS)
+
+$(BUILD)/bench_lines: tests/bench/bench_lines.c $(call objects,obj,$(PART_SRC))
 	echo "  LINK  $@"
 	$(CC) $(ALL_CFLAGS) $(LTO) $(WARNINGS) -MF $@.d -o $@ $^ $(LIBS)
 

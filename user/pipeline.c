@@ -679,6 +679,7 @@ static int start_profiler(struct pipeline *p)
 		.period_ns = 1000000000u / p->options.sample_hz,
 		.off_cpu = p->options.off_cpu,
 		.interval_ns = p->options.profile_interval_ns,
+		.lines = p->options.lines,
 		.wait_ns = p->options.profile_only
 				   ? 0
 				   : p->options.config->flow.exchange_timeout_ns + SERVED_LATE_NS,

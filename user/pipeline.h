@@ -35,6 +35,7 @@ struct pipeline_options {
 	bool profile_only;   /* trace nothing */
 	uint32_t sample_hz;  /* take CPU samples, so many a second of each CPU; 0: none */
 	bool sample_or_fail; /* else go on without them */
+	bool lines;	     /* of the source, and inlined functions, in profiles */
 	bool off_cpu; /* instead of the CPUs look at the threads that are on none, as often */
 	uint64_t profile_interval_ns; /* a profile is made so often; 0: one, at the end */
 	/* Takes over a profile, in the profile thread; may be NULL. It has been exported. */

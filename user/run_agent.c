@@ -163,6 +163,7 @@ int run_agent(struct options *options)
 				     ? (uint32_t)options->config.profiles.frequency_hz
 				     : 0,
 		.profile_interval_ns = options->config.profiles.interval_ns,
+		.lines = options->config.profiles.lines,
 		.tick = tick,
 		.tick_ctx = &agent,
 	};

@@ -243,6 +243,7 @@ int run_profile(const struct options *options)
 		.sample_hz = options->frequency_hz,
 		.sample_or_fail = true,
 		.off_cpu = options->off_cpu,
+		.lines = true,
 		.profile = keep_profile,
 		.profile_ctx = &p,
 	};

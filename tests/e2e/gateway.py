@@ -117,11 +117,13 @@ def observations(request):
         key = text[attribute.key_strindex] or getattr(attribute, "key", "")
         return key, text[value] if kind == "string_value_strindex" else value
 
-    def frame(index):
+    def frames(index):
+        """Of a location, what is inlined there first."""
         location = tables.location_table[index]
         attributes = dict(named(tables.attribute_table[i]) for i in location.attribute_indices)
-        function = tables.function_table[location.lines[0].function_index if location.lines else 0]
-        return {"name": text[function.name_strindex], "type": attributes.get("profile.frame.type")}
+        for function in [line.function_index for line in location.lines] or [0]:
+            yield {"name": text[tables.function_table[function].name_strindex],
+                   "type": attributes.get("profile.frame.type")}
 
     for group in request.resource_profiles:
         resource = dict(named(a) for a in group.resource.attributes)
@@ -136,7 +138,7 @@ def observations(request):
                            "profileId": profile.profile_id.hex(), "profile": attributes,
                            "traceId": link.trace_id.hex(),
                            "spanId": link.span_id.hex() if any(link.span_id) else "",
-                           "stack": [frame(i) for i in stack.location_indices]}
+                           "stack": [f for i in stack.location_indices for f in frames(i)]}
 
 
 def whole_lines(path):

@@ -60,7 +60,7 @@ def stacks(directory, *command, freq=997, timeout=60):
     for line in out.read_text().splitlines():
         stack, count = line.rsplit(" ", 1)
         frames = stack.split(";")[1:]
-        found[";".join(f for f in frames if not f.endswith("_[k]"))] += int(count)
+        found[";".join(f for f in frames if not f.endswith(("_[k]", "_[i]")))] += int(count)
     account = Account.read(done.stderr)
     assert not any(name.startswith("samples_lost") for name in account), account
     return found, account

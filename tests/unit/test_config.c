@@ -268,6 +268,7 @@ static const char everything[] = "%YAML 1.1\n"
 				 "  enabled: true\n"
 				 "  frequency: 97\n"
 				 "  interval: 2s\n"
+				 "  lines: true\n"
 				 "triggers:\n"
 				 "  enabled: true\n"
 				 "  margin: 0.2\n"
@@ -355,6 +356,7 @@ static void test_every_setting(void **state)
 	assert_true(c.profiles.enabled);
 	assert_int_equal(c.profiles.frequency_hz, 97);
 	assert_int_equal(c.profiles.interval_ns, 2000000000);
+	assert_true(c.profiles.lines);
 	assert_true(c.triggers.enabled);
 	assert_int_equal(c.triggers.margin, 200000);
 	assert_int_equal(c.triggers.floor_ns, 2000000);

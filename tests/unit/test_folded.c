@@ -51,6 +51,33 @@ static void lines(void **state)
 	profile__free(p);
 }
 
+/* What is inlined is a frame of its own, and another than the same function called. */
+static void inlined(void **state)
+{
+	struct profile *p = rig_profile();
+	struct profile_location inner, outer;
+	uint32_t stack[2];
+
+	(void)state;
+	inner = p->locations.v[rig_location(
+		p, &(struct rig_frame){
+			   .type = FRAME_INLINED, .name = "f", .source = "f.c", .line = 1})];
+	stack[0] = rig_location(p, &(struct rig_frame){.type = FRAME_NATIVE, .name = "f"});
+	inner.inlined = 0;
+	outer = p->locations.v[stack[0]];
+	outer.address = 8;
+	outer.inlined = profile__location(p, &inner);
+	inner.line = 2;
+	inner.inlined = outer.inlined;
+	outer.inlined = profile__location(p, &inner);
+	stack[1] = profile__location(p, &outer);
+	rig_samples(p, "t", profile__stack(p, stack, 2), 3);
+	rig_samples(p, "t", profile__stack(p, stack + 1, 1), 1);
+	check(p, "t;f;f_[i];f_[i] 1\n"
+		 "t;f;f_[i];f_[i];f 3\n");
+	profile__free(p);
+}
+
 /* The same name of another type is another frame; of another address it is the same. */
 static void types(void **state)
 {
@@ -153,13 +180,10 @@ static void a_full_disk_is_an_error(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(no_samples),
-		cmocka_unit_test(lines),
-		cmocka_unit_test(types),
-		cmocka_unit_test(roots),
-		cmocka_unit_test(names_that_would_break_a_line),
-		cmocka_unit_test(deepest_stack),
-		cmocka_unit_test(a_full_disk_is_an_error),
+		cmocka_unit_test(no_samples),	 cmocka_unit_test(lines),
+		cmocka_unit_test(inlined),	 cmocka_unit_test(types),
+		cmocka_unit_test(roots),	 cmocka_unit_test(names_that_would_break_a_line),
+		cmocka_unit_test(deepest_stack), cmocka_unit_test(a_full_disk_is_an_error),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

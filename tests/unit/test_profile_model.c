@@ -81,8 +81,11 @@ static void entries_differ_in_one_field(void **state)
 		{1, 2, 0},
 	};
 	static const struct profile_location locations[] = {
-		{1, 2, 3, 4, FRAME_JIT}, {0, 2, 3, 4, FRAME_JIT}, {1, 0, 3, 4, FRAME_JIT},
-		{1, 2, 0, 4, FRAME_JIT}, {1, 2, 3, 0, FRAME_JIT}, {1, 2, 3, 4, FRAME_KERNEL},
+		{1, 2, 3, 4, FRAME_JIT, 5, 6, false}, {0, 2, 3, 4, FRAME_JIT, 5, 6, false},
+		{1, 0, 3, 4, FRAME_JIT, 5, 6, false}, {1, 2, 0, 4, FRAME_JIT, 5, 6, false},
+		{1, 2, 3, 0, FRAME_JIT, 5, 6, false}, {1, 2, 3, 4, FRAME_KERNEL, 5, 6, false},
+		{1, 2, 3, 4, FRAME_JIT, 0, 6, false}, {1, 2, 3, 4, FRAME_JIT, 5, 0, false},
+		{1, 2, 3, 4, FRAME_JIT, 5, 6, true},
 	};
 	struct profile *p = new_profile();
 
@@ -107,6 +110,70 @@ static void entries_differ_in_one_field(void **state)
 	}
 	assert_memory_equal(&p->locations.v[5], &locations[4], sizeof(locations[4]));
 	profile__free(p);
+}
+
+static uint32_t add_location(struct profile *p, const char *name, uint32_t inlined)
+{
+	const struct profile_function function = {.name = profile__string(p, slice_str(name))};
+
+	return profile__location(p, &(struct profile_location){
+					    .function = profile__function(p, &function),
+					    .type = inlined ? FRAME_NATIVE : FRAME_INLINED,
+					    .inlined = inlined,
+				    });
+}
+
+static bool is_named(const struct profile *p, uint32_t location, const char *name)
+{
+	uint32_t function = p->locations.v[location].function;
+
+	return slice_eq(p->strings.v[p->functions.v[function].name], slice_str(name));
+}
+
+static uint32_t add_under(void *ctx, struct profile *to, uint32_t i,
+			  const struct profile_location *location)
+{
+	struct profile_location made = *location;
+
+	assert_int_equal(i, *(uint32_t *)ctx);
+	made.inlined = add_location(to, "under", 0);
+	return profile__location(to, &made);
+}
+
+/* Frames are innermost first, whether copied, moved, or what a copy makes of them. */
+static void what_is_inlined(void **state)
+{
+	static const char *const names[] = {"inner", "middle", "outer"};
+	struct profile *p = new_profile(), *other = new_profile(), *copy;
+	uint32_t frames[PROFILE_INLINED_MAX], location = 0;
+	struct profile_sample sample = {.tid = 7, .resource = 0};
+
+	(void)state;
+	for (uint32_t i = 0; i < LEN(names); i++)
+		location = add_location(p, names[i], location);
+	assert_int_equal(profile_frames(p, location, frames), 3);
+	for (uint32_t i = 0; i < LEN(names); i++)
+		assert_true(is_named(p, frames[i], names[i]));
+	assert_int_equal(profile_frames(p, 0, frames), 1);
+	assert_int_equal(frames[0], 0);
+	sample.stack = profile__stack(p, &location, 1);
+	assert_int_equal(profile__add(p, &sample), 0);
+
+	copy = profile__relocate(p, add_under, &location);
+	assert_int_equal(copy->samples.cnt, 1);
+	assert_int_equal(copy->samples.v[0].tid, 7);
+	assert_int_equal(profile_frames(copy, copy->stack_locations.v[0], frames), 2);
+	assert_true(is_named(copy, frames[0], "under") && is_named(copy, frames[1], "outer"));
+
+	profile__string(other, SLICE("so that numbers differ"));
+	profile_move_sample(other, p, &sample);
+	location = other->stack_locations.v[other->stacks.v[sample.stack].first];
+	assert_int_equal(profile_frames(other, location, frames), 3);
+	for (uint32_t i = 0; i < LEN(names); i++)
+		assert_true(is_named(other, frames[i], names[i]));
+	profile__free(p);
+	profile__free(other);
+	profile__free(copy);
 }
 
 /* Enough of each to make every table and hash grow often. */
@@ -241,6 +308,7 @@ int main(void)
 		cmocka_unit_test(entry_0_is_empty),
 		cmocka_unit_test(strings_are_utf8),
 		cmocka_unit_test(entries_differ_in_one_field),
+		cmocka_unit_test(what_is_inlined),
 		cmocka_unit_test(many_entries),
 		cmocka_unit_test(memory_has_a_maximum),
 		cmocka_unit_test(every_allocation_fails_in_turn),

@@ -130,6 +130,18 @@
 	  "JavaScript frames whose function could not be read with the sample")                    \
 	X(V8_LEAF, "javascript_frames_unnamed", "leaf",                                            \
 	  "JavaScript frames that were just begun, or about to end")                               \
+	X(LINES, "source_lines", "",                                                               \
+	  "Addresses of native code whose lines of the source were found")                         \
+	X(LINES_BIG, "source_lines_lost", "too_big",                                               \
+	  "Addresses without source lines: the debug information is too large")                    \
+	X(LINES_LATE, "source_lines_lost", "too_slow",                                             \
+	  "Addresses without source lines: reading the debug information took too long")           \
+	X(LINES_FAILED, "source_lines_lost", "unreadable",                                         \
+	  "Addresses without source lines: the debug information could not be read")               \
+	X(LINES_FORGOTTEN, "source_lines_lost", "forgotten",                                       \
+	  "Addresses without source lines: too many files, the one used longest ago was let go")   \
+	X(LINES_MEMORY, "source_lines_lost", "memory",                                             \
+	  "Addresses without source lines: no room to keep them")                                  \
 	X(FILES_SEARCHED, "files_searched", "", "Mapped files searched for a TLS library")         \
 	X(MAPPINGS_LOST, "mappings_lost", "", "Events of new mappings that the kernel lost")       \
 	X(PROBES_ATTACHED, "probes_attached", "", "Probes attached to TLS libraries")              \

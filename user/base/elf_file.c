@@ -202,6 +202,15 @@ bool elf_file__section(struct elf_file *file, const char *name, struct elf_segme
 	return true;
 }
 
+bool elf_file__has_dwarf(struct elf_file *file)
+{
+	Elf_Scn *section;
+	GElf_Shdr header;
+
+	return find_section(file, SHT_PROGBITS, ".debug_info", &section, &header) ||
+	       find_section(file, SHT_PROGBITS, ".zdebug_info", &section, &header);
+}
+
 bool elf_file__has_sections(struct elf_file *file)
 {
 	size_t cnt;

@@ -63,6 +63,8 @@ uint32_t elf_file__segments(struct elf_file *elf, struct elf_segment out[SEGMENT
 bool elf_file__unwind_table(struct elf_file *elf, struct elf_segment *out);
 /* The part of the file that the section of that name is; its bytes are as they were. False if there is none. */
 bool elf_file__section(struct elf_file *elf, const char *name, struct elf_segment *out);
+/* Has it DWARF? */
+bool elf_file__has_dwarf(struct elf_file *elf);
 /* Has the file section headers at all? */
 bool elf_file__has_sections(struct elf_file *elf);
 /* Returns the length, 0 if there is none. */

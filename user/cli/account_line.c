@@ -66,6 +66,7 @@ static void put_samples(struct text *text, const char *before)
 	put_if(text, ACCOUNT_SAMPLES_SENT, "samples exported");
 	put_if(text, ACCOUNT_STACKS_WHOLE, "stacks whole");
 	put_causes(text, "stacks_cut", "; stacks cut: ");
+	put_causes(text, "source_lines_lost", "; addresses without lines: ");
 }
 
 void account_text(char *buf, size_t buf_sz)

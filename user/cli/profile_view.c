@@ -112,11 +112,16 @@ static void count_sample(struct summary *s, uint32_t i)
 	s->weight += weight;
 	s->processes[sample->resource].weight += weight;
 	for (uint32_t k = 0; k < stack->cnt; k++) {
-		struct row *row = &s->rows[s->row_of[p->stack_locations.v[stack->first + k]]];
+		uint32_t frames[PROFILE_INLINED_MAX];
+		uint32_t cnt = profile_frames(p, p->stack_locations.v[stack->first + k], frames);
 
-		row->self += k == 0 ? weight : 0;
-		row->total += row->seen != i + 1 ? weight : 0;
-		row->seen = i + 1;
+		for (uint32_t f = 0; f < cnt; f++) {
+			struct row *row = &s->rows[s->row_of[frames[f]]];
+
+			row->self += k + f == 0 ? weight : 0;
+			row->total += row->seen != i + 1 ? weight : 0;
+			row->seen = i + 1;
+		}
 	}
 }
 
@@ -180,6 +185,7 @@ static void put_functions(struct json_writer *json, const struct summary *s)
 		[FRAME_KERNEL] = SLICE("kernel"),   [FRAME_JIT] = SLICE("jit"),
 		[FRAME_CPYTHON] = SLICE("cpython"), [FRAME_V8JS] = SLICE("v8js"),
 		[FRAME_ERROR] = SLICE("error"),	    [FRAME_WAIT] = SLICE("wait"),
+		[FRAME_INLINED] = SLICE("inlined"),
 	};
 
 	for (uint32_t i = 0; i < s->rows_cnt; i++) {

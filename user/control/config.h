@@ -168,6 +168,7 @@ struct config {
 		bool enabled;
 		uint64_t frequency_hz;
 		uint64_t interval_ns;
+		bool lines;
 	} profiles;
 	struct {
 		bool enabled;

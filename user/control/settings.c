@@ -571,6 +571,12 @@ const struct setting settings[] = {
 		.max = 10 * M,
 	},
 	{
+		.path = "profiles.lines",
+		.help = "Whether profiles have the source's lines and inlined functions of native code",
+		BOOL(profiles.lines),
+		.fallback = "false",
+	},
+	{
 		.path = "triggers.enabled",
 		.help = "Whether a route that becomes slower than it was has its service sampled faster for a while, "
 			"and its traces kept",

@@ -18,10 +18,11 @@ static const struct kind {
 	const char *name;
 	char letter; /* of its classes in the style */
 } kinds[] = {
-	[FRAME_NONE] = {"", 'r'},	   [FRAME_NATIVE] = {"native", 'n'},
-	[FRAME_KERNEL] = {"kernel", 'k'},  [FRAME_JIT] = {"JIT", 'j'},
-	[FRAME_CPYTHON] = {"Python", 'p'}, [FRAME_V8JS] = {"JavaScript", 'j'},
-	[FRAME_ERROR] = {"error", 'e'},	   [FRAME_WAIT] = {"wait", 'w'},
+	[FRAME_NONE] = {"", 'r'},	    [FRAME_NATIVE] = {"native", 'n'},
+	[FRAME_KERNEL] = {"kernel", 'k'},   [FRAME_JIT] = {"JIT", 'j'},
+	[FRAME_CPYTHON] = {"Python", 'p'},  [FRAME_V8JS] = {"JavaScript", 'j'},
+	[FRAME_ERROR] = {"error", 'e'},	    [FRAME_WAIT] = {"wait", 'w'},
+	[FRAME_INLINED] = {"inlined", 'i'},
 };
 
 #define KINDS_CNT (sizeof(kinds) / sizeof(kinds[0]))

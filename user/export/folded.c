@@ -10,8 +10,9 @@
 #include "user/export/stream.h"
 
 static const struct slice suffixes[] = {
-	[FRAME_KERNEL] = SLICE("_[k]"), [FRAME_JIT] = SLICE("_[j]"), [FRAME_CPYTHON] = SLICE(""),
-	[FRAME_V8JS] = SLICE(""),	[FRAME_ERROR] = SLICE(""),   [FRAME_WAIT] = SLICE(""),
+	[FRAME_KERNEL] = SLICE("_[k]"),	 [FRAME_JIT] = SLICE("_[j]"), [FRAME_CPYTHON] = SLICE(""),
+	[FRAME_V8JS] = SLICE(""),	 [FRAME_ERROR] = SLICE(""),   [FRAME_WAIT] = SLICE(""),
+	[FRAME_INLINED] = SLICE("_[i]"),
 };
 
 static void put_name(FILE *out, struct slice name)

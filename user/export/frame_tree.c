@@ -33,9 +33,10 @@ struct path {
 struct sorting {
 	struct ranked *ranked; /* by rank; of equal ones the first is at its rank */
 	uint32_t *rank_of;     /* by location */
-	uint32_t *frames;      /* profile.stack_locations as ranks */
-	const uint8_t *sides;  /* by sample; NULL: all are of the first */
-	struct path *paths;    /* then sorted */
+	uint32_t *frames;   /* profile.stack_locations as ranks, each with what is inlined there */
+	uint32_t *first_of; /* by index of stack_locations, and one more: where its frames begin */
+	const uint8_t *sides; /* by sample; NULL: all are of the first */
+	struct path *paths;   /* then sorted */
 	uint32_t paths_cnt;
 	uint32_t *open; /* indices of the nodes that the last path went through */
 };
@@ -87,9 +88,28 @@ static bool rank_labels(struct sorting *s, struct frame_tree *tree, const struct
 			rank = i;
 		s->rank_of[s->ranked[i].location] = rank;
 	}
-	for (uint32_t i = 0; i < p->stack_locations.cnt; i++)
-		s->frames[i] = s->rank_of[p->stack_locations.v[i]];
 	return !failed;
+}
+
+/* False when memory is out. */
+static bool list_frames(struct sorting *s, const struct profile *p)
+{
+	uint32_t cnt = p->stack_locations.cnt, n = 0;
+	uint32_t frames[PROFILE_INLINED_MAX];
+
+	s->first_of = calloc((size_t)cnt + 1, sizeof(*s->first_of));
+	for (uint32_t i = 0; s->first_of && i < cnt; i++) {
+		n += profile_frames(p, p->stack_locations.v[i], frames);
+		s->first_of[i + 1] = n;
+	}
+	s->frames = s->first_of ? calloc((size_t)n + 1, sizeof(*s->frames)) : NULL;
+	for (uint32_t i = 0; s->frames && i < cnt; i++) {
+		uint32_t more = profile_frames(p, p->stack_locations.v[i], frames);
+
+		for (uint32_t k = 0; k < more; k++)
+			s->frames[s->first_of[i] + k] = s->rank_of[frames[k]];
+	}
+	return s->frames;
 }
 
 /* The paths of the samples in order; returns how many frames the longest has. */
@@ -101,17 +121,19 @@ static uint32_t sort_paths(struct sorting *s, const struct profile *p)
 		const struct profile_sample *sample = &p->samples.v[i];
 		const struct profile_stack *stack = &p->stacks.v[sample->stack];
 		uint8_t side = s->sides ? s->sides[i] : 0;
+		struct path *path;
 
 		if (side >= FRAME_SIDES)
 			continue;
-		s->paths[s->paths_cnt++] = (struct path){
+		path = &s->paths[s->paths_cnt++];
+		*path = (struct path){
 			.root = sample_root_label(p, sample),
-			.frames = s->frames + stack->first,
-			.cnt = stack->cnt,
+			.frames = s->frames + s->first_of[stack->first],
+			.cnt = s->first_of[stack->first + stack->cnt] - s->first_of[stack->first],
 			.side = side,
 			.weight = profile_weight(p, sample),
 		};
-		longest = stack->cnt > longest ? stack->cnt : longest;
+		longest = path->cnt > longest ? path->cnt : longest;
 	}
 	qsort(s->paths, s->paths_cnt, sizeof(*s->paths), compare_paths);
 	return longest;
@@ -175,7 +197,7 @@ static bool add_path(struct frame_tree *tree, struct sorting *s, const struct pa
 
 static bool build(struct frame_tree *tree, struct sorting *s, const struct profile *p)
 {
-	if (!rank_labels(s, tree, p))
+	if (!rank_labels(s, tree, p) || !list_frames(s, p))
 		return false;
 	s->open = calloc(sort_paths(s, p) + 2, sizeof(*s->open));
 	if (!s->open || !add_node(tree, &(struct frame_node){.label = SLICE("all")}))
@@ -192,7 +214,6 @@ int frame_tree__init_sides(struct frame_tree *tree, const struct profile *p, con
 	struct sorting s = {
 		.ranked = calloc(p->locations.cnt, sizeof(*s.ranked)),
 		.rank_of = calloc(p->locations.cnt, sizeof(*s.rank_of)),
-		.frames = calloc(p->stack_locations.cnt + 1, sizeof(*s.frames)),
 		.paths = calloc(p->samples.cnt + 1, sizeof(*s.paths)),
 		.sides = sides,
 	};
@@ -200,10 +221,11 @@ int frame_tree__init_sides(struct frame_tree *tree, const struct profile *p, con
 
 	*tree = (struct frame_tree){0};
 	arena__init(&tree->arena, LABELS_MAX_SZ);
-	ok = s.ranked && s.rank_of && s.frames && s.paths && build(tree, &s, p);
+	ok = s.ranked && s.rank_of && s.paths && build(tree, &s, p);
 	free(s.ranked);
 	free(s.rank_of);
 	free(s.frames);
+	free(s.first_of);
 	free(s.paths);
 	free(s.open);
 	if (!ok)

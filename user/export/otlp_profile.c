@@ -72,7 +72,7 @@ static const struct slice frame_types[] = {
 	[FRAME_NATIVE] = SLICE("native"), [FRAME_KERNEL] = SLICE("kernel"),
 	[FRAME_JIT] = SLICE("jit"),	  [FRAME_CPYTHON] = SLICE("cpython"),
 	[FRAME_V8JS] = SLICE("v8js"),	  [FRAME_ERROR] = SLICE("error"),
-	[FRAME_WAIT] = {NULL, 0},
+	[FRAME_WAIT] = {NULL, 0},	  [FRAME_INLINED] = {NULL, 0},
 };
 
 struct encoding {
@@ -173,7 +173,8 @@ static void mark_location(struct encoding *e, uint32_t i)
 	mark(e, STRINGS, mapping->file);
 	mark(e, BUILD_IDS, mapping->build_id);
 	mark(e, FILE_HASHES, mapping->file_hash);
-	mark_function(e, function_of(e, location));
+	for (uint32_t k = i; k; k = e->p->locations.v[k].inlined)
+		mark_function(e, function_of(e, &e->p->locations.v[k]));
 }
 
 static void mark_sample(struct encoding *e, const struct profile_sample *s)
@@ -278,20 +279,30 @@ static void put_function(struct encoding *e, uint32_t i)
 	put_nonzero(e->w, 1, number(e, STRINGS, f->name));	  /* Function.name_strindex */
 }
 
+/* The innermost function's line comes first, so it is written last. */
+static void put_lines(struct encoding *e, uint32_t location)
+{
+	for (uint32_t i = location; i; i = e->p->locations.v[i].inlined) {
+		const struct profile_location *l = &e->p->locations.v[i];
+		uint32_t function = function_of(e, l);
+		size_t end = pb_len(e->w);
+
+		if (!function)
+			continue;
+		put_nonzero(e->w, 2, l->line);			    /* .line */
+		pb_varint(e->w, 1, number(e, FUNCTIONS, function)); /* Line.function_index */
+		pb_message(e->w, 3, end);			    /* .lines */
+	}
+}
+
 static void put_location(struct encoding *e, uint32_t i)
 {
 	const struct profile_location *location = &e->p->locations.v[i];
-	uint32_t function = function_of(e, location);
 	size_t end = pb_len(e->w);
 
 	put_index(e, number(e, FRAME_TYPES, frame_type_of(location)));
 	end_packed(e, 4, end); /* .attribute_indices */
-	end = pb_len(e->w);
-	if (function) {
-		put_nonzero(e->w, 2, location->line);		    /* .line */
-		pb_varint(e->w, 1, number(e, FUNCTIONS, function)); /* Line.function_index */
-		pb_message(e->w, 3, end);			    /* .lines */
-	}
+	put_lines(e, i);
 	put_nonzero(e->w, 2, location->address);
 	put_nonzero(e->w, 1, number(e, MAPPINGS, mapping_of(e->p, location)));
 }

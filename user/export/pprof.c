@@ -123,19 +123,33 @@ static uint32_t function_of(const struct profile *p, const struct profile_locati
 	return p->functions.cnt;
 }
 
+/* The innermost function's line comes first, so it is written last. */
+static void put_lines(struct pb_writer *w, const struct profile *p, uint32_t location)
+{
+	uint32_t frames[PROFILE_INLINED_MAX];
+
+	for (uint32_t i = profile_frames(p, location, frames); i-- > 0;) {
+		const struct profile_location *l = &p->locations.v[frames[i]];
+		uint32_t function = function_of(p, l);
+		size_t end = pb_len(w);
+
+		if (!function)
+			continue;
+		pb_varint(w, 2, l->line);
+		pb_varint(w, 1, function); /* Line.function_id */
+		pb_message(w, 4, end);	   /* Location.line */
+	}
+}
+
 static void put_locations(struct pb_writer *w, const struct profile *p)
 {
 	for (uint32_t i = p->locations.cnt; i-- > 1;) {
 		const struct profile_location *l = &p->locations.v[i];
-		uint32_t function = function_of(p, l);
-		size_t end = pb_len(w), line_end;
+		size_t end = pb_len(w);
 
-		if (function) {
-			line_end = pb_len(w);
-			pb_varint(w, 2, l->line);
-			pb_varint(w, 1, function);  /* Line.function_id */
-			pb_message(w, 4, line_end); /* Location.line */
-		}
+		if (l->type == FRAME_INLINED)
+			continue;
+		put_lines(w, p, i);
 		pb_varint(w, 3, l->address);
 		pb_varint(w, 2, l->mapping);
 		pb_varint(w, 1, i);

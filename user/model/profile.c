@@ -61,8 +61,9 @@ static struct slice function_key(struct key *key, const struct profile_function 
 static struct slice location_key(struct key *key, const struct profile_location *l)
 {
 	*key = (struct key){{l->address, (uint64_t)l->mapping << 32 | l->function,
-			     (uint64_t)l->line << 32 | l->type}};
-	return key_bytes(key, 3);
+			     (uint64_t)l->line << 32 | l->type,
+			     (uint64_t)l->inlined << 32 | l->module, l->returns}};
+	return key_bytes(key, 5);
 }
 
 static struct slice stack_key(const uint32_t *locations, uint32_t cnt)
@@ -309,6 +310,22 @@ bool profile__set_burst(struct profile *p, const struct burst *burst)
 	p->burst_service = profile__string(p, slice_str(burst->service));
 	p->burst_route = profile__string(p, slice_str(burst->route));
 	return p->burst_type && p->burst_service && p->burst_route;
+}
+
+uint32_t profile_frames(const struct profile *p, uint32_t location,
+			uint32_t frames[PROFILE_INLINED_MAX])
+{
+	uint32_t cnt = 0, i;
+
+	for (i = location; cnt < PROFILE_INLINED_MAX && (i || !cnt); i = p->locations.v[i].inlined)
+		frames[cnt++] = i;
+	for (i = 0; i < cnt / 2; i++) {
+		uint32_t outer = frames[i];
+
+		frames[i] = frames[cnt - 1 - i];
+		frames[cnt - 1 - i] = outer;
+	}
+	return cnt;
 }
 
 uint64_t profile_weight(const struct profile *p, const struct profile_sample *sample)

@@ -11,7 +11,8 @@
 #include "user/model/resource.h"
 #include "user/model/span.h"
 
-#define PROFILE_FRAMES_MAX 400 /* of one stack, all kinds together */
+#define PROFILE_FRAMES_MAX 400 /* locations of one stack, all kinds together */
+#define PROFILE_INLINED_MAX 64 /* frames at one location: itself, and what is inlined there */
 
 /* What runs at a location; the values of profile.frame.type. */
 enum frame_type {
@@ -23,6 +24,7 @@ enum frame_type {
 	FRAME_V8JS,
 	FRAME_ERROR, /* not a frame: its function's name says why the stack ends, in [brackets] */
 	FRAME_WAIT, /* not a frame: innermost, its function's name says what for the thread waits, in [brackets] */
+	FRAME_INLINED, /* native, inlined in another frame: see profile_location */
 };
 
 /*
@@ -50,6 +52,14 @@ struct profile_location {
 	uint32_t function; /* 0: no symbol */
 	uint32_t line;	   /* of the source; 0: unknown */
 	enum frame_type type;
+	/*
+	 * An entry of this table, of type FRAME_INLINED, for the function that runs here as a part of this
+	 * one, being inlined in it; it may have another one in turn. 0: none. Stacks have none of them.
+	 */
+	uint32_t inlined;
+	/* While the profile is made: where lines are to be looked up (0: nowhere), and that it is a return address. */
+	uint32_t module;
+	bool returns;
 };
 
 /* locations_cnt entries of profile.stack_locations, the leaf first. */
@@ -118,6 +128,9 @@ uint32_t profile__location(struct profile *p, const struct profile_location *loc
 uint32_t profile__stack(struct profile *p, const uint32_t *locations, uint32_t cnt);
 uint32_t profile__link(struct profile *p, const struct profile_link *link);
 uint32_t profile__resource(struct profile *p, struct resource *resource);
+/* The frames at a location as entries of the table, the innermost first; returns how many, at least 1. */
+uint32_t profile_frames(const struct profile *p, uint32_t location,
+			uint32_t frames[PROFILE_INLINED_MAX]);
 /* What a sample stands for: 1 of CPU profiles, else its ns. */
 uint64_t profile_weight(const struct profile *p, const struct profile_sample *sample);
 /* Adds an observation. 0, or -ENOMEM as above. */
@@ -128,5 +141,13 @@ int profile__add(struct profile *p, const struct profile_sample *sample);
  */
 bool profile_move_sample(struct profile *to, const struct profile *from,
 			 struct profile_sample *sample);
+/*
+ * Adds what the location should become, of which i is the index in the old profile, and returns that: 0 when there
+ * is no room. Its strings and the like are already those of the new one.
+ */
+typedef uint32_t (*profile_location_fn)(void *ctx, struct profile *to, uint32_t i,
+					const struct profile_location *location);
+/* A copy with other locations. NULL when there is no room. */
+struct profile *profile__relocate(const struct profile *from, profile_location_fn add, void *ctx);
 
 #endif

@@ -2,16 +2,19 @@
 /* Samples go from one profile to another, with the entries of the tables that they point to. */
 #include "user/model/profile.h"
 
+#include <stdlib.h>
+
 static uint32_t copy_string(struct profile *to, const struct profile *from, uint32_t i)
 {
 	return profile__string(to, from->strings.v[i]);
 }
 
-static uint32_t copy_location(struct profile *to, const struct profile *from, uint32_t i)
+/* Makes a location of `from` one of `to`, but for what is inlined there. */
+static void move_location(struct profile *to, const struct profile *from,
+			  struct profile_location *location)
 {
-	struct profile_location location = from->locations.v[i];
-	struct profile_mapping mapping = from->mappings.v[location.mapping];
-	struct profile_function function = from->functions.v[location.function];
+	struct profile_mapping mapping = from->mappings.v[location->mapping];
+	struct profile_function function = from->functions.v[location->function];
 
 	mapping.file = copy_string(to, from, mapping.file);
 	mapping.build_id = copy_string(to, from, mapping.build_id);
@@ -19,9 +22,24 @@ static uint32_t copy_location(struct profile *to, const struct profile *from, ui
 	function.name = copy_string(to, from, function.name);
 	function.system_name = copy_string(to, from, function.system_name);
 	function.file = copy_string(to, from, function.file);
-	location.mapping = profile__mapping(to, &mapping);
-	location.function = profile__function(to, &function);
-	return profile__location(to, &location);
+	location->mapping = profile__mapping(to, &mapping);
+	location->function = profile__function(to, &function);
+}
+
+/* The innermost function is added first. */
+static uint32_t copy_location(struct profile *to, const struct profile *from, uint32_t i)
+{
+	uint32_t frames[PROFILE_INLINED_MAX];
+	uint32_t cnt = profile_frames(from, i, frames), added = 0;
+
+	for (uint32_t k = 0; k < cnt && (added || !k); k++) {
+		struct profile_location location = from->locations.v[frames[k]];
+
+		move_location(to, from, &location);
+		location.inlined = added;
+		added = profile__location(to, &location);
+	}
+	return added;
 }
 
 static uint32_t copy_stack(struct profile *to, const struct profile *from, uint32_t i)
@@ -47,4 +65,86 @@ bool profile_move_sample(struct profile *to, const struct profile *from,
 	sample->thread_name = copy_string(to, from, sample->thread_name);
 	sample->link = linked ? profile__link(to, &from->links.v[sample->link]) : 0;
 	return sample->stack && sample->resource && (!linked || sample->link);
+}
+
+struct copying {
+	struct profile *to;
+	const struct profile *from;
+	uint32_t *locations,
+		*stacks; /* by index of the old one: index of the new one; 0: not yet */
+	profile_location_fn add;
+	void *ctx;
+};
+
+static uint32_t relocate(struct copying *c, uint32_t i)
+{
+	struct profile_location location = c->from->locations.v[i];
+
+	if (!c->locations[i]) {
+		move_location(c->to, c->from, &location);
+		c->locations[i] = c->add(c->ctx, c->to, i, &location);
+	}
+	return c->locations[i];
+}
+
+static uint32_t relocate_stack(struct copying *c, uint32_t i)
+{
+	const struct profile_stack *stack = &c->from->stacks.v[i];
+	uint32_t locations[PROFILE_FRAMES_MAX];
+
+	if (c->stacks[i])
+		return c->stacks[i];
+	for (uint32_t k = 0; k < stack->cnt; k++) {
+		locations[k] = relocate(c, c->from->stack_locations.v[stack->first + k]);
+		if (!locations[k])
+			return 0;
+	}
+	c->stacks[i] = profile__stack(c->to, locations, stack->cnt);
+	return c->stacks[i];
+}
+
+static bool relocate_samples(struct copying *c)
+{
+	const struct profile *from = c->from;
+
+	for (uint32_t i = 0; i < from->samples.cnt; i++) {
+		struct profile_sample sample = from->samples.v[i];
+		bool linked = sample.link, owned = sample.resource;
+
+		sample.stack = relocate_stack(c, sample.stack);
+		sample.resource =
+			owned ? profile__resource(c->to, from->resources.v[sample.resource]) : 0;
+		sample.thread_name = copy_string(c->to, from, sample.thread_name);
+		sample.link = linked ? profile__link(c->to, &from->links.v[sample.link]) : 0;
+		if (!sample.stack || (owned && !sample.resource) || (linked && !sample.link) ||
+		    profile__add(c->to, &sample))
+			return false;
+	}
+	return true;
+}
+
+struct profile *profile__relocate(const struct profile *from, profile_location_fn add, void *ctx)
+{
+	struct copying c = {
+		.to = profile__new(from->period_ns),
+		.from = from,
+		.locations = calloc(from->locations.cnt, sizeof(*c.locations)),
+		.stacks = calloc(from->stacks.cnt, sizeof(*c.stacks)),
+		.add = add,
+		.ctx = ctx,
+	};
+	bool ok = c.to && c.locations && c.stacks;
+
+	if (ok) {
+		c.to->start_ns = from->start_ns;
+		c.to->end_ns = from->end_ns;
+		c.to->off_cpu = from->off_cpu;
+		ok = relocate_samples(&c);
+	}
+	free(c.locations);
+	free(c.stacks);
+	if (ok)
+		return c.to;
+	profile__free(c.to);
+	return NULL;
 }

@@ -34,6 +34,7 @@ struct gather {
 	struct resolver *resolver;
 	bool borrows; /* the resolver */
 	uint64_t period_ns, wait_ns;
+	struct line_bounds bounds;
 	struct note *notes;
 	uint32_t notes_cap;
 	bool off_cpu;
@@ -91,6 +92,12 @@ struct gather *gather__beside(struct gather *of, const struct burst *burst)
 	gather__free(g);
 	errno = ENOMEM;
 	return NULL;
+}
+
+bool gather__want_lines(struct gather *g, const struct line_bounds *bounds)
+{
+	g->bounds = *bounds;
+	return resolver__want_lines(g->resolver);
 }
 
 void gather__free(struct gather *g)
@@ -290,6 +297,17 @@ static void finish(struct profile *profile)
 	account_add(ACCOUNT_PROFILES, 1);
 }
 
+/* Takes over the profile; returns it with lines if there are any. */
+static struct profile *add_lines(struct gather *g, struct profile *done)
+{
+	struct profile *with = resolver__add_lines(g->resolver, done, &g->bounds);
+
+	if (!with)
+		return done;
+	profile__free(done);
+	return with;
+}
+
 struct profile *gather__take(struct gather *g, uint64_t now_ns, bool last)
 {
 	struct profile *done = g->profile, *next = begin(g);
@@ -315,5 +333,5 @@ struct profile *gather__take(struct gather *g, uint64_t now_ns, bool last)
 	done->samples.cnt = kept;
 	free(notes);
 	finish(done);
-	return done;
+	return add_lines(g, done);
 }

@@ -9,6 +9,7 @@
 #include "include/abi/record.h"
 #include "user/model/profile.h"
 #include "user/model/served.h"
+#include "user/profile/line_reader.h"
 
 struct gather;
 
@@ -22,6 +23,11 @@ struct gather *gather__new(uint64_t period_ns, bool off_cpu, uint64_t wait_ns,
 /* Another one, of a burst, that has names from g and does not outlive it. NULL with errno. */
 struct gather *gather__beside(struct gather *g, const struct burst *burst);
 void gather__free(struct gather *g);
+/*
+ * From now on profiles have lines of the source and inlined functions, as far as they can be read within
+ * these bounds for each profile. False with errno when memory is out.
+ */
+bool gather__want_lines(struct gather *g, const struct line_bounds *bounds);
 /* A valid record, copied; resource is held. unix_offset_ns: clock.h. What finds no room is counted. */
 void gather__sample(struct gather *g, const struct record_sample *sample, struct resource *resource,
 		    uint64_t unix_offset_ns);

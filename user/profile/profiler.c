@@ -16,6 +16,9 @@
 #define PARCEL_SZ (64u * 1024)
 #define PARCELS_MAX 128 /* 8 MiB */
 #define POLL_MS 100
+/* While lines are read, samples wait; but for the only profile, which is made when there are no more. */
+static const struct line_bounds bounds_of_many = {1000000000u, 32u << 20};
+static const struct line_bounds bounds_of_one = {10000000000u, 512u << 20};
 
 /* What follows an item: a record_sample, a struct served, or a struct burst. */
 enum item_kind {
@@ -265,6 +268,12 @@ struct profiler *profiler__new(const struct profiler_options *options)
 		p->gather = gather__new(options->period_ns, options->off_cpu, options->wait_ns,
 					NULL, &options->unwind_sink);
 		p->queue = queue__new(PARCELS_MAX);
+		if (p->gather && options->lines &&
+		    !gather__want_lines(p->gather,
+					options->interval_ns ? &bounds_of_many : &bounds_of_one)) {
+			gather__free(p->gather);
+			p->gather = NULL;
+		}
 		if (p->gather && p->queue)
 			err = thread_start(&p->thread, "sonde-profile", profile_loop, p);
 		p->threaded = !err;

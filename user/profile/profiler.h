@@ -18,6 +18,7 @@ struct profiler_options {
 	bool off_cpu;	      /* the samples are of threads that wait */
 	uint64_t interval_ns; /* a profile is made so often; 0: one, at the end */
 	uint64_t wait_ns;     /* see gather__new */
+	bool lines;	      /* of the source, and inlined functions */
 	struct unwind_sink unwind_sink; /* its functions are called in the profile thread */
 	/* Takes over a profile, which may be without samples. Called in the profile thread. */
 	void (*deliver)(void *ctx, struct profile *profile);

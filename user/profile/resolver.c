@@ -20,6 +20,7 @@
 #include "user/base/clock.h"
 #include "user/base/procfs.h"
 #include "user/profile/kernel_symbols.h"
+#include "user/profile/lines.h"
 #include "user/profile/mappings.h"
 #include "user/profile/perf_map.h"
 #include "user/profile/python.h"
@@ -56,6 +57,7 @@ struct resolver {
 	struct kernel_symbols *kernel;
 	uint64_t uses;
 	struct unwinder *unwinder; /* NULL: stacks are by frame pointers */
+	struct lines *lines;	   /* NULL: not wanted */
 	uint32_t vdso;		   /* module */
 	struct process processes[PROCESSES_MAX];
 };
@@ -77,6 +79,21 @@ struct resolver *resolver__new(const char *proc_root, const struct unwind_sink *
 	resolver__free(r);
 	errno = ENOMEM;
 	return NULL;
+}
+
+bool resolver__want_lines(struct resolver *r)
+{
+	if (!r->lines)
+		r->lines = lines__new();
+	if (r->lines)
+		symbols__want_lines(r->symbols);
+	return r->lines;
+}
+
+struct profile *resolver__add_lines(struct resolver *r, const struct profile *profile,
+				    const struct line_bounds *bounds)
+{
+	return r->lines ? lines__add(r->lines, r->symbols, profile, bounds) : NULL;
 }
 
 static void forget(struct resolver *r, struct process *process)
@@ -105,6 +122,7 @@ void resolver__free(struct resolver *r)
 			forget(r, &r->processes[i]);
 	unwinder__free(r->unwinder);
 	symbols__free(r->symbols);
+	lines__free(r->lines);
 	kernel_symbols__free(r->kernel);
 	free(r);
 }
@@ -344,6 +362,7 @@ static uint32_t file_location(struct resolver *r, struct profile *profile,
 		.file = profile__string(profile, plain_path(mapping->path)),
 		.build_id = profile__string(profile, symbols__build_id(r->symbols, module)),
 	};
+	bool has_lines = symbols__lines_fd(r->symbols, module) >= 0;
 
 	return profile__location(
 		profile, &(struct profile_location){
@@ -352,6 +371,8 @@ static uint32_t file_location(struct resolver *r, struct profile *profile,
 				 .function = function_named(
 					 profile, symbols__find(r->symbols, module, at + bias)),
 				 .type = FRAME_NATIVE,
+				 .module = has_lines ? module : 0,
+				 .returns = has_lines && at != address,
 			 });
 }
 

@@ -8,6 +8,7 @@
 
 #include "include/abi/record.h"
 #include "user/model/profile.h"
+#include "user/profile/line_reader.h"
 
 struct resolver;
 struct unwind_sink;
@@ -15,6 +16,11 @@ struct unwind_sink;
 /* proc_root (NULL: "/proc") is borrowed. sink: for the unwinder; NULL: there is none. NULL with errno. */
 struct resolver *resolver__new(const char *proc_root, const struct unwind_sink *sink);
 void resolver__free(struct resolver *r);
+/* From now on stacks can be given lines. False with errno when memory is out. */
+bool resolver__want_lines(struct resolver *r);
+/* As lines__add, for a profile whose stacks are this resolver's. NULL also if lines are not wanted. */
+struct profile *resolver__add_lines(struct resolver *r, const struct profile *profile,
+				    const struct line_bounds *bounds);
 /*
  * The stack of a valid sample, its addresses being its payload. 0 when memory is out or the profile
  * is full. What cannot be resolved is counted and becomes a FRAME_ERROR that says why.

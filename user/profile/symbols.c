@@ -6,6 +6,7 @@
 #include "user/profile/symbols.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,6 +40,7 @@ struct module {
 	struct v8_symbols v8;
 	int fds[TABLES_MAX]; /* where the names of each table are; -1: nowhere */
 	struct elf_table tables[TABLES_MAX];
+	int lines_fd;		  /* where DWARF is; -1: nowhere, or not wanted */
 	struct known_name *known; /* by address, open addressing; a power of two */
 	uint32_t known_cnt, known_cap;
 	struct arena names;
@@ -48,6 +50,7 @@ struct symbols {
 	uint32_t rounds; /* of numbers given out */
 	uint64_t uses;
 	uint64_t symbols_cnt; /* of all modules */
+	bool wants_lines;
 	struct module modules[MODULES_MAX];
 };
 
@@ -60,8 +63,15 @@ struct symbols *symbols__new(void)
 	return s;
 }
 
+void symbols__want_lines(struct symbols *s)
+{
+	s->wants_lines = true;
+}
+
 static void drop(struct symbols *s, struct module *m)
 {
+	if (m->lines_fd >= 0)
+		close(m->lines_fd);
 	for (int i = 0; i < TABLES_MAX; i++) {
 		s->symbols_cnt -= m->tables[i].cnt;
 		free(m->tables[i].v);
@@ -140,25 +150,42 @@ static bool has_build_id(struct elf_file *elf, const char *text)
 	return text[0] && strcmp(other.build_id, text) == 0;
 }
 
-/* Takes the symbols of a debug file if it is the module's. */
-static bool take_debug_file(struct module *m, int proc_dir_fd, const char *path)
+/* What a module still lacks. */
+struct lack {
+	bool names, lines;
+};
+
+static void take_lines(struct module *m, struct elf_file *elf, int fd, struct lack *lack)
+{
+	if (!lack->lines || !elf_file__has_dwarf(elf))
+		return;
+	m->lines_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	lack->lines = m->lines_fd < 0;
+}
+
+/* Takes what is lacking from a debug file if it is the module's. True if nothing is lacking any more. */
+static bool take_debug_file(struct module *m, int proc_dir_fd, const char *path, struct lack *lack)
 {
 	int fd = procfs_open_in_root(proc_dir_fd, path);
 	struct elf_file *elf = fd >= 0 ? elf_file__open(fd) : NULL;
-	bool taken = elf && has_build_id(elf, m->build_id) &&
-		     elf_file__symbols(elf, false, &m->tables[0]) == 0;
 
+	if (elf && has_build_id(elf, m->build_id)) {
+		take_lines(m, elf, fd, lack);
+		if (lack->names && elf_file__symbols(elf, false, &m->tables[0]) == 0) {
+			lack->names = false;
+			m->fds[0] = fd;
+			fd = -1;
+		}
+	}
 	elf_file__close(elf);
-	if (taken)
-		m->fds[0] = fd;
-	else if (fd >= 0)
+	if (fd >= 0)
 		close(fd);
-	return taken;
+	return !lack->names && !lack->lines;
 }
 
 /* By build-id, else by the name that the file gives, at the places where gdb looks. */
-static bool find_debug_file(struct module *m, struct elf_file *elf, int proc_dir_fd,
-			    struct slice path)
+static void find_debug_file(struct module *m, struct elf_file *elf, int proc_dir_fd,
+			    struct slice path, struct lack *lack)
 {
 	struct slice link = elf_file__debug_link(elf);
 	const char *slash = path.n ? memrchr(path.p, '/', path.n) : NULL;
@@ -166,29 +193,34 @@ static bool find_debug_file(struct module *m, struct elf_file *elf, int proc_dir
 	char at[DEBUG_PATH_SZ];
 
 	if (!m->build_id[0] || strlen(m->build_id) < 4)
-		return false;
+		return;
 	snprintf(at, sizeof(at), "/usr/lib/debug/.build-id/%.2s/%s.debug", m->build_id,
 		 m->build_id + 2);
-	if (take_debug_file(m, proc_dir_fd, at))
-		return true;
-	if (!link.n || slice_find(link, '/') >= 0 || link.n > NAME_MAX || dir_len > PATH_MAX / 2)
-		return false;
+	if (take_debug_file(m, proc_dir_fd, at, lack) || !link.n || slice_find(link, '/') >= 0 ||
+	    link.n > NAME_MAX || dir_len > PATH_MAX / 2)
+		return;
 	for (int i = 0; i < 3; i++) {
 		static const char *const formats[] = {"%.*s/%s", "%.*s/.debug/%s",
 						      "/usr/lib/debug%.*s/%s"};
 
 		snprintf(at, sizeof(at), formats[i], dir_len, path.p, link.p);
-		if (take_debug_file(m, proc_dir_fd, at))
-			return true;
+		if (take_debug_file(m, proc_dir_fd, at, lack))
+			return;
 	}
-	return false;
 }
 
 static void read_symbols(struct module *m, struct elf_file *elf, int fd, int proc_dir_fd,
-			 struct slice path)
+			 struct slice path, bool wants_lines)
 {
-	if (elf_file__symbols(elf, false, &m->tables[0]) &&
-	    !find_debug_file(m, elf, proc_dir_fd, path)) {
+	struct lack lack = {
+		.names = elf_file__symbols(elf, false, &m->tables[0]),
+		.lines = wants_lines,
+	};
+
+	take_lines(m, elf, fd, &lack);
+	if (lack.names || lack.lines)
+		find_debug_file(m, elf, proc_dir_fd, path, &lack);
+	if (lack.names) {
 		elf_file__symbols(elf, true, &m->tables[0]);
 		elf_file__packed_symbols(elf, &m->tables[1]);
 	}
@@ -219,13 +251,13 @@ ssize_t symbols__open(struct symbols *s, int fd, int proc_dir_fd, struct slice p
 	m->number = ++s->rounds * MODULES_MAX + (uint32_t)(m - s->modules);
 	m->used = ++s->uses;
 	m->key = key;
-	m->fds[0] = m->fds[1] = -1;
+	m->fds[0] = m->fds[1] = m->lines_fd = -1;
 	arena__init(&m->names, NAMES_MAX_SZ);
 	m->segments_cnt = elf_file__segments(elf, m->segments);
 	set_build_id(m, elf);
 	python_symbols__read(&m->python, elf);
 	v8_symbols__read(&m->v8, elf);
-	read_symbols(m, elf, fd, proc_dir_fd, path);
+	read_symbols(m, elf, fd, proc_dir_fd, path, s->wants_lines);
 	elf_file__close(elf);
 	s->symbols_cnt += m->tables[0].cnt + m->tables[1].cnt;
 	return m->number;
@@ -248,6 +280,13 @@ const struct elf_segment *symbols__segment(const struct symbols *s, uint32_t mod
 		    file_off - m->segments[i].file_off < m->segments[i].size)
 			return &m->segments[i];
 	return NULL;
+}
+
+int symbols__lines_fd(const struct symbols *s, uint32_t module)
+{
+	const struct module *m = find_module(s, module);
+
+	return m ? m->lines_fd : -1;
 }
 
 struct slice symbols__build_id(const struct symbols *s, uint32_t module)

@@ -24,6 +24,8 @@ struct function_name {
 
 /* NULL with errno. */
 struct symbols *symbols__new(void);
+/* From now on files with DWARF are kept open, and debug files are looked for if a file has none itself. */
+void symbols__want_lines(struct symbols *s);
 void symbols__free(struct symbols *s);
 
 /*
@@ -37,6 +39,8 @@ bool symbols__has(const struct symbols *s, uint32_t module);
 /* The code segment that holds an offset of the file, or NULL. Valid until the next open. */
 const struct elf_segment *symbols__segment(const struct symbols *s, uint32_t module,
 					   uint64_t file_off);
+/* The file that has its DWARF, if wanted; -1: none. Valid until the next open. */
+int symbols__lines_fd(const struct symbols *s, uint32_t module);
 /* In hexadecimal; empty if it has none. Valid until the next open. */
 struct slice symbols__build_id(const struct symbols *s, uint32_t module);
 /* What it exports as CPython does; NULL if it is none. Valid until the next open. */
