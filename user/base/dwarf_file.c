@@ -443,6 +443,7 @@ static bool enter_unit(struct search *s, Dwarf_Off off)
 {
 	struct dwarf_file *f = s->f;
 	Dwarf_Attribute dir;
+	Dwarf_Die die;
 	uint64_t sz;
 
 	if (f->lines_read_sz > HANDLE_LINES_MAX_SZ) {
@@ -460,7 +461,7 @@ static bool enter_unit(struct search *s, Dwarf_Off off)
 	if (!dwarf_offdie(f->dwarf, off, &s->unit))
 		return false;
 	s->version = 0;
-	dwarf_cu_die(s->unit.cu, &(Dwarf_Die){0}, &s->version, NULL, NULL, NULL, NULL, NULL);
+	dwarf_cu_die(s->unit.cu, &die, &s->version, NULL, NULL, NULL, NULL, NULL);
 	s->dir = SLICE("");
 	if (dwarf_attr(&s->unit, DW_AT_comp_dir, &dir))
 		s->dir = slice_str(dwarf_formstring(&dir));

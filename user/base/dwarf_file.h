@@ -32,7 +32,7 @@ enum dwarf_result {
 
 struct dwarf_file;
 
-typedef void (*no_memory_fn)(void) __attribute__((noreturn));
+typedef __attribute__((noreturn)) void (*no_memory_fn)(void);
 
 /*
  * Maps fd, which must not be cut while it is open. NULL with errno: ENODATA if there is no DWARF, EIO if it cannot be read, EFBIG

@@ -31,6 +31,7 @@ static const char *style_of(enum frame_type type)
 	case FRAME_KERNEL:
 		return STYLE_CYAN;
 	case FRAME_CPYTHON:
+	case FRAME_V8JS:
 	case FRAME_JIT:
 		return STYLE_GREEN;
 	case FRAME_ERROR:

@@ -26,7 +26,8 @@ static const struct category {
 	[FRAME_NONE] = {"Other", "grey"},	 [FRAME_NATIVE] = {"Native", "yellow"},
 	[FRAME_KERNEL] = {"Kernel", "blue"},	 [FRAME_JIT] = {"JIT", "green"},
 	[FRAME_CPYTHON] = {"Python", "purple"},	 [FRAME_ERROR] = {"Stack cut", "red"},
-	[FRAME_WAIT] = {"Off-CPU", "lightblue"},
+	[FRAME_WAIT] = {"Off-CPU", "lightblue"}, [FRAME_V8JS] = {"JavaScript", "orange"},
+	[FRAME_INLINED] = {"Native", "yellow"},
 };
 
 #define CATEGORIES_CNT (sizeof(categories) / sizeof(categories[0]))
