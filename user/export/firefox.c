@@ -27,7 +27,7 @@ static const struct category {
 	[FRAME_KERNEL] = {"Kernel", "blue"},	 [FRAME_JIT] = {"JIT", "green"},
 	[FRAME_CPYTHON] = {"Python", "purple"},	 [FRAME_ERROR] = {"Stack cut", "red"},
 	[FRAME_WAIT] = {"Off-CPU", "lightblue"}, [FRAME_V8JS] = {"JavaScript", "orange"},
-	[FRAME_INLINED] = {"Native", "yellow"},
+	[FRAME_INLINED] = {"Inlined", "yellow"},
 };
 
 #define CATEGORIES_CNT (sizeof(categories) / sizeof(categories[0]))
