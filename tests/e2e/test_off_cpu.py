@@ -127,7 +127,7 @@ def test_idle_pool(tmp_path):
     received = {stack: ns / 1e9 for stack, ns in stacks.items() if stack[-1] == "[network]"}
     assert 1.5 < sum(received.values()) < seconds * 1.02 and all("recv" in s for s in received)
     napping = [stack for stack in stacks if stack[-1] == "[sleep]"]
-    assert napping and all("clock_nanosleep" in stack for stack in napping)
+    assert napping and all("clock_nanosleep" in stack or "[ran meanwhile]" in stack for stack in napping)
     assert_whole(account)
     # A thread that has not run is walked once, and told of the less often the longer it waits.
     looks = account["off_cpu_looks"]

@@ -152,7 +152,7 @@ def test_perf_map(tmp_path):
     found = Summary(done.stdout.splitlines()[-1])
     spin = [f for f in found["functions"] if "spinLikeMad" in f["name"]]
     assert sum(f["self"] for f in spin) > 0.5 * found.samples, found["functions"][:10]
-    assert {f["type"] for f in spin} == {"jit"}
+    assert {f["type"] for f in spin} <= {"jit", "v8js"}  # node's own word, once that is read
 
 
 # --- spans -----------------------------------------------------------------------------------------
@@ -362,8 +362,8 @@ def test_no_permission():
 
 
 @pytest.mark.parametrize("args, said", [
-    (["-o", "profile.txt"], "ends in none of .svg, .folded, .pb.gz"),
-    (["-o", ".svg"], "ends in none of .svg, .folded, .pb.gz"),
+    (["-o", "profile.txt"], "ends in none of .svg, .html, .folded, .pb.gz, .json"),
+    (["-o", ".svg"], "ends in none of .svg, .html, .folded, .pb.gz, .json"),
     (["--freq", "0"], "is not a number from 1 to"),
     (["--freq", "100000"], "is not a number from 1 to"),
     (["--freq", "9x"], "is not a number from 1 to"),
