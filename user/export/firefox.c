@@ -399,7 +399,7 @@ static int compare_paths(const void *a, const void *b, void *arg)
 static void join_stacks(struct writing *w)
 {
 	const struct profile *p = w->p;
-	uint32_t open[PROFILE_FRAMES_MAX]; /* the last stack's nodes, by depth */
+	uint32_t open[PROFILE_FRAMES_MAX] = {0}; /* the last stack's nodes, by depth */
 	const struct profile_stack *last = &p->stacks.v[0];
 
 	for (uint32_t i = 0; i < p->stacks.cnt; i++)

@@ -130,12 +130,12 @@ int hot_tree_pick(const struct frame_tree *tree, struct hot_path *rows, uint32_t
 	uint32_t best;
 
 	rows_max = rows_max < HOT_ROWS_MAX ? rows_max : HOT_ROWS_MAX;
-	while (ok && p.taken_cnt < rows_max && (best = heaviest(&p)) != NONE) {
+	while (ok && p.chains && p.taken_cnt < rows_max && (best = heaviest(&p)) != NONE) {
 		p.chains[best].taken = true;
 		p.taken[p.taken_cnt++] = best;
 		ok = open_children(&p, p.chains[best].last, best);
 	}
-	if (ok)
+	if (ok && p.chains)
 		emit(&p, NONE, 0);
 	free(p.chains);
 	return ok ? (int)p.rows_cnt : -ENOMEM;

@@ -352,13 +352,13 @@ static void observe(struct trigger *t, struct span *span, struct arena *arena, u
 {
 	uint64_t hash = route_hash(t, span);
 	struct route *route = route_at(t, hash);
-	struct running *r = burst_for(t, span, hash);
+	struct running *r = burst_for(t, span, hash), *begun = NULL;
 
 	route->used_ns = mono_ns;
 	if (band__observe(&route->band, &t->options.band, span->end_ns - span->start_ns, mono_ns))
-		r = fire(t, span, route, mono_ns, unix_ns) ?: r;
-	if (r)
-		mark(t, r, span, arena);
+		begun = fire(t, span, route, mono_ns, unix_ns);
+	if (begun || r)
+		mark(t, begun ?: r, span, arena);
 }
 
 void trigger__observe(struct trigger *t, struct span_batch *batch, uint64_t mono_ns,

@@ -73,7 +73,7 @@ bool v8_function_key(const struct v8_heap *heap, uint64_t shared, uint64_t name,
 	if (!v8_type_of(heap, shared, &type) || type != l->shared_type ||
 	    l->shared_name > SHARED_SZ - 8 || l->shared_script > SHARED_SZ - 8 ||
 	    !heap->memory.read(heap->memory.ctx, shared - 1, bytes, sizeof(bytes)) ||
-	    memcmp(bytes + l->shared_name, &name, sizeof(name)))
+	    memcmp(bytes + l->shared_name, &name, sizeof(name)) != 0)
 		return false;
 	memcpy(&script, bytes + l->shared_script, sizeof(script));
 	if (!v8_type_of(heap, script, &type))
@@ -140,15 +140,14 @@ static uint32_t character_at(const struct piece *p, uint32_t i)
 
 static bool add_end(struct v8_lines *lines, uint32_t at)
 {
-	uint32_t *more;
+	if (lines->ends_cnt == lines->ends_cap) {
+		uint32_t cap = lines->ends_cap ? 2 * lines->ends_cap : 64;
+		uint32_t *more = reallocarray(lines->ends, cap, sizeof(*more));
 
-	if (!(lines->ends_cnt & (lines->ends_cnt - 1)) &&
-	    (lines->ends_cnt >= 64 || !lines->ends_cnt)) {
-		more = realloc(lines->ends, (lines->ends_cnt ? 2ul * lines->ends_cnt : 64) *
-						    sizeof(*lines->ends));
 		if (!more)
 			return false;
 		lines->ends = more;
+		lines->ends_cap = cap;
 	}
 	lines->ends[lines->ends_cnt++] = at;
 	return true;
@@ -192,7 +191,7 @@ static bool read_ends(const struct v8_heap *heap, const struct v8_text *text,
 void v8_lines__free(struct v8_lines *lines)
 {
 	free(lines->ends);
-	*lines = (struct v8_lines){0};
+	memset(lines, 0, sizeof(*lines));
 }
 
 static bool learn_lines(const struct v8_heap *heap, uint64_t script, struct v8_lines *lines)

@@ -29,7 +29,7 @@ struct v8_function {
 struct v8_lines {
 	uint64_t script, source; /* 0: free */
 	uint32_t cnt;		 /* of the source's characters */
-	uint32_t *ends, ends_cnt;
+	uint32_t *ends, ends_cnt, ends_cap;
 };
 
 /* False: there is no such function, or it is not there as the sampler has seen it. */
