@@ -71,7 +71,7 @@ static void waits_have_their_length(void **state)
 	p->samples.v[0].value_ns = 2500000;
 	p->samples.v[1].value_ns = 1000000000;
 	has(p, "\"weight\":[2.5,1000],\"weightType\":\"tracing-ms\"}}]}");
-	has(p, "\"category\":[6]");
+	has(p, "\"category\":[7]");
 	has(p, "{\"name\":\"Off-CPU\",\"color\":\"lightblue\",\"subcategories\":[\"Other\"]}]");
 	profile__free(p);
 }

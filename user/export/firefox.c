@@ -19,7 +19,7 @@
 #define ADDRESS_MAX (UINT64_C(1) << 53) /* a number of JavaScript is exact up to there */
 #define NONE UINT32_MAX
 
-/* Of frames; the first one is what readers fall back to. */
+/* Of frames, which have no inlined ones; the first one is what readers fall back to. */
 static const struct category {
 	const char *name, *color;
 } categories[] = {
@@ -27,7 +27,6 @@ static const struct category {
 	[FRAME_KERNEL] = {"Kernel", "blue"},	 [FRAME_JIT] = {"JIT", "green"},
 	[FRAME_CPYTHON] = {"Python", "purple"},	 [FRAME_ERROR] = {"Stack cut", "red"},
 	[FRAME_WAIT] = {"Off-CPU", "lightblue"}, [FRAME_V8JS] = {"JavaScript", "orange"},
-	[FRAME_INLINED] = {"Inlined", "yellow"},
 };
 
 #define CATEGORIES_CNT (sizeof(categories) / sizeof(categories[0]))
