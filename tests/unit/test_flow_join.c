@@ -421,6 +421,31 @@ static void test_unix_joined_late(void **state)
 	rig_finish(rig);
 }
 
+/* A client that was held up on its way out of the call: its send's time is after the answer's. */
+static void test_unix_sent_late(void **state)
+{
+	struct rig *rig = rig_new(NULL);
+	struct end client, server;
+
+	(void)state;
+	ends_new(rig, &client, &server);
+	make_unix(&client, &server);
+	for (int i = 0; i < 3; i++) {
+		ask(&server, GET("/n"));
+		rig->now_ns += MS;
+		answer(&server, OK_EMPTY);
+		rig->now_ns += MS;
+		ask(&client, GET("/n"));
+		rig->now_ns += MS;
+		answer(&client, OK_EMPTY);
+		rig->now_ns += MS;
+	}
+	check_spans(rig, 6);
+	for (uint32_t i = 0; i < 3; i++)
+		check_child(span_of(rig, SPAN_SERVER, i), span_of(rig, SPAN_CLIENT, i));
+	rig_finish(rig);
+}
+
 /* What reads its last byte tells the other end too. */
 static void test_unix_ends(void **state)
 {
@@ -654,6 +679,7 @@ int main(void)
 		cmocka_unit_test(test_one_way),
 		cmocka_unit_test(test_one_way_alone),
 		cmocka_unit_test(test_unix_joined_late),
+		cmocka_unit_test(test_unix_sent_late),
 		cmocka_unit_test(test_unix_ends),
 		cmocka_unit_test(test_unix_own_peer),
 		cmocka_unit_test(test_announced_again_while_held),

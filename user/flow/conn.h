@@ -126,6 +126,7 @@ struct conn {
 	uint32_t cause_len;
 	bool sampled;
 	bool peer_absent;   /* the other end is not on this host, or not traced */
+	bool shifted;	    /* a unix socket whose two ends count from different bytes */
 	bool pipelined;	    /* more than one request was outstanding */
 	bool quarantined;   /* in-order pairing is not certain until the connection was quiet */
 	bool unknown;	    /* given up: no recognised protocol */

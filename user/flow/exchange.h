@@ -58,6 +58,7 @@ struct exchange {
 	uint64_t start_ns, end_ns; /* CLOCK_MONOTONIC */
 	uint64_t last_ns;	   /* last byte of either message so far */
 	uint64_t end_bound_ns;	   /* the other end had read all by then; 0 = not known */
+	uint64_t prior_ns;	   /* when the other end's last byte before it came; 0: none did */
 	uint64_t off;		   /* of the request's first byte in its stream */
 	uint64_t seen_off; /* that of what followed the bytes received by when it was known */
 	uint64_t id;

@@ -30,14 +30,30 @@ static bool addresses_mirror(const struct record_connection *a, const struct rec
 }
 
 /*
- * Where a connection is older than the tracer, its ends may count from different bytes: a request
- * that was sent after the server had answered is another one.
+ * Where a connection is older than the tracer, its ends may count from different bytes. Then the
+ * server has answered before the client even began to send, after it had read what came before, or
+ * it reads what the client has the answer to already. A send's own time does not tell: it is when
+ * the call returned, which can be after the answer.
  */
+static bool are_of_two_requests(const struct exchange *client, const struct exchange *server)
+{
+	if (client->conn->pipelined)
+		return server->end_ns && server->end_ns <= client->start_ns;
+	return (server->end_ns && server->end_ns < client->prior_ns) ||
+	       (client->end_ns && client->responded && client->end_ns < server->start_ns);
+}
+
 static bool same_unix_request(const struct exchange *client, const struct exchange *server)
 {
-	return client->conn->about.cookie == server->conn->about.peer_cookie &&
-	       server->conn->about.cookie == client->conn->about.peer_cookie &&
-	       client->off == server->off && (!server->end_ns || client->start_ns < server->end_ns);
+	struct conn *c = client->conn, *s = server->conn;
+
+	if (c->about.cookie != s->about.peer_cookie || s->about.cookie != c->about.peer_cookie ||
+	    c->shifted || client->off != server->off)
+		return false;
+	if (!are_of_two_requests(client, server))
+		return true;
+	c->shifted = !c->pipelined;
+	return false;
 }
 
 /*

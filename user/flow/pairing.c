@@ -314,6 +314,7 @@ static struct exchange *new_exchange(struct flow *flow, struct conn *conn,
 		return NULL;
 	}
 	x->start_ns = x->last_ns = time_ns;
+	x->prior_ns = conn->streams[stream == &conn->streams[FROM_CLIENT]].last_ns;
 	x->off = stream->head_off;
 	x->seq = stream->head_seq;
 	x->peer_seq = stream->head_peer_seq;
