@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from checks import stolen_ns
 from traced import Trace, run
 
 SOMETIMES = pathlib.Path(__file__).parent / "workloads" / "sometimes.py"
@@ -25,7 +26,9 @@ class Explain(Trace):
 
 @pytest.fixture(scope="module")
 def explained(tmp_path_factory):
-    """What `sonde explain` says live of /lock, and a recording of all requests."""
+    """What `sonde explain` says live of /lock, a recording of all requests, and what the host took of
+    the time meanwhile: without a clock that counts it, that passes for CPU time."""
+    stolen_before = stolen_ns()
     tmp_path = tmp_path_factory.mktemp("explain")
     recording = tmp_path / "all.ring"
     with subprocess.Popen([sys.executable, SOMETIMES], text=True, stdin=subprocess.PIPE,
@@ -41,7 +44,7 @@ def explained(tmp_path_factory):
             live.stop()
         server.stdin.close()
     assert live.account.lost == 0
-    return json.loads(live.stdout), recording
+    return json.loads(live.stdout), recording, stolen_ns() - stolen_before
 
 
 def parts_of(result, kind, depth=1):
@@ -70,7 +73,7 @@ def check(result, way):
 
 def test_lock(explained):
     """The thread that has it may be late to let it go."""
-    live, recording = explained
+    live, recording, _ = explained
     check(live, "lock")
     assert 0.9 * EXTRA < extra(live, "lock") < 1.5 * EXTRA
     assert abs(extra(live, "cpu")) < EXTRA / 5
@@ -83,7 +86,8 @@ def test_lock(explained):
 def test_cpu(explained):
     result = json.loads(run("explain", "--json", "--replay", explained[1], "--route", "/cpu").stdout)
     all_ns, waits = check(result, "cpu")
-    assert 0.95 * EXTRA < extra(result, "cpu") < 1.2 * EXTRA
+    most = 1.2 * EXTRA + explained[2] / result["slowRequests"]
+    assert 0.95 * EXTRA < extra(result, "cpu") < most, most
     assert extra(result, "cpu") + waits > 0.9 * all_ns
 
 
@@ -111,7 +115,10 @@ def test_picture(tmp_path):
     named = {g.find(f"{svg}title").text.split("\n")[0]: (count, g.find(f"{svg}rect").get("class"))
              for g, count in zip(frames, counts)}
     (slow, typical), shade = named["sometimes.py:burn"]
-    assert slow / samples[0] > 0.9 > typical / samples[1]
+    # The first samples, while the interpreter is being read, have no names of Python's.
+    known = named["server.py:BaseHTTPRequestHandler.handle_one_request"][0]
+    assert known[0] > 0.5 * samples[0], (known, samples)
+    assert slow / known[0] > 0.9 > typical / known[1]
     assert shade[0] == "m" and named["all"][1] == "d0"
 
 

@@ -76,8 +76,11 @@ def javascript(frames):
 
 
 def working(stacks):
-    """The JavaScript frames from a function of CHAINS on, and how often."""
+    """The JavaScript frames from a function of CHAINS on, and how often; not where one could not be
+    read (test_whole bounds those)."""
     for frames, count in stacks:
+        if any(name == "[v8: unreadable]" for name, _, _ in frames):
+            continue
         called = [frame for frame in javascript(frames) if frame[1] != str(PROGRAM) and not frame[1].startswith("node:")]
         if called:
             yield called, count
@@ -130,8 +133,14 @@ def test_whole(profiled):
     _, _, stacks, account, _ = profiled
     looked_at = account["samples"] - account.get("samples_lost.behind", 0) - account.get("stacks_cut.not_yet_known", 0)
     assert account["stacks_whole"] >= 0.99 * looked_at, account
-    known = looked_at - account.get("javascript_stacks_without.not_yet_known", 0)
-    assert account["javascript_stacks"] >= 0.9 * known, account
+    entered = bare = 0
+    # V8's compiler and collector have threads of their own, and what awaits is resumed by builtins.
+    for frames, count in stacks:
+        if any(name.startswith("Builtins_JSEntry") for name, _, _ in frames):
+            entered += count
+            bare += count * (not any(javascript(frames)))
+    assert entered > 500, (entered, account)
+    assert bare <= account.get("javascript_stacks_without.not_yet_known", 0) + 0.1 * entered, (bare, entered, account)
     frames = sum(len(list(javascript(frames))) * count for frames, count in stacks)
     unnamed = sum(n for key, n in account.items() if key.startswith("javascript_frames_unnamed"))
     assert unnamed <= 0.01 * frames, (unnamed, frames, account)

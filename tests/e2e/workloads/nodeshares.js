@@ -34,6 +34,8 @@ async function work(us, truth) {
 
 process.stdin.once('data', async () => {
   const truth = {};
+  // Once the compiler has seen that burn calls many, it puts none of them into it.
+  for (const name of Object.keys(SHARES)) await burn(pieces[name], 1);
   await work(0.7e6, {});
   await work(Number(process.argv[2]) * 1e6, truth);
   console.log(JSON.stringify(truth));
