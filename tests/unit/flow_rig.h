@@ -63,8 +63,8 @@ struct rig {
 	struct flow *flow;
 	struct flow_options options;
 	uint64_t now_ns;
-	struct seen spans[RIG_SPANS_MAX];
-	uint32_t spans_cnt;
+	struct seen *spans; /* moves as it grows */
+	uint32_t spans_cnt, spans_max;
 	struct {
 		uint64_t cookie;
 		struct verdict verdict;
@@ -129,10 +129,15 @@ static inline void items_text(const struct span *span, struct slice key, char *o
 
 static inline void see_span(struct rig *rig, const struct span *span)
 {
-	struct seen *seen = &rig->spans[rig->spans_cnt];
+	struct seen *seen;
 
 	assert_in_range(rig->spans_cnt, 0, RIG_SPANS_MAX - 1);
-	rig->spans_cnt++;
+	if (rig->spans_cnt == rig->spans_max) {
+		rig->spans_max = rig->spans_max ? 2 * rig->spans_max : 16;
+		rig->spans = realloc(rig->spans, rig->spans_max * sizeof(*rig->spans));
+		assert_non_null(rig->spans);
+	}
+	seen = &rig->spans[rig->spans_cnt++];
 	*seen = (struct seen){
 		.kind = span->kind,
 		.status = span->status,
@@ -295,6 +300,7 @@ static inline void rig_free(struct rig *rig)
 		assert_int_equal(rig->resources[i]->refs, 1);
 		resource__release(rig->resources[i]);
 	}
+	free(rig->spans);
 	free(rig);
 }
 

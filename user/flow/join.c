@@ -117,9 +117,12 @@ static void link_ends(struct exchange *client, struct exchange *server)
 void join__enter(struct join *join, struct exchange *x)
 {
 	struct exchange **bucket = bucket_of(join, x), *found = NULL;
-	int found_cnt = 0;
+	int found_cnt = 0, looked_at = 0;
 
-	for (struct exchange *y = *bucket; y; y = y->bucket_next) {
+	/* Two are none, and so are more alike than can be looked through for each. */
+	for (struct exchange *y = *bucket; y && found_cnt < 2; y = y->bucket_next) {
+		if (++looked_at > JOIN_ALIKE_MAX)
+			found_cnt = 2;
 		if (y->peer || conn_began(y) == conn_began(x))
 			continue;
 		if (conn_began(x) ? are_two_ends(x, y) : are_two_ends(y, x)) {
