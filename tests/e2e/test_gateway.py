@@ -76,10 +76,13 @@ class Instance:
                            if line.startswith(name) and label in line))
 
 
+    def decided(self, kept="sampled="):
+        """On how many traces it has decided."""
+        return self.count("otelcol_processor_tail_sampling_global_count_traces_sampled", kept)
+
     def kept(self):
         """How many traces it has decided to keep."""
-        return self.count("otelcol_processor_tail_sampling_global_count_traces_sampled",
-                          'sampled="true"')
+        return self.decided('sampled="true"')
 
 
 class Gateway:
@@ -122,6 +125,13 @@ class Gateway:
         while (lacking := missing()) and time.monotonic() < end:
             time.sleep(0.3)
         assert not lacking, f"{len(lacking)} of {len(wanted)} traces are missing or not whole"
+        return self.traces()
+
+    def wait_decided(self, count):
+        """Until it is decided on that many traces, and all that are kept have come out; returns traces()."""
+        wait_for(lambda: sum(i.decided() for i in self.instances) >= count, "all decisions", 60)
+        kept = sum(i.kept() for i in self.instances)
+        wait_for(lambda: len(self.traces()) >= kept, f"{kept} traces", 60)
         return self.traces()
 
 
@@ -188,8 +198,7 @@ def test_sampling_of_whole_traces(start_gateway, two_nodes):
             i.count("otelcol_receiver_accepted_spans", label) for i in running.instances) == spans,
                  f"{spans} spans at {name}", 20)
     out = running.wait_traces([*errors, *slow], 4)
-    time.sleep(3)  # the decisions on the last of the usual ones
-    out = running.traces()
+    out = running.wait_decided(len([*errors, *slow, *usual]))
     for trace, parts in out.items():
         (part,) = parts.values()
         assert sorted(s["kind"] for s in part) == ["CLIENT", "CLIENT", "SERVER", "SERVER"], trace

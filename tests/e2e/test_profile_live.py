@@ -9,27 +9,34 @@ import select
 import signal
 import struct
 import subprocess
-import sys
 import termios
 from xml.etree import ElementTree
 
 import pytest
 
+from test_profile import FRAME_POINTERS
 from traced import SONDE, environment, run, wait_for
 
 BURN = """
-def busy_function():
-    while True:
-        pass
+__attribute__((noinline)) void busy_function(void)
+{
+	for (volatile long i = 0;; i++)
+		;
+}
 
-busy_function()
+int main(void)
+{
+	busy_function();
+}
 """
 TAKEN, GIVEN = "\x1b[?1049h", "\x1b[?1049l"
 
 
 @pytest.fixture(scope="module")
-def burner():
-    with subprocess.Popen([sys.executable, "-c", BURN]) as process:
+def burner(tmp_path_factory):
+    program = tmp_path_factory.mktemp("build") / "burner"
+    subprocess.run(["gcc", *FRAME_POINTERS, "-o", program, "-xc", "-"], input=BURN, text=True, check=True)
+    with subprocess.Popen([program]) as process:
         yield process.pid
         process.kill()
 
@@ -76,8 +83,12 @@ class Terminal:
             if frames else []
 
     def wait_screen(self, condition, what):
-        wait_for(lambda: condition(self.screen()), f"{what} in\n{self.text()}", timeout=20)
-        lines = self.screen()
+        lines = []
+
+        def fits():
+            lines[:] = self.screen()
+            return condition(lines)
+        wait_for(fits, f"{what} in\n{self.text()}", timeout=20)
         assert len(lines) <= self.rows and max(map(len, lines)) < self.columns, lines
         return lines
 
@@ -104,7 +115,7 @@ def test_shows_what_it_finds(burner):
         assert "samples in" in lines[0]
         functions = lines[lines.index(next(line for line in lines if "FUNCTION" in line)) + 1:]
         own, total = (float(word.rstrip("%")) for word in functions[0].split()[:2])
-        assert "busy_function" in functions[0] and own > 50 and total > 50  # but of its first samples
+        assert "busy_function" in functions[0] and own > 50 and total > 50
         stacks = lines[lines.index(next(line for line in lines if "STACK" in line)) + 1:]
         assert any(re.search(r"\d+\.\d%  +\S.*busy_function", line) for line in stacks)
         assert not termios.tcgetattr(terminal.master)[3] & (termios.ECHO | termios.ICANON)
@@ -112,7 +123,8 @@ def test_shows_what_it_finds(burner):
         terminal.wait_screen(lambda lines: has("FUNCTION")(lines) and not has("STACK")(lines),
                              "functions only")
         terminal.resize(9, 40)
-        terminal.wait_screen(lambda lines: 0 < len(lines) <= 9, "a small screen")
+        terminal.wait_screen(lambda lines: 0 < len(lines) <= 9 and max(map(len, lines)) < 40,
+                             "a small screen")
         terminal.press(b"t")
         terminal.wait_screen(lambda lines: has("STACK")(lines) and not has("FUNCTION")(lines),
                              "stacks only")

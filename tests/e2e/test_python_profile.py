@@ -52,20 +52,25 @@ def fits(names, chain):
     return len(names) <= len(chain) and all(map(re.fullmatch, chain, names))
 
 
-@pytest.fixture(scope="module", params=PYTHONS)
-def profiled(request, tmp_path_factory):
-    """What the program says, the stacks while it worked, and the account."""
-    directory = tmp_path_factory.mktemp("python")
+def profile_shares(command, directory):
+    """Profiles a program that works when a line has come: its pid, what it says, the stacks while it
+    worked, and the account."""
     out = directory / "out.pb.gz"
-    with subprocess.Popen([request.param, "-S", PROGRAM, "3"], stdin=subprocess.PIPE,
-                          stdout=subprocess.PIPE, text=True) as program:
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                          stderr=subprocess.DEVNULL, text=True, cwd=directory) as program:
         assert program.stdout.readline() == "ready\n"
         with Profile(directory, "-p", program.pid, "--freq", "499", "-o", out) as running:
             program.stdin.write("go\n")
             program.stdin.flush()
             truth = json.loads(program.stdout.readline())
             running.stop()
-    return truth, list(stacks_of(out)), running.account
+    return program.pid, truth, list(stacks_of(out)), running.account
+
+
+@pytest.fixture(scope="module", params=PYTHONS)
+def profiled(request, tmp_path_factory):
+    """What the program says, the stacks while it worked, and the account."""
+    return profile_shares([request.param, "-S", PROGRAM, "3"], tmp_path_factory.mktemp("python"))[1:]
 
 
 def working(stacks):

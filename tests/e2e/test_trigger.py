@@ -11,6 +11,7 @@ import time
 import pytest
 
 import profcheck
+from checks import of_kind
 from servers import WORKLOADS, Server
 from test_profile import FRAME_POINTERS
 from traced import Agent, wait_for
@@ -71,6 +72,18 @@ def triggered(agent):
             if name.startswith("sonde_triggers") and n}
 
 
+def wait_arrived(collector, pid):
+    """All samples, once no more come."""
+    counts = [0, -1]
+
+    def settled():
+        time.sleep(0.3)
+        counts.append(len(collector.samples(pid)))
+        return counts[-1] and counts[-1] == counts[-2]
+    wait_for(settled, "the profiles to arrive")
+    return collector.samples(pid)
+
+
 def test_burst(tmp_path, collector, program, start):
     slow, twin, other = [start(Named(program, tmp_path, name))
                          for name in ("slowing", "slowing", "other")]
@@ -95,9 +108,7 @@ def test_burst(tmp_path, collector, program, start):
     agent.stop()
     assert "trigger: GET /green of slowing:" in agent.log
 
-    samples = wait_for(lambda: collector.samples(slow.pid), "the profiles to arrive")
-    time.sleep(0.3)
-    samples = collector.samples(slow.pid)
+    samples = wait_arrived(collector, slow.pid)
     for request in collector.profiles():
         assert not profcheck.violations(request)
     check_profile(samples)
@@ -146,8 +157,8 @@ def check_sums(samples, cpu_ns):
 
 def check_spans(collector, samples, asked, port):
     """Every request of the route in the burst is there, and names the profile of its samples."""
-    spans = [s for s in collector.spans(port)
-             if s["kind"] == "SERVER" and "sonde.trigger.type" in s["attributes"]]
+    spans = [s for s in of_kind(collector.spans(port), "SERVER")
+             if "sonde.trigger.type" in s["attributes"]]
     assert {s["name"] for s in spans} == {"GET /green"}
     assert {s["traceState"] for s in spans} == {"ot=th:0"}
     first = min(s["startTimeUnixNano"] for s in spans)
@@ -157,7 +168,9 @@ def check_spans(collector, samples, asked, port):
     assert last - first > 0.6 * DURATION_S * S
     ids = {s["profileId"] for s in samples if s["profileId"]}
     named = [s for s in spans if "sonde.profile.id" in s["attributes"]]
-    assert len(named) >= len(spans) - 2  # the one that triggered, and the next
+    # The one that triggered and, before the profile has its first sample, the next.
+    assert len(named) >= 0.8 * len(spans) - 2
+    assert spans.index(named[0]) == len(spans) - len(named)
     assert {s["attributes"]["sonde.profile.id"] for s in named} == ids
     linked = collections.Counter(s["spanId"] for s in samples if s["profileId"] and s["spanId"])
     assert sum(linked[s["spanId"]] > 0 for s in named) >= 0.8 * len(named)

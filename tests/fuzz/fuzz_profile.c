@@ -203,7 +203,7 @@ static void try_v8(char *bytes, size_t n)
 	struct v8_symbols symbols;
 	struct v8_lines lines = {0};
 	struct arena arena;
-	uint64_t name;
+	uint64_t name, read_cnt = 0;
 
 	for (int i = 0; i < V8_SYMBOLS_CNT; i++)
 		symbols.at[i] = 8 + 4 * (uint64_t)i;
@@ -214,7 +214,8 @@ static void try_v8(char *bytes, size_t n)
 	if (v8_function_key(&heap, 64 + 1, name, &key) &&
 	    v8_function_read(&heap, &key, &arena, &function) && key.script) {
 		CHECK(function.name.n <= V8_NAME_MAX && function.file.n <= V8_NAME_MAX);
-		CHECK(v8_line_of(&heap, key.script, key.start, &lines) <= INT32_MAX + 1u + n);
+		CHECK(v8_line_of(&heap, key.script, key.start, &lines, &read_cnt) <=
+		      INT32_MAX + 1u + n);
 		CHECK(lines.ends_cnt <= lines.cnt);
 	}
 	v8_lines__free(&lines);

@@ -397,6 +397,7 @@ static void fuzz_folded(struct slice text)
 	CHECK(!reading.bad_lines_cnt == !reading.first_bad);
 	twice = folded_again(slice_str(once), &reading);
 	CHECK(!*once || !reading.bad_lines_cnt);
+	CHECK(strcmp(once, twice) == 0);
 	free(once);
 	free(twice);
 }

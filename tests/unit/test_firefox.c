@@ -47,6 +47,27 @@ static void samples_of_a_thread(void **state)
 	profile__free(p);
 }
 
+/* What is inlined stands in the stack, below its caller. */
+static void inlined(void **state)
+{
+	struct profile *p = rig_profile();
+	struct profile_location location;
+	uint32_t stack[2];
+
+	(void)state;
+	stack[1] = rig_location(p, &(struct rig_frame){.type = FRAME_NATIVE, .name = "main"});
+	location = p->locations.v[rig_location(
+		p, &(struct rig_frame){.type = FRAME_INLINED, .name = "inner", .line = 1})];
+	location.inlined = profile__location(p, &location);
+	location.type = FRAME_NATIVE;
+	stack[0] = profile__location(p, &location);
+	rig_samples(p, "t", profile__stack(p, stack, 2), 1);
+	has(p, "\"inlineDepth\":[0,1,0],\"category\":[1,1,1]");
+	has(p, "\"stackTable\":{\"length\":3,\"frame\":[0,2,1],\"prefix\":[null,0,1]}");
+	has(p, "\"stack\":[2]");
+	profile__free(p);
+}
+
 /* A sample from before the profile's start is no negative time: all are since then. */
 static void times_are_since_the_first(void **state)
 {
@@ -123,6 +144,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(samples_of_a_thread),
+		cmocka_unit_test(inlined),
 		cmocka_unit_test(times_are_since_the_first),
 		cmocka_unit_test(waits_have_their_length),
 		cmocka_unit_test(addresses),

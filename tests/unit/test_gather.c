@@ -346,6 +346,8 @@ static void test_beside(void **state)
 
 	(void)state;
 	assert_non_null(beside);
+	/* What lines are added to is a copy. */
+	assert_true(gather__want_lines(g, &(struct line_bounds){1000000000, 32 << 20}));
 	add(120, COOKIE, OFF, TID, 0);
 	g = beside;
 	add(150, COOKIE, OFF, TID, 0);

@@ -2,48 +2,24 @@
 /* user/profile/lines with line_reader and base/dwarf_file: our own inlined functions at our own addresses. */
 #include <errno.h>
 #include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <unistd.h>
-#include <cmocka.h>
 
-#include "user/base/account.h"
+#include "tests/unit/resolver_rig.h"
 #include "user/base/clock.h"
 #include "user/base/elf_file.h"
-#include "user/base/procfs.h"
 #include "user/profile/line_frames.h"
 #include "user/profile/line_reader.h"
-#include "user/profile/resolver.h"
 
 #define SECONDS_NS 60000000000ull
 #define MEMORY_SZ (512u << 20)
 #define INLINED static inline __attribute__((always_inline))
 
-static struct profile *profile;
-static struct resolver *resolver;
-
-static int set_up(void **state)
+static int set_up_lines(void **state)
 {
-	(void)state;
-	for (int i = 0; i < ACCOUNT_CNT; i++)
-		account_set((enum account_entry)i, 0);
-	profile = profile__new(1);
-	resolver = resolver__new(NULL, NULL);
-	return profile && resolver && resolver__want_lines(resolver) ? 0 : -1;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	resolver__free(resolver);
-	profile__free(profile);
-	return 0;
+	return set_up(state) || !resolver__want_lines(resolver);
 }
 
 /* --- code that knows its lines ------------------------------------------------------------------- */
@@ -89,25 +65,13 @@ struct record {
 	uint64_t addresses[2];
 };
 
-static uint64_t own_start(void)
-{
-	int dir_fd = procfs_open("/proc", (uint32_t)getpid());
-	struct procfs_stat stat;
-	char text[1024];
-	ssize_t len = procfs_read(dir_fd, "stat", text, sizeof(text));
-
-	close(dir_fd);
-	assert_true(len > 0 && procfs_parse_stat(slice_of(text, (size_t)len), &stat));
-	return stat.start_ticks * (1000000000u / (uint64_t)sysconf(_SC_CLK_TCK));
-}
-
 /* A stack of here(), returning to that address. */
 static void add_sample(uint64_t address)
 {
 	const struct record record = {
 		.sample = {.pid = (uint32_t)getpid(),
 			   .process_id = 1,
-			   .start_ns = own_start(),
+			   .start_ns = start_of((uint32_t)getpid()),
 			   .user_cnt = 2},
 		.addresses = {(uintptr_t)here, address},
 	};
@@ -327,10 +291,10 @@ static void test_bytes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_own_lines, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_kept, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_late, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_not_wanted, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_own_lines, set_up_lines, tear_down),
+		cmocka_unit_test_setup_teardown(test_kept, set_up_lines, tear_down),
+		cmocka_unit_test_setup_teardown(test_late, set_up_lines, tear_down),
+		cmocka_unit_test_setup_teardown(test_not_wanted, set_up_lines, tear_down),
 		cmocka_unit_test(test_bad_files),
 		cmocka_unit_test(test_bytes),
 	};

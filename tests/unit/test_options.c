@@ -294,8 +294,7 @@ static void test_wrong(void **state)
 		 "trace -- curl'"},
 		{"sonde trace --", "no command after '--'"},
 		{"sonde replay f -- curl",
-		 "'--' and a command are for 'sonde trace' and 'sonde profile' "
-		 "only"},
+		 "'--' and a command are for 'sonde trace', 'profile', 'map' and 'explain' only"},
 		{"sonde profile curl", "unexpected 'curl': to run a command and watch it write "
 				       "'sonde profile -- curl'"},
 		{"sonde profile --port 80", "--port is not an option of 'sonde profile'"},

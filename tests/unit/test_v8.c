@@ -169,7 +169,7 @@ static bool read_function(const struct v8_heap *heap, uint64_t shared, uint64_t 
 	if (!v8_function_key(heap, shared, scope, &key) ||
 	    !v8_function_read(heap, &key, arena, function))
 		return false;
-	function->line = v8_line_of(heap, key.script, key.start, &lines);
+	function->line = v8_line_of(heap, key.script, key.start, &lines, &(uint64_t){0});
 	v8_lines__free(&lines);
 	return true;
 }

@@ -39,7 +39,7 @@
 	X(REDACT_ALL, "redacted_whole", "", "Values redacted whole: too hard to search")           \
 	X(SPANS, "spans", "", "Spans made")                                                        \
 	X(PARENTS_REFUSED, "parents_refused", "",                                                  \
-	  "Spans without their parent: its trace has grown to its bounds")                         \
+	  "Spans without their parent: its trace, or what is like it, is beyond bounds")           \
 	X(LEFT_OUT_SDK, "left_out", "sdk",                                                         \
 	  "Spans not exported: their programs export spans of their own")                          \
 	X(SAMPLED_OUT, "sampled_out", "", "Spans sampled out")                                     \
@@ -79,6 +79,8 @@
 	X(TRIGGER_KEPT, "trigger_spans_kept", "", "Spans whose traces a trigger has kept")         \
 	X(TRIGGER_BEYOND, "trigger_spans_beyond", "",                                              \
 	  "Spans left to sampling since a trigger had kept as many as it may")                     \
+	X(TRIGGER_APART, "trigger_samples_apart", "",                                              \
+	  "CPU samples of processes that a service sampled faster had no room for")                \
 	X(TRIGGER_EVICTED, "trigger_routes_evicted", "",                                           \
 	  "Routes whose usual latency was forgotten to make room for others")                      \
 	X(STACKS_WHOLE, "stacks_whole", "", "Stacks of processes that reach the thread's start")   \
@@ -128,6 +130,8 @@
 	  "JavaScript frames whose function was not there any more when it was read")              \
 	X(V8_UNREADABLE, "javascript_frames_unnamed", "unreadable",                                \
 	  "JavaScript frames whose function could not be read with the sample")                    \
+	X(V8_LINES, "javascript_lines_lost", "too_many",                                           \
+	  "JavaScript functions without their line: too much source to read for it")               \
 	X(V8_LEAF, "javascript_frames_unnamed", "leaf",                                            \
 	  "JavaScript frames that were just begun, or about to end")                               \
 	X(LINES, "source_lines", "",                                                               \

@@ -21,6 +21,7 @@ static enum frame_type take_suffix(struct slice *name)
 	} suffixes[] = {
 		{SLICE("_[k]"), FRAME_KERNEL},
 		{SLICE("_[j]"), FRAME_JIT},
+		{SLICE("_[i]"), FRAME_INLINED},
 	};
 
 	for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
@@ -45,7 +46,7 @@ static uint32_t location_of(struct profile *p, struct slice name)
 	return profile__location(p, &location);
 }
 
-/* 1, 0 if the line is none of ours, or -ENOMEM. */
+/* 1, 0 if the line is none of ours, or -ENOMEM. Inlined functions make stacks deeper than they were: such are cut. */
 static int read_line(struct profile *p, struct slice line)
 {
 	uint32_t leaf_first[PROFILE_FRAMES_MAX], cnt = 0;
@@ -57,13 +58,18 @@ static int read_line(struct profile *p, struct slice line)
 		return 0;
 	names = slice_first(line, (size_t)at);
 	while ((at = find_last(names, ';')) >= 0) {
-		if (cnt == PROFILE_FRAMES_MAX)
-			return 0;
+		if (cnt == PROFILE_FRAMES_MAX - 1 && memchr(names.p, ';', (size_t)at)) {
+			leaf_first[cnt++] = location_of(p, SLICE("[too deep]"));
+			names = slice_first(names, (size_t)slice_find(names, ';'));
+			break;
+		}
 		leaf_first[cnt] = location_of(p, slice_after(names, (size_t)at + 1));
 		if (!leaf_first[cnt++])
 			return -ENOMEM;
 		names = slice_first(names, (size_t)at);
 	}
+	if (cnt && !leaf_first[cnt - 1])
+		return -ENOMEM;
 	sample.thread_name = profile__string(p, names);
 	sample.stack = cnt ? profile__stack(p, leaf_first, cnt) : 0;
 	if ((names.n && !sample.thread_name) || (cnt && !sample.stack))

@@ -66,7 +66,7 @@ static const struct command_row commands[] = {
 			.summary = "Say what slow requests do that typical ones do not",
 			.text = "Watches as `sonde trace` does, takes CPU samples, and at the end "
 				"compares the slow\n"
-				"requests of a route (from p99, p95 or p90 on, as there are enough) "
+				"requests of a route (from p99, p95, p90 or p85 on, as there are enough) "
 				"with those around\n"
 				"the median: how much of the extra time is in which calls, and in "
 				"what the server\n"

@@ -499,8 +499,8 @@ static int parse_word(struct parser *p)
 
 	if (strcmp(word, "--") == 0) {
 		if (!takes_command(o->command))
-			return wrong(p, "'--' and a command are for 'sonde trace' and 'sonde "
-					"profile' only");
+			return wrong(p, "'--' and a command are for 'sonde trace', 'profile', "
+					"'map' and 'explain' only");
 		if (p->at == o->argc)
 			return wrong(p, "no command after '--'");
 		o->child_argv = &o->argv[p->at];

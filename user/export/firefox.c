@@ -19,7 +19,7 @@
 #define ADDRESS_MAX (UINT64_C(1) << 53) /* a number of JavaScript is exact up to there */
 #define NONE UINT32_MAX
 
-/* Of frames, which have no inlined ones; the first one is what readers fall back to. */
+/* Of frames; what is inlined is native. The first one is what readers fall back to. */
 static const struct category {
 	const char *name, *color;
 } categories[] = {
@@ -46,6 +46,7 @@ struct writing {
 	uint32_t *stack_of;	  /* node, by stack; NONE */
 	uint32_t *frame, *prefix; /* by node; NONE */
 	uint32_t nodes_cnt;
+	uint8_t *inline_depth;		       /* by location */
 	const struct profile_sample **samples; /* by process, thread and time */
 };
 
@@ -320,12 +321,19 @@ static void put_sources(struct writing *w)
 
 /* --- frames: our locations --------------------------------------------------------------------- */
 
+static enum frame_type type_of(const struct writing *w, uint32_t i)
+{
+	enum frame_type type = w->p->locations.v[i + 1].type;
+
+	return type == FRAME_INLINED ? FRAME_NATIVE : type;
+}
+
 /* In the file; the kernel's would not be exact, and others are in no file. */
 static void put_address(struct writing *w, uint32_t i)
 {
 	const struct profile_location *location = &w->p->locations.v[i + 1];
 
-	if (location->type == FRAME_NATIVE && location->mapping && location->address < ADDRESS_MAX)
+	if (type_of(w, i) == FRAME_NATIVE && location->mapping && location->address < ADDRESS_MAX)
 		jw_u64(&w->json, location->address);
 	else
 		jw_lit(&w->json, "-1");
@@ -333,7 +341,7 @@ static void put_address(struct writing *w, uint32_t i)
 
 static void put_category(struct writing *w, uint32_t i)
 {
-	enum frame_type type = w->p->locations.v[i + 1].type;
+	enum frame_type type = type_of(w, i);
 
 	put_index(w, type < CATEGORIES_CNT && categories[type].name ? type : FRAME_NONE);
 }
@@ -352,13 +360,18 @@ static void put_source_line(struct writing *w, uint32_t i)
 	put_index(w, w->p->locations.v[i + 1].line ?: NONE);
 }
 
+static void put_inline_depth(struct writing *w, uint32_t i)
+{
+	put_index(w, w->inline_depth[i + 1]);
+}
+
 static void put_frames(struct writing *w)
 {
 	uint32_t cnt = w->p->locations.cnt - 1;
 
 	begin_table(w, "frameTable", cnt);
 	column(w, "address", cnt, put_address);
-	fill(w, "inlineDepth", cnt, SLICE("0"));
+	column(w, "inlineDepth", cnt, put_inline_depth);
 	column(w, "category", cnt, put_category);
 	fill(w, "subcategory", cnt, SLICE("0"));
 	column(w, "func", cnt, put_function);
@@ -394,6 +407,22 @@ static int compare_paths(const void *a, const void *b, void *arg)
 	return (x->cnt > y->cnt) - (x->cnt < y->cnt);
 }
 
+/* Of a location and, in it, of what is inlined there; returns the innermost one's. */
+static uint32_t add_nodes(struct writing *w, uint32_t location, uint32_t prefix)
+{
+	uint32_t frames[PROFILE_INLINED_MAX], cnt = profile_frames(w->p, location, frames);
+
+	for (uint32_t i = 0; i < cnt; i++) {
+		uint32_t inner = frames[cnt - 1 - i];
+
+		w->inline_depth[inner] = (uint8_t)i;
+		w->frame[w->nodes_cnt] = inner - 1;
+		w->prefix[w->nodes_cnt] = prefix;
+		prefix = w->nodes_cnt++;
+	}
+	return prefix;
+}
+
 /* The nodes of all stacks: those that begin alike share them as far as they do. */
 static void join_stacks(struct writing *w)
 {
@@ -411,11 +440,9 @@ static void join_stacks(struct writing *w)
 		while (depth < last->cnt && depth < stack->cnt &&
 		       location_at(p, last, depth) == location_at(p, stack, depth))
 			depth++;
-		for (; depth < stack->cnt; depth++) {
-			w->frame[w->nodes_cnt] = location_at(p, stack, depth) - 1;
-			w->prefix[w->nodes_cnt] = depth ? open[depth - 1] : NONE;
-			open[depth] = w->nodes_cnt++;
-		}
+		for (; depth < stack->cnt; depth++)
+			open[depth] = add_nodes(w, location_at(p, stack, depth),
+						depth ? open[depth - 1] : NONE);
 		w->stack_of[w->by_path[i]] = stack->cnt ? open[stack->cnt - 1] : NONE;
 		last = stack;
 	}
@@ -633,8 +660,20 @@ static void put_all(struct writing *w, const char *title)
 	flush(w);
 }
 
+/* How many nodes the stacks have at most. */
+static size_t count_frames(const struct profile *p)
+{
+	uint32_t frames[PROFILE_INLINED_MAX];
+	size_t cnt = 0;
+
+	for (uint32_t i = 0; i < p->stack_locations.cnt; i++)
+		cnt += profile_frames(p, p->stack_locations.v[i], frames);
+	return cnt;
+}
+
 int firefox_write(const struct profile *p, const char *title, FILE *out)
 {
+	size_t frames_cnt = count_frames(p);
 	struct writing w = {
 		.p = p,
 		.out = out,
@@ -643,8 +682,9 @@ int firefox_write(const struct profile *p, const char *title, FILE *out)
 		.files = calloc(p->functions.cnt, sizeof(*w.files)),
 		.by_path = calloc(p->stacks.cnt, sizeof(*w.by_path)),
 		.stack_of = calloc(p->stacks.cnt, sizeof(*w.stack_of)),
-		.frame = calloc((size_t)p->stack_locations.cnt + 1, sizeof(*w.frame)),
-		.prefix = calloc((size_t)p->stack_locations.cnt + 1, sizeof(*w.prefix)),
+		.frame = calloc(frames_cnt + 1, sizeof(*w.frame)),
+		.prefix = calloc(frames_cnt + 1, sizeof(*w.prefix)),
+		.inline_depth = calloc(p->locations.cnt, sizeof(*w.inline_depth)),
 		.samples =
 			calloc((size_t)p->samples.cnt + 1, sizeof(const struct profile_sample *)),
 	};
@@ -652,7 +692,7 @@ int firefox_write(const struct profile *p, const char *title, FILE *out)
 	json_writer__init(&w.json, 2 * JSON_MAX);
 	w.err = -ENOMEM;
 	if (w.functions && w.source_of && w.files && w.by_path && w.stack_of && w.frame &&
-	    w.prefix && w.samples) {
+	    w.prefix && w.inline_depth && w.samples) {
 		w.err = 0;
 		find_functions(&w);
 		join_stacks(&w);
@@ -667,6 +707,7 @@ int firefox_write(const struct profile *p, const char *title, FILE *out)
 	free(w.stack_of);
 	free(w.frame);
 	free(w.prefix);
+	free(w.inline_depth);
 	free(w.samples);
 	return w.err ?: stream_result(out);
 }

@@ -2,6 +2,7 @@
 /* The table in which the two ends of a request find each other. */
 #include "user/flow/join.h"
 
+#include "user/base/account.h"
 #include "user/flow/conn.h"
 
 #define NEAR_NS 5000000000ull /* two ends of one request are never further apart */
@@ -121,10 +122,13 @@ void join__enter(struct join *join, struct exchange *x)
 
 	/* Two are none, and so are more alike than can be looked through for each. */
 	for (struct exchange *y = *bucket; y && found_cnt < 2; y = y->bucket_next) {
-		if (++looked_at > JOIN_ALIKE_MAX)
-			found_cnt = 2;
-		if (y->peer || conn_began(y) == conn_began(x))
+		if (y->peer || conn_began(y) == conn_began(x) || key_of(y) != key_of(x))
 			continue;
+		if (++looked_at > JOIN_ALIKE_MAX) {
+			account_add(ACCOUNT_PARENTS_REFUSED, 1);
+			found_cnt = 2;
+			break;
+		}
 		if (conn_began(x) ? are_two_ends(x, y) : are_two_ends(y, x)) {
 			found = y;
 			found_cnt++;

@@ -139,7 +139,8 @@ struct profile *profile__relocate(const struct profile *from, profile_location_f
 		c.to->start_ns = from->start_ns;
 		c.to->end_ns = from->end_ns;
 		c.to->off_cpu = from->off_cpu;
-		ok = relocate_samples(&c);
+		ok = (!from->burst.number || profile__set_burst(c.to, &from->burst)) &&
+		     relocate_samples(&c);
 	}
 	free(c.locations);
 	free(c.stacks);

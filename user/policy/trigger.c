@@ -26,6 +26,7 @@ struct route {
 struct member {
 	uint64_t resource_id;
 	uint32_t pid;
+	bool refused; /* the kernel did not take it */
 	bool sampled; /* there is a sample of it */
 };
 
@@ -188,22 +189,27 @@ static struct member *member_of(struct running *r, const struct resource *resour
 	return NULL;
 }
 
-/* The process becomes part of the burst, unless it is. */
-static void join(struct trigger *t, struct running *r, const struct resource *resource)
+/* The process becomes part of the burst, unless it is. False: there is no room, or the kernel refuses. */
+static bool join(struct trigger *t, struct running *r, const struct resource *resource)
 {
-	if (member_of(r, resource) || r->members_cnt == BURST_PROCESSES_MAX ||
-	    t->options.join(t->options.ctx, &r->burst, resource->pid))
-		return;
-	r->members[r->members_cnt++] = (struct member){
-		.resource_id = resource->id,
-		.pid = resource->pid,
-	};
+	struct member *member = member_of(r, resource);
+
+	if (!member && r->members_cnt < BURST_PROCESSES_MAX) {
+		member = &r->members[r->members_cnt++];
+		*member = (struct member){
+			.resource_id = resource->id,
+			.pid = resource->pid,
+			.refused = t->options.join(t->options.ctx, &r->burst, resource->pid),
+		};
+	}
+	return member && !member->refused;
 }
 
 static void end(struct trigger *t, struct running *r, uint64_t unix_ns)
 {
 	for (uint32_t i = 0; i < r->members_cnt; i++)
-		t->options.leave(t->options.ctx, r->members[i].pid);
+		if (!r->members[i].refused)
+			t->options.leave(t->options.ctx, r->members[i].pid);
 	r->ended = true;
 	r->end_unix_ns = unix_ns;
 	if (!under_way(t))
@@ -301,7 +307,7 @@ void trigger__sampled(struct trigger *t, struct resource *resource, uint16_t num
 				member->sampled = true;
 		} else if (!number && !r->ended && resource->pid &&
 			   r->service_key == resource->service_key) {
-			join(t, r, resource);
+			account_add(ACCOUNT_TRIGGER_APART, !join(t, r, resource));
 		}
 	}
 }

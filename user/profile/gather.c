@@ -83,6 +83,7 @@ struct gather *gather__beside(struct gather *of, const struct burst *burst)
 	if (g) {
 		g->period_ns = burst->period_ns;
 		g->wait_ns = of->wait_ns;
+		g->bounds = of->bounds;
 		g->resolver = of->resolver;
 		g->borrows = true;
 		g->profile = begin(g);

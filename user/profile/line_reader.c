@@ -279,14 +279,14 @@ enum line_result line_reader_run(int fd, const uint64_t *addresses, uint32_t cnt
 
 	if (!in.bytes || pipe2(fds, O_CLOEXEC)) {
 		free(in.bytes);
-		return LINES_FAILED;
+		return LINES_NOT_STARTED;
 	}
 	pid = fork();
 	if (pid == 0)
 		read_file(fd, fds[1], addresses, cnt, memory_sz);
 	close(fds[1]);
 	in.fd = fds[0];
-	in.result = LINES_FAILED;
+	in.result = LINES_NOT_STARTED;
 	if (pid > 0) {
 		take_all(&in, until_ns);
 		kill(pid, SIGKILL);

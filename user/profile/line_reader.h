@@ -13,7 +13,8 @@ enum line_result {
 	LINES_DONE,
 	LINES_TOO_BIG, /* debug information, or a part of it, is beyond the bounds */
 	LINES_LATE,    /* the time was up */
-	LINES_FAILED,  /* the reader has failed, or could not be started */
+	LINES_FAILED,  /* the reader has failed */
+	LINES_NOT_STARTED,
 };
 
 struct line_bounds {

@@ -34,6 +34,7 @@ struct lines {
 	struct known *known; /* 2 * KNOWN_MAX, open addressing */
 	uint32_t known_cnt;
 	struct arena arena;
+	uint64_t counted[ACCOUNT_CNT]; /* addresses of the profile that is being made */
 	bool put_off; /* some addresses of this profile: there was no time for their files */
 };
 
@@ -131,6 +132,7 @@ static const struct {
 	[LINES_TOO_BIG] = {ACCOUNT_LINES_BIG, "its debug information is too large"},
 	[LINES_LATE] = {ACCOUNT_LINES_LATE, "reading its debug information takes too long"},
 	[LINES_FAILED] = {ACCOUNT_LINES_FAILED, "its debug information cannot be read"},
+	[LINES_NOT_STARTED] = {ACCOUNT_LINES_MEMORY, NULL}, /* which is no fault of the file's */
 };
 
 /* Not read again. name: the file's. */
@@ -143,7 +145,7 @@ static void give_up(struct lines *l, uint32_t module, enum line_result result, s
 
 /*
  * Looks up addresses that are not known, cnt of one module, until until_ns, which is when their time is up. A file
- * for which others have left little time is read with the next profile.
+ * for which others have left little time, or that nobody could be started to read, is read with the next profile.
  */
 static void read_module(struct lines *l, const struct symbols *symbols, uint32_t module,
 			const uint64_t *addresses, uint32_t cnt, const struct line_bounds *bounds,
@@ -157,12 +159,15 @@ static void read_module(struct lines *l, const struct symbols *symbols, uint32_t
 	if (whole->module) {
 		lost = whole->lost;
 	} else if (fd >= 0) {
-		bool hurried = clock_mono_ns() + bounds->time_ns / 2 > until_ns;
-		enum line_result result = line_reader_run(fd, addresses, cnt, until_ns,
-							  bounds->memory_sz, take, &reading);
+		uint64_t now_ns = clock_mono_ns();
+		bool hurried = now_ns + bounds->time_ns / 2 > until_ns;
+		enum line_result result = LINES_LATE;
 
+		if (now_ns < until_ns)
+			result = line_reader_run(fd, addresses, cnt, until_ns, bounds->memory_sz,
+						 take, &reading);
 		lost = results[result].lost;
-		if (result == LINES_LATE && hurried) {
+		if (result == LINES_NOT_STARTED || (result == LINES_LATE && hurried)) {
 			l->put_off = true;
 			return;
 		}
@@ -294,7 +299,7 @@ static uint32_t add_frames(struct profile *to, const struct profile_location *lo
 static uint32_t add_location(void *ctx, struct profile *to, uint32_t i,
 			     const struct profile_location *location)
 {
-	const struct lines *l = ctx;
+	struct lines *l = ctx;
 	struct profile_location made = *location;
 	const struct known *known;
 
@@ -305,20 +310,28 @@ static uint32_t add_location(void *ctx, struct profile *to, uint32_t i,
 		return profile__location(to, &made);
 	known = place_of(l, location->module, address_of(location));
 	if (known->lost != KNOWN)
-		account_add(known->lost, 1);
+		l->counted[known->lost]++;
 	else if (known->frames.n)
-		account_add(ACCOUNT_LINES, 1);
+		l->counted[ACCOUNT_LINES]++;
 	else if (!known->module)
-		account_add(l->put_off ? ACCOUNT_LINES_LATE : ACCOUNT_LINES_MEMORY, 1);
+		l->counted[l->put_off ? ACCOUNT_LINES_LATE : ACCOUNT_LINES_MEMORY]++;
 	return add_frames(to, &made, known->frames);
 }
 
 struct profile *lines__add(struct lines *l, const struct symbols *symbols,
 			   const struct profile *from, const struct line_bounds *bounds)
 {
+	struct profile *with;
+
 	l->put_off = false;
+	memset(l->counted, 0, sizeof(l->counted));
 	make_room(l);
 	if (!look_up(l, symbols, from, bounds, clock_mono_ns() + bounds->time_ns))
 		return NULL;
-	return profile__relocate(from, add_location, l);
+	with = profile__relocate(from, add_location, l);
+	for (int i = 0; i < ACCOUNT_CNT; i++)
+		if (l->counted[i])
+			account_add(with ? (enum account_entry)i : ACCOUNT_LINES_MEMORY,
+				    l->counted[i]);
+	return with;
 }

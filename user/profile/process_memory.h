@@ -13,4 +13,7 @@ struct process_memory {
 	bool (*read)(void *ctx, uint64_t address, void *to, size_t n);
 };
 
+/* By /proc/PID/mem, which stays the caller's. */
+struct process_memory process_memory_of(int memory_fd);
+
 #endif

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "user/base/account.h"
 #include "user/base/clock.h"
@@ -20,12 +21,10 @@
 static const struct line_bounds bounds_of_many = {1000000000u, 32u << 20};
 static const struct line_bounds bounds_of_one = {10000000000u, 512u << 20};
 
-/* What follows an item: a record_sample, a struct served, or a struct burst. */
+/* What follows an item: a record_sample, or a struct served. */
 enum item_kind {
 	ITEM_SERVED,
 	ITEM_SAMPLE,
-	ITEM_BURST_BEGIN,
-	ITEM_BURST_END,
 };
 
 /* One thing in a parcel. */
@@ -38,13 +37,17 @@ struct item {
 struct parcel {
 	uint64_t unix_offset_ns;
 	uint32_t used, samples_cnt;
+	/* Those under way, in each parcel: one of them may be lost. By their numbers - 1. */
+	struct burst bursts[BURSTS_MAX];
 	_Alignas(8) char bytes[PARCEL_SZ];
 };
 
 struct profiler {
 	struct profiler_options options;
 	struct gather *gather;
-	struct gather *bursts[BURSTS_MAX]; /* by their numbers - 1; NULL: it is over */
+	struct gather *gathered[BURSTS_MAX]; /* what of the bursts, by their numbers - 1 */
+	struct burst gathering[BURSTS_MAX];  /* the bursts that these are of; number 0: none */
+	struct burst bursts[BURSTS_MAX];     /* under way, as the capture thread knows */
 	struct queue *queue;
 	struct parcel *open; /* being filled; NULL: nothing has come */
 	uint64_t unix_offset_ns;
@@ -81,13 +84,13 @@ static void hand_over(struct profiler *p)
 	free_parcel(parcel);
 }
 
-static struct parcel *new_parcel(void)
+static void new_parcel(struct profiler *p)
 {
-	struct parcel *parcel = malloc(sizeof(*parcel));
-
-	if (parcel)
-		parcel->used = parcel->samples_cnt = 0;
-	return parcel;
+	p->open = malloc(sizeof(*p->open));
+	if (!p->open)
+		return;
+	p->open->used = p->open->samples_cnt = 0;
+	memcpy(p->open->bursts, p->bursts, sizeof(p->bursts));
 }
 
 /* A new item with n bytes behind it; NULL when memory is out. */
@@ -99,7 +102,7 @@ static struct item *add_item(struct profiler *p, const void *bytes, size_t n)
 	if (p->open && p->open->used + size > PARCEL_SZ)
 		hand_over(p);
 	if (!p->open)
-		p->open = new_parcel();
+		new_parcel(p);
 	if (!p->open)
 		return NULL;
 	item = (struct item *)&p->open->bytes[p->open->used];
@@ -129,22 +132,22 @@ void profiler__served(struct profiler *p, const struct served *served)
 	add_item(p, served, sizeof(*served));
 }
 
-static void add_burst(struct profiler *p, enum item_kind kind, const struct burst *burst)
+/* Told with the next parcel, though there be nothing else in it. */
+static void set_burst(struct profiler *p, uint16_t number, const struct burst *burst)
 {
-	struct item *item = add_item(p, burst, sizeof(*burst));
-
-	if (item)
-		item->kind = kind;
+	hand_over(p);
+	p->bursts[number - 1] = *burst;
+	new_parcel(p);
 }
 
 void profiler__begin_burst(struct profiler *p, const struct burst *burst)
 {
-	add_burst(p, ITEM_BURST_BEGIN, burst);
+	set_burst(p, burst->number, burst);
 }
 
 void profiler__end_burst(struct profiler *p, const struct burst *burst)
 {
-	add_burst(p, ITEM_BURST_END, burst);
+	set_burst(p, burst->number, &(struct burst){0});
 }
 
 void profiler__flush(struct profiler *p, uint64_t unix_offset_ns)
@@ -168,17 +171,27 @@ static void deliver(struct profiler *p, struct gather *gather, bool last)
 
 static void end_burst(struct profiler *p, uint32_t i)
 {
-	if (!p->bursts[i])
-		return;
-	deliver(p, p->bursts[i], true);
-	gather__free(p->bursts[i]);
-	p->bursts[i] = NULL;
+	if (p->gathered[i])
+		deliver(p, p->gathered[i], true);
+	gather__free(p->gathered[i]);
+	p->gathered[i] = NULL;
+	p->gathering[i].number = 0;
 }
 
-static void begin_burst(struct profiler *p, const struct burst *burst)
+/* Ends those that are over, and begins those that are new. */
+static void take_bursts(struct profiler *p, const struct burst *bursts)
 {
-	end_burst(p, burst->number - 1); /* its end was lost */
-	p->bursts[burst->number - 1] = gather__beside(p->gather, burst);
+	for (uint32_t i = 0; i < BURSTS_MAX; i++) {
+		struct burst *known = &p->gathering[i];
+
+		if (known->number == bursts[i].number &&
+		    (!known->number || memcmp(known->id, bursts[i].id, PROFILE_ID_SZ) == 0))
+			continue;
+		end_burst(p, i);
+		*known = bursts[i];
+		if (known->number)
+			p->gathered[i] = gather__beside(p->gather, known);
+	}
 }
 
 static void take_sample(struct profiler *p, const struct item *item,
@@ -188,7 +201,7 @@ static void take_sample(struct profiler *p, const struct item *item,
 
 	if (sample->burst) {
 		account_add(ACCOUNT_SAMPLES_BURST, 1);
-		gather = sample->burst <= BURSTS_MAX ? p->bursts[sample->burst - 1] : NULL;
+		gather = sample->burst <= BURSTS_MAX ? p->gathered[sample->burst - 1] : NULL;
 	}
 	if (gather)
 		gather__sample(gather, sample, item->resource, unix_offset_ns);
@@ -200,8 +213,8 @@ static void take_served(struct profiler *p, const struct served *served)
 {
 	gather__served(p->gather, served);
 	for (uint32_t i = 0; i < BURSTS_MAX; i++)
-		if (p->bursts[i])
-			gather__served(p->bursts[i], served);
+		if (p->gathered[i])
+			gather__served(p->gathered[i], served);
 }
 
 static void take_item(struct profiler *p, const struct item *item, uint64_t unix_offset_ns)
@@ -215,17 +228,12 @@ static void take_item(struct profiler *p, const struct item *item, uint64_t unix
 	case ITEM_SAMPLE:
 		take_sample(p, item, what, unix_offset_ns);
 		break;
-	case ITEM_BURST_BEGIN:
-		begin_burst(p, what);
-		break;
-	case ITEM_BURST_END:
-		end_burst(p, ((const struct burst *)what)->number - 1);
-		break;
 	}
 }
 
 static void take_parcel(struct profiler *p, struct parcel *parcel)
 {
+	take_bursts(p, parcel->bursts);
 	for (uint32_t at = 0; at < parcel->used; at += item_at(parcel, at)->size)
 		take_item(p, item_at(parcel, at), parcel->unix_offset_ns);
 	gather__flush(p->gather);
@@ -302,7 +310,7 @@ void profiler__free(struct profiler *p)
 	profiler__stop(p);
 	queue__free(p->queue);
 	for (uint32_t i = 0; i < BURSTS_MAX; i++)
-		gather__free(p->bursts[i]);
+		gather__free(p->gathered[i]);
 	gather__free(p->gather);
 	free(p);
 }

@@ -6,9 +6,8 @@
 #ifndef SONDE_PROFILE_PYTHON_H
 #define SONDE_PROFILE_PYTHON_H
 
+#include "user/profile/object_table.h"
 #include "user/profile/python_layout.h"
-
-struct python_entry;
 
 struct python {
 	enum python_state state;
@@ -16,9 +15,7 @@ struct python {
 	uint32_t refusals; /* how often it was not as it should be */
 	struct python_layout layout;
 	struct python_code_layout code;
-	struct python_entry *entries; /* by address, open addressing; a power of two */
-	uint32_t entries_cnt, entries_cap;
-	struct arena arena; /* of what they hold */
+	struct object_table codes;
 };
 
 void python__init(struct python *python);

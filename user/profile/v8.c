@@ -1,26 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-/*
- * Functions are kept by address, and looked at again when that was not done for CHECK_NS: the garbage collector may
- * have put another one there.
- */
+/* Functions are kept by address: the garbage collector may have put another one there meanwhile. */
 #include "user/profile/v8.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#define ENTRIES_MAX 8192u
-#define ARENA_MAX_SZ (8u << 20)
+#include "user/base/account.h"
+
 #define REFUSALS_MAX \
 	1000 /* V8 maps its own functions a second time, elsewhere than the rest of its file */
 #define SCRIPTS_MAX 128u
-#define LINES_MAX (1u << 20) /* of all of a process's scripts */
-#define CHECK_NS 100000000ull
-#define ADDRESS_LIMIT (1ull << 47)
+#define LINES_MAX (1u << 20)	/* of all of a process's scripts */
+#define SOURCES_MAX (64u << 20) /* characters of them that are read for lines in SOURCES_NS */
+#define SOURCES_NS 10000000000ull
 
 struct v8_entry {
-	uint64_t address; /* 0: free */
-	uint64_t checked_ns;
+	struct object_entry object;
 	struct v8_function function;
 };
 
@@ -29,16 +25,10 @@ struct v8_scripts {
 	uint32_t next; /* to be replaced */
 };
 
-static bool read_memory(void *ctx, uint64_t address, void *to, size_t n)
-{
-	return address < ADDRESS_LIMIT && n < ADDRESS_LIMIT - address &&
-	       pread((int)(intptr_t)ctx, to, n, (off_t)address) == (ssize_t)n;
-}
-
 void v8__init(struct v8 *v8)
 {
 	*v8 = (struct v8){.memory_fd = -1};
-	arena__init(&v8->arena, ARENA_MAX_SZ);
+	object_table__init(&v8->functions, sizeof(struct v8_entry));
 }
 
 void v8__free(struct v8 *v8)
@@ -48,8 +38,7 @@ void v8__free(struct v8 *v8)
 	for (uint32_t i = 0; v8->scripts && i < SCRIPTS_MAX; i++)
 		v8_lines__free(&v8->scripts->v[i]);
 	free(v8->scripts);
-	free(v8->entries);
-	arena__free(&v8->arena);
+	object_table__free(&v8->functions);
 	v8__init(v8);
 }
 
@@ -60,10 +49,11 @@ bool v8__meet(struct v8 *v8, int proc_dir_fd, const struct v8_symbols *symbols, 
 		return false;
 	if (v8->memory_fd < 0 && proc_dir_fd >= 0)
 		v8->memory_fd = openat(proc_dir_fd, "mem", O_RDONLY | O_CLOEXEC);
-	if (v8->memory_fd < 0)
+	if (v8->memory_fd < 0) {
+		v8->refusals++;
 		return false;
-	v8->heap.memory = (struct process_memory){.ctx = (void *)(intptr_t)v8->memory_fd,
-						  .read = read_memory};
+	}
+	v8->heap.memory = process_memory_of(v8->memory_fd);
 	v8->state = v8_layout__find(symbols, load, &v8->heap.memory, &v8->layout, &v8->heap.layout);
 	v8->refusals += v8->state == V8_FOREIGN;
 	v8->constant = symbols->at[V8_FUNCTION_SHARED] + load;
@@ -71,48 +61,6 @@ bool v8__meet(struct v8 *v8, int proc_dir_fd, const struct v8_symbols *symbols, 
 }
 
 /* --- functions -------------------------------------------------------------------------------- */
-
-static struct v8_entry *entry_at(const struct v8 *v8, uint64_t address)
-{
-	uint32_t mask = v8->entries_cap - 1;
-	uint32_t at = (uint32_t)((address * 0x9e3779b97f4a7c15ull) >> 32) & mask;
-
-	while (v8->entries[at].address && v8->entries[at].address != address)
-		at = (at + 1) & mask;
-	return &v8->entries[at];
-}
-
-/* Forgets all: what is still sampled comes again. */
-static void clear(struct v8 *v8)
-{
-	memset(v8->entries, 0, v8->entries_cap * sizeof(*v8->entries));
-	v8->entries_cnt = 0;
-	arena__reset(&v8->arena);
-}
-
-static bool make_room(struct v8 *v8)
-{
-	struct v8_entry *old = v8->entries;
-	uint32_t old_cap = v8->entries_cap, cap = old_cap ? old_cap * 2 : 128;
-
-	if (v8->entries_cnt * 4u < old_cap * 3u)
-		return true;
-	if (cap > ENTRIES_MAX) {
-		clear(v8);
-		return true;
-	}
-	v8->entries = calloc(cap, sizeof(*v8->entries));
-	if (!v8->entries) {
-		v8->entries = old;
-		return false;
-	}
-	v8->entries_cap = cap;
-	for (uint32_t i = 0; i < old_cap; i++)
-		if (old[i].address)
-			*entry_at(v8, old[i].address) = old[i];
-	free(old);
-	return true;
-}
 
 static bool is_same(const struct v8_function_key *a, const struct v8_function_key *b)
 {
@@ -144,13 +92,19 @@ static bool learn(struct v8 *v8, struct v8_entry *entry, const struct v8_functio
 	struct v8_lines *lines;
 	struct v8_function function;
 
-	if (!v8_function_read(&v8->heap, key, &v8->arena, &function))
+	if (!v8_function_read(&v8->heap, key, &v8->functions.arena, &function))
 		return false;
-	lines = key->has_span ? lines_of(v8, key->script) : NULL;
-	if (lines)
-		function.line = v8_line_of(&v8->heap, key->script, key->start, lines);
-	v8->entries_cnt += !entry->address;
-	*entry = (struct v8_entry){.address = address, .checked_ns = now_ns, .function = function};
+	if (now_ns >= v8->sources_ns + SOURCES_NS) {
+		v8->sources_ns = now_ns;
+		v8->sources_cnt = 0;
+	}
+	if (key->has_span && v8->sources_cnt >= SOURCES_MAX)
+		account_add(ACCOUNT_V8_LINES, 1);
+	else if (key->has_span && (lines = lines_of(v8, key->script)))
+		function.line =
+			v8_line_of(&v8->heap, key->script, key->start, lines, &v8->sources_cnt);
+	object_table__keep(&v8->functions, entry, address, now_ns);
+	entry->function = function;
 	return true;
 }
 
@@ -159,34 +113,34 @@ static bool has_ended(const struct v8 *v8)
 {
 	char byte;
 
-	return !read_memory(v8->heap.memory.ctx, v8->constant, &byte, 1);
+	return !v8->heap.memory.read(v8->heap.memory.ctx, v8->constant, &byte, 1);
 }
 
 const struct v8_function *v8__function(struct v8 *v8, const struct v8_frame *frame, uint64_t now_ns)
 {
 	struct v8_function_key key;
 	struct v8_entry *entry;
+	bool has_name;
 
-	if (!frame->shared || v8->state != V8_KNOWN || !make_room(v8))
+	if (!frame->shared || v8->state != V8_KNOWN)
 		return NULL;
-	entry = entry_at(v8, frame->shared);
-	if (entry->address && entry->function.key.name == frame->name &&
-	    now_ns < entry->checked_ns + CHECK_NS)
+	entry = object_table__at(&v8->functions, frame->shared);
+	if (!entry)
+		return NULL;
+	has_name = entry->object.address && entry->function.key.name == frame->name;
+	if (has_name && object_entry__is_fresh(entry, now_ns))
 		return &entry->function;
 	if (!v8_function_key(&v8->heap, frame->shared, frame->name, &key))
-		return entry->address && entry->function.key.name == frame->name && has_ended(v8)
-			       ? &entry->function
-			       : NULL;
-	if (entry->address && is_same(&key, &entry->function.key)) {
-		entry->checked_ns = now_ns;
+		return has_name && has_ended(v8) ? &entry->function : NULL;
+	if (entry->object.address && is_same(&key, &entry->function.key)) {
+		entry->object.checked_ns = now_ns;
 		return &entry->function;
 	}
 	if (learn(v8, entry, &key, frame->shared, now_ns))
 		return &entry->function;
-	if (v8->arena.used_sz <= ARENA_MAX_SZ / 2)
+	if (!object_table__make_room(&v8->functions))
 		return NULL;
-	clear(v8);
-	entry = entry_at(v8, frame->shared);
+	entry = object_table__at(&v8->functions, frame->shared);
 	return learn(v8, entry, &key, frame->shared, now_ns) ? &entry->function : NULL;
 }
 
@@ -218,7 +172,8 @@ bool v8__has_frame(struct v8 *v8, uint64_t at)
 	const uint8_t *here = code + END_MAX + sizeof(end), *last;
 
 	if (v8->state != V8_KNOWN ||
-	    !read_memory(v8->heap.memory.ctx, at - (uint64_t)(here - code), code, sizeof(code)) ||
+	    !v8->heap.memory.read(v8->heap.memory.ctx, at - (uint64_t)(here - code), code,
+				  sizeof(code)) ||
 	    memmem(here, BEGIN_MAX + sizeof(begin), begin, sizeof(begin)) || begins_baseline(here))
 		return false;
 	last = memmem(code, (size_t)(here - code), end, sizeof(end));

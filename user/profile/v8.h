@@ -6,9 +6,9 @@
 #ifndef SONDE_PROFILE_V8_H
 #define SONDE_PROFILE_V8_H
 
+#include "user/profile/object_table.h"
 #include "user/profile/v8_function.h"
 
-struct v8_entry;
 struct v8_scripts;
 
 struct v8 {
@@ -17,11 +17,10 @@ struct v8 {
 	uint32_t refusals;
 	struct v8_layout layout;
 	struct v8_heap heap;
-	uint64_t constant;	  /* where something always is */
-	struct v8_entry *entries; /* by address, open addressing; a power of two */
-	uint32_t entries_cnt, entries_cap;
+	uint64_t constant; /* where something always is */
+	struct object_table functions;
 	struct v8_scripts *scripts;
-	struct arena arena; /* of what they hold */
+	uint64_t sources_cnt, sources_ns; /* characters read of them since then */
 };
 
 void v8__init(struct v8 *v8);

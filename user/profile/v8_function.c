@@ -140,6 +140,8 @@ static uint32_t character_at(const struct piece *p, uint32_t i)
 
 static bool add_end(struct v8_lines *lines, uint32_t at)
 {
+	if (lines->ends_cnt == V8_LINES_MAX)
+		return false;
 	if (lines->ends_cnt == lines->ends_cap) {
 		uint32_t cap = lines->ends_cap ? 2 * lines->ends_cap : 64;
 		uint32_t *more = reallocarray(lines->ends, cap, sizeof(*more));
@@ -194,7 +196,8 @@ void v8_lines__free(struct v8_lines *lines)
 	memset(lines, 0, sizeof(*lines));
 }
 
-static bool learn_lines(const struct v8_heap *heap, uint64_t script, struct v8_lines *lines)
+static bool learn_lines(const struct v8_heap *heap, uint64_t script, struct v8_lines *lines,
+			uint64_t *read_cnt)
 {
 	struct v8_text text;
 	uint64_t source;
@@ -203,27 +206,28 @@ static bool learn_lines(const struct v8_heap *heap, uint64_t script, struct v8_l
 	    !v8_text_of(heap, source, &text) || text.cnt > V8_SOURCE_MAX)
 		return false;
 	if (lines->script == script && lines->source == source && lines->cnt == text.cnt)
-		return true;
+		return !lines->failed;
 	v8_lines__free(lines);
+	*read_cnt += text.cnt;
 	if (!read_ends(heap, &text, lines)) {
 		v8_lines__free(lines);
-		return false;
+		lines->failed = true;
 	}
 	lines->script = script;
 	lines->source = source;
 	lines->cnt = text.cnt;
-	return true;
+	return !lines->failed;
 }
 
 uint32_t v8_line_of(const struct v8_heap *heap, uint64_t script, uint32_t at,
-		    struct v8_lines *lines)
+		    struct v8_lines *lines, uint64_t *read_cnt)
 {
 	uint32_t low = 0, high;
 	uint64_t word;
 	int32_t first;
 
 	if (!v8_read_word(heap, script - 1 + SCRIPT_LINE, &word) || !v8_take_smi(word, &first) ||
-	    first < 0 || !learn_lines(heap, script, lines) || at > lines->cnt)
+	    first < 0 || !learn_lines(heap, script, lines, read_cnt) || at > lines->cnt)
 		return 0;
 	high = lines->ends_cnt;
 	while (low < high) {

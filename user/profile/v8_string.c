@@ -9,9 +9,9 @@
 #define ONE_BYTE 0x08
 #define UNCACHED 0x10 /* external: its characters are known only to the object that has them */
 #define CHARACTERS_AT 16
-#define STEPS_MAX 8 /* from a string to the one that has the characters */
-#define PARTS_MAX 8 /* of one that is in several pieces */
-#define UTF8_MAX 4  /* bytes of a character */
+#define STEPS_MAX 8  /* from a string to the one that has the characters */
+#define PARTS_MAX 32 /* of one that is in several pieces; what is beyond them is cut off */
+#define UTF8_MAX 4   /* bytes of a character */
 #define REPLACEMENT 0xfffd
 
 enum representation {
@@ -185,22 +185,24 @@ bool v8_string_read(const struct v8_heap *heap, uint64_t string, struct arena *a
 	struct v8_text piece;
 	bool failed = false;
 	uint16_t type;
+	int cnt = 1;
 
-	for (int cnt = 1, steps = 0; cnt > 0; steps++) {
+	for (int steps = 0; cnt > 0 && steps < 2 * PARTS_MAX; steps++) {
 		string = parts[--cnt];
-		if (steps >= 2 * PARTS_MAX)
-			return false;
 		if (v8_text_of(heap, string, &piece)) {
 			if (!put_text(heap, &piece, &text))
 				return false;
-		} else if (read_head(heap, string, &head, &type) && (type & 7) == STRING_CONS &&
-			   cnt + 2 <= PARTS_MAX) {
-			parts[cnt++] = head.second;
+		} else if (read_head(heap, string, &head, &type) && (type & 7) == STRING_CONS) {
+			if (++cnt == PARTS_MAX)
+				break;
+			parts[cnt - 1] = head.second;
 			parts[cnt++] = head.first;
 		} else {
 			return false;
 		}
 	}
+	if (cnt && !text.n) /* its beginning has no end */
+		return false;
 	*out = arena__copy(arena, slice_of(text.v, text.n), &failed);
 	return !failed;
 }

@@ -19,9 +19,11 @@ held = threading.Lock()
 
 
 def burn(seconds):
-    end = time.thread_time() + seconds
+    """How long that took, in ns."""
+    begin, end = time.monotonic_ns(), time.thread_time() + seconds
     while time.thread_time() < end:
         pass
+    return time.monotonic_ns() - begin
 
 
 def wait_for_lock():
@@ -44,9 +46,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
 
-    def answer(self):
+    def answer(self, burned_ns=0):
         self.send_response(200)
         self.send_header("Content-Length", "2")
+        self.send_header("x-burned-ns", str(burned_ns))
         self.end_headers()
         self.wfile.write(b"ok")
 
@@ -72,17 +75,17 @@ class Front(Handler):
     def do_GET(self):
         way, _, slow = self.path[1:].partition("?")
         self.ask("/item")
-        burn(0.001)
+        burned_ns = burn(0.001)
         if not slow:
             pass
         elif way == "lock":
             wait_for_lock()
         elif way == "cpu":
-            burn(LONG)
+            burned_ns += burn(LONG)
         elif way == "calls":
             for _ in range(CALLS):
                 self.ask("/item?long")
-        self.answer()
+        self.answer(burned_ns)
 
 
 backend = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Backend)
