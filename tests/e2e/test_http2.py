@@ -45,7 +45,8 @@ def test_slow_is_exact(tmp_path, start, name, streams, requests):
     assert (int(metrics["sonde_spans_total"]), lost(metrics)) == (2 * requests, 0)
 
 
-@pytest.mark.parametrize("streams, requests", [(1, 1600), (8, 50_000), (32, 100_000),
+# Without parallel streams each answer waits 40 ms for the acknowledgement of its head: few are enough.
+@pytest.mark.parametrize("streams, requests", [(1, 400), (8, 50_000), (32, 100_000),
                                                (128, 100_000)])
 @pytest.mark.parametrize("name", SERVERS)
 def test_full_speed(tmp_path, start, name, streams, requests):

@@ -135,7 +135,7 @@ def test_attach_in_mid_connection(tracing, start, ferretdb):
 def test_full_speed(tracing, ferretdb):
     """All commands of many connections are accounted for."""
     trace = tracing("--port", ferretdb.port)
-    done = subprocess.run([f"{programs()}/mongo_client", str(ferretdb.port), "16", "800"],
+    done = subprocess.run([f"{programs()}/mongo_client", str(ferretdb.port), "16", "400"],
                           check=True, capture_output=True, text=True, timeout=60,
                           stdin=subprocess.DEVNULL, env=environment())
     trace.stop()

@@ -3,6 +3,7 @@
 import gzip
 import lzma
 import math
+import pathlib
 import random
 import re
 import shutil
@@ -144,7 +145,7 @@ def test_perf_map(tmp_path):
     subprocess.run(["gcc", *FRAME_POINTERS, "-o", program, WORKLOADS / "jit.c"], check=True)
     done = profile("--freq", "299", "--json", "--", program, "1", cwd=tmp_path)
     path, *_, summary = done.stdout.splitlines()
-    os.unlink(path)
+    pathlib.Path(path).unlink()
     found = Summary(summary)
     spin = [f for f in found["functions"] if f["name"] == "spinLikeMad"]
     assert sum(f["self"] for f in spin) > 0.8 * found.samples, found["functions"][:10]
