@@ -26,7 +26,7 @@ static double cpu_s(void)
 
 int main(int argc, char **argv)
 {
-	double end = argc > 1 ? atof(argv[1]) : 1;
+	double end = argc > 1 ? strtod(argv[1], NULL) : 1;
 	void *code = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	void (*spin)(unsigned long count);
 	char path[64];
