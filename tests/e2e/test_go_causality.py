@@ -113,6 +113,7 @@ def trace_hops(tmp_path, hops, hows, rpc=()):
             for how in hows:
                 hops.load(how, FIRST, LAST, rpc=by_rpc)
         trace.stop()
+    print(trace.account)  # where one is missing
     return score(trace.spans)
 
 

@@ -223,8 +223,12 @@ class Agent:
 
     def wait_spans(self, count):
         """As of a Trace."""
-        wait_for(lambda: self.metrics().get("sonde_spans_total", 0) >= count, f"{count} spans",
-                 timeout=20)
+        try:
+            wait_for(lambda: self.metrics().get("sonde_spans_total", 0) >= count, f"{count} spans",
+                     timeout=20)
+        except AssertionError as error:
+            counted = {name: n for name, n in self.metrics().items() if n}
+            raise AssertionError(f"{error}: {counted}") from None
 
     def settled_metrics(self, still=0.7, most=10):
         """The metrics once the account has not moved for `still` seconds (or after `most`, where
