@@ -58,18 +58,15 @@ static int read_line(struct profile *p, struct slice line)
 		return 0;
 	names = slice_first(line, (size_t)at);
 	while ((at = find_last(names, ';')) >= 0) {
-		if (cnt == PROFILE_FRAMES_MAX - 1 && memchr(names.p, ';', (size_t)at)) {
-			leaf_first[cnt++] = location_of(p, SLICE("[too deep]"));
-			names = slice_first(names, (size_t)slice_find(names, ';'));
-			break;
-		}
-		leaf_first[cnt] = location_of(p, slice_after(names, (size_t)at + 1));
+		ptrdiff_t first = slice_find(names, ';');
+		bool cut = cnt == PROFILE_FRAMES_MAX - 1 && first < at;
+
+		leaf_first[cnt] = location_of(p, cut ? SLICE("[too deep]")
+						     : slice_after(names, (size_t)at + 1));
 		if (!leaf_first[cnt++])
 			return -ENOMEM;
-		names = slice_first(names, (size_t)at);
+		names = slice_first(names, (size_t)(cut ? first : at));
 	}
-	if (cnt && !leaf_first[cnt - 1])
-		return -ENOMEM;
 	sample.thread_name = profile__string(p, names);
 	sample.stack = cnt ? profile__stack(p, leaf_first, cnt) : 0;
 	if ((names.n && !sample.thread_name) || (cnt && !sample.stack))

@@ -32,15 +32,15 @@ static bool addresses_mirror(const struct record_connection *a, const struct rec
 
 /*
  * Where a connection is older than the tracer, its ends may count from different bytes. Then the
- * server has answered before the client even began to send, after it had read what came before, or
- * it reads what the client has the answer to already. A send's own time does not tell: it is when
- * the call returned, which can be after the answer.
+ * server has read before the client even began to send, after it had read what came before, or it
+ * reads what the client has the answer to already. A send's own time does not tell: it is when the
+ * call returned, which can be after the other end has gone on. When something was read does.
  */
 static bool are_of_two_requests(const struct exchange *client, const struct exchange *server)
 {
 	if (client->conn->pipelined)
 		return server->end_ns && server->end_ns <= client->start_ns;
-	return (server->end_ns && server->end_ns < client->prior_ns) ||
+	return server->start_ns < client->prior_ns ||
 	       (client->end_ns && client->responded && client->end_ns < server->start_ns);
 }
 

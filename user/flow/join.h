@@ -22,7 +22,7 @@
 #include "user/flow/exchange.h"
 
 #define JOIN_BUCKETS 4096
-#define JOIN_ALIKE_MAX 1024 /* in one bucket */
+#define JOIN_ALIKE_MAX 1024 /* under way, of one address and place in the stream, or of one id */
 #define JOIN_HOLD_NS 50000000ull
 #define JOIN_HELD_MAX 2048
 #define JOIN_MISSES 200

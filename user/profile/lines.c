@@ -35,7 +35,8 @@ struct lines {
 	uint32_t known_cnt;
 	struct arena arena;
 	uint64_t counted[ACCOUNT_CNT]; /* addresses of the profile that is being made */
-	bool put_off; /* some addresses of this profile: there was no time for their files */
+	enum account_entry
+		put_off; /* why files of this profile wait for the next; KNOWN: none does */
 };
 
 /* An address that a profile wants to know of. */
@@ -168,7 +169,7 @@ static void read_module(struct lines *l, const struct symbols *symbols, uint32_t
 						 take, &reading);
 		lost = results[result].lost;
 		if (result == LINES_NOT_STARTED || (result == LINES_LATE && hurried)) {
-			l->put_off = true;
+			l->put_off = lost;
 			return;
 		}
 		if (lost != KNOWN)
@@ -314,7 +315,7 @@ static uint32_t add_location(void *ctx, struct profile *to, uint32_t i,
 	else if (known->frames.n)
 		l->counted[ACCOUNT_LINES]++;
 	else if (!known->module)
-		l->counted[l->put_off ? ACCOUNT_LINES_LATE : ACCOUNT_LINES_MEMORY]++;
+		l->counted[l->put_off != KNOWN ? l->put_off : ACCOUNT_LINES_MEMORY]++;
 	return add_frames(to, &made, known->frames);
 }
 
@@ -323,7 +324,7 @@ struct profile *lines__add(struct lines *l, const struct symbols *symbols,
 {
 	struct profile *with;
 
-	l->put_off = false;
+	l->put_off = KNOWN;
 	memset(l->counted, 0, sizeof(l->counted));
 	make_room(l);
 	if (!look_up(l, symbols, from, bounds, clock_mono_ns() + bounds->time_ns))
