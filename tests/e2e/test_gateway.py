@@ -92,6 +92,7 @@ class Gateway:
         self.hosts = tmp_path / "hosts"
         self.backends = []
         self.instances = []
+        self.agents = []
         for number, address in enumerate(ADDRESSES):
             directory = tmp_path / f"backend-{number}"
             directory.mkdir()
@@ -106,6 +107,16 @@ class Gateway:
         name = find("StatefulSet", "sonde-gateway")["spec"]["serviceName"]
         self.hosts.write_text("127.0.0.1 localhost\n"
                               + "".join(f"{address} {name}\n" for address in addresses))
+
+    def wait_accepted(self, receiver, spans):
+        """Until that layer's receivers have taken exactly so many."""
+        def accepted():
+            return [i.count("otelcol_receiver_accepted_spans", f'receiver="{receiver}"')
+                    for i in self.instances]
+        with contextlib.suppress(AssertionError):
+            wait_for(lambda: sum(accepted()) == spans, f"{spans} spans", 60)
+        told = [{name: n for name, n in agent.metrics().items() if n} for agent in self.agents]
+        assert sum(accepted()) == spans, (receiver, accepted(), told)
 
     def traces(self):
         """{trace id: {number of the backend: [spans]}} of all that came out."""
@@ -171,6 +182,7 @@ def two_nodes(tmp_path, start):
                 "targets": {"ports": [server.port]},
                 "export": {"endpoint": instance.url, "batch_delay": "100ms"}})))
             ports.append(server.port)
+        running.agents = agents
         return ports
     return start_both
 
@@ -193,10 +205,10 @@ def test_sampling_of_whole_traces(start_gateway, two_nodes):
     for trace in slow:
         get(second, "/small", trace)
     spans = 4 * len([*errors, *slow, *usual])
-    for name, receiver in (("layer 1", '"otlp"'), ("layer 2", '"otlp/traces"')):
-        wait_for(lambda label=f"receiver={receiver}": sum(
-            i.count("otelcol_receiver_accepted_spans", label) for i in running.instances) == spans,
-                 f"{spans} spans at {name}", 20)
+    for agent in running.agents:
+        agent.wait_spans(spans // 2)
+    for receiver in ("otlp", "otlp/traces"):
+        running.wait_accepted(receiver, spans)
     out = running.wait_traces([*errors, *slow], 4)
     out = running.wait_decided(len([*errors, *slow, *usual]))
     for trace, parts in out.items():
