@@ -605,8 +605,10 @@ static __noinline enum rest_of_op emit_op(struct scratch *s, struct sock *sk,
 				    len, send);
 		facts.peer_seq = send ? FIELD(tcp, copied_seq) : FIELD(tcp, write_seq);
 	}
-	if (!send)
+	if (!send) {
 		facts.queued_us = end_queue(conn, facts.time_ns);
+		conn->overtaken = facts.peer_seq != conn->tx_seq;
+	}
 	find_buffer(&buffer);
 	return take_bytes(s, conn, &buffer, &facts, tcp);
 }

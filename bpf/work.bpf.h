@@ -156,11 +156,14 @@ static __always_inline const struct work *work_of(const struct task_state *state
 	return state->work.cookie && is_proven(state) ? &state->work : NULL;
 }
 
-/* May a message begin in what is sent next? Only that needs a cause. */
+/*
+ * May a message begin in what is sent next? Only that needs a cause. Where an answer overtook the end of the call that
+ * asked, the next question is sent in the same turn.
+ */
 static __always_inline bool may_begin(const struct connection_state *conn)
 {
-	return conn->turn == 0 || conn->direction != DIRECTION_SEND || conn->shape ||
-	       conn->copy_turn == ENDLESS_TURN;
+	return conn->turn == 0 || conn->direction != DIRECTION_SEND || conn->overtaken ||
+	       conn->shape || conn->copy_turn == ENDLESS_TURN;
 }
 
 struct current_work {

@@ -61,8 +61,8 @@ def check_name(span, method, route):
 
 
 def overtaken(account):
-    """At most so many requests of HTTP/2 were lost since another thread had read the answer before the
-    call that sent the request was back, which is when it is told (docs/protocols.md)."""
+    """At most so many requests of HTTP/2 over TLS were lost since another thread had read the answer before
+    the call that sent the request was back, which is when it is told (docs/protocols.md)."""
     return min(account.get("responses_early", 0), account.get("lost.unfinished", 0))
 
 

@@ -8,7 +8,7 @@ import urllib.request
 
 import pytest
 
-from checks import of_kind, overtaken
+from checks import of_kind
 from traced import Trace
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "oracle"))
@@ -43,7 +43,7 @@ sys.stdin.read()
 """
 
 
-def judge(trace, requests, seen=True, multiplexed=False):
+def judge(trace, requests, seen=True):
     scored = Score(trace.spans)
     print(f"{scored.table()}\n{trace.account}")
     rows = {row.concurrency: row for row in scored.rows.values()}
@@ -51,8 +51,7 @@ def judge(trace, requests, seen=True, multiplexed=False):
     assert {c: row.requests for c, row in rows.items() if row.requests} == requests
     for row in rows.values():
         assert seen or row.calls == 0, row
-    lost = overtaken(trace.account) if multiplexed else 0
-    assert not seen or sum(row.lost for row in rows.values()) <= lost, rows
+    assert not seen or not any(row.lost for row in rows.values()), rows
     return rows
 
 
@@ -60,8 +59,7 @@ def judge(trace, requests, seen=True, multiplexed=False):
 def test_parents_are_true(tmp_path, name):
     service = runtimes.ALL[name]
     requests = chain.requests_of(service)
-    rows = judge(chain.run(service, tmp_path, requests), requests, service.seen,
-                 multiplexed=name in ("go-grpc", "go-http2"))
+    rows = judge(chain.run(service, tmp_path, requests), requests, service.seen)
     for row in rows.values():
         assert row.percent >= service.bar, row
     assert service.proxy or not service.seen or all(row.beside for row in rows.values())

@@ -90,6 +90,8 @@ struct end {
 	uint64_t tx_off, rx_off, tail_off, tail_ns;
 	uint8_t tail_direction;
 	uint32_t tx_seq, rx_seq;
+	uint32_t untold;	   /* bytes sent by calls that are not back yet */
+	uint64_t left_ns;	   /* when they left; 0: now */
 	uint32_t frames_serial[2]; /* received, sent */
 };
 
@@ -432,14 +434,14 @@ static inline struct record_op fill_op(const struct end *end, bool send, uint64_
 			 .kind = RECORD_OP,
 			 .flags = send ? OP_SEND : 0},
 		.cookie = end->about.cookie,
-		.time_ns = end->rig->now_ns,
+		.time_ns = send && end->left_ns ? end->left_ns : end->rig->now_ns,
 		.off = off,
 		.len = len,
 		.turn = end->turn,
 		.process_id = end->process_id,
 		.tid = end->tid,
 		.seq = tcp ? (send ? end->tx_seq : end->rx_seq) : 0,
-		.peer_seq = tcp ? (send ? end->rx_seq : end->tx_seq) : 0,
+		.peer_seq = tcp ? (send ? end->rx_seq : end->tx_seq + end->untold) : 0,
 		.tail_off = end->tail_off,
 		.tail_ns = end->tail_ns,
 		.tail_direction = end->tail_direction,
@@ -484,6 +486,13 @@ static inline void end_op_cut(struct end *end, bool send, const char *bytes, uin
 static inline void end_op(struct end *end, bool send, const char *bytes, uint32_t len)
 {
 	end_op_cut(end, send, bytes, len, len);
+}
+
+/* The call that sent it is back only now: it left when left_ns says, and was counted in untold. */
+static inline void end_told(struct end *end, const char *bytes, uint32_t len)
+{
+	end->untold -= len;
+	end_op(end, true, bytes, len);
 }
 
 static inline bool sends(const struct end *end, enum sender sender)

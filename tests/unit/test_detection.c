@@ -205,7 +205,8 @@ static const struct protocol *found_in(const struct seed *seed, struct end *end,
 			found = protocol_of(end);
 		}
 	}
-	return found;
+	rig_wait(end->rig, 50 * MS); /* whether the client had spoken first */
+	return found ?: protocol_of(end);
 }
 
 static void note_upgrade(void *ctx, const struct unknown *unknown)

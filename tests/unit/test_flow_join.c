@@ -91,6 +91,51 @@ static void test_orders(void **state)
 	}
 }
 
+/* Only the answer tells what is spoken, and each end learns that from its own record of it. */
+static void test_found_by_answers(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < CNT(orders); i++) {
+		struct rig *rig = rig_new(NULL);
+		struct end client, server;
+
+		ends_new(rig, &client, &server);
+		for (int step = 0; step < 4; step++) {
+			struct end *end = orders[i][step] == CLIENT_ASKS ||
+							  orders[i][step] == CLIENT_IS_ANSWERED
+						  ? &client
+						  : &server;
+
+			if (orders[i][step] == CLIENT_ASKS || orders[i][step] == SERVER_IS_ASKED)
+				ask(end, "mn\r\n");
+			else
+				answer(end, "MN\r\n");
+			flow__tick(rig->flow, rig->now_ns, RIG_UNIX_OFFSET);
+		}
+		check_spans(rig, 2);
+		check_child(span_of(rig, SPAN_SERVER, 0), span_of(rig, SPAN_CLIENT, 0));
+		rig_finish(rig);
+	}
+}
+
+/* Its server is elsewhere: the client's span is not kept for long. */
+static void test_found_by_answer_alone(void **state)
+{
+	struct rig *rig = rig_new(NULL);
+	struct end client = end_new(rig, ROLE_CLIENT);
+
+	(void)state;
+	for (uint32_t n = 0; n < 2; n++) {
+		ask(&client, "mn\r\n");
+		answer(&client, "MN\r\n");
+		flow__tick(rig->flow, rig->now_ns, RIG_UNIX_OFFSET);
+		assert_int_equal(rig->spans_cnt, 2 * n); /* the second one is known by itself */
+		check_spans(rig, n + 1);
+		check_root(span_of(rig, SPAN_CLIENT, n));
+	}
+	rig_finish(rig);
+}
+
 /* Both ends may be seen late: the server's time is bounded by what the client knows. */
 static void test_times_are_nested(void **state)
 {
@@ -664,6 +709,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_orders),
+		cmocka_unit_test(test_found_by_answers),
+		cmocka_unit_test(test_found_by_answer_alone),
 		cmocka_unit_test(test_times_are_nested),
 		cmocka_unit_test(test_hold_expires),
 		cmocka_unit_test(test_header),

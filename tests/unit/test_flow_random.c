@@ -45,6 +45,7 @@ struct wire {
 	bool heads[EXCHANGES_MAX]; /* HEAD was asked */
 	bool until_close, closed;
 	uint32_t step_max; /* bytes of an operation at most */
+	struct text late;  /* sent by the client in a call that is not back yet */
 };
 
 struct world {
@@ -137,6 +138,28 @@ static void put_response(struct text *text, uint32_t id, bool head, bool until_c
 
 /* --- passing ---------------------------------------------------------------------------------- */
 
+/* The client's call that sends the text is not back before the answer has been read, or begun. */
+static bool is_late(const struct world *world, const struct wire *wire, int at, enum sender sender)
+{
+	return at == FROM_CLIENT && sender == FROM_CLIENT && !wire->lossy && !world->cut &&
+	       wire->ends[at].tx_seq && world->text.n < COPY_MAX && chance(20);
+}
+
+static void send_late(struct world *world, struct wire *wire)
+{
+	wire->late = world->text;
+	wire->ends[FROM_CLIENT].untold = world->text.n;
+	wire->ends[FROM_CLIENT].left_ns = world->rig->now_ns += MS;
+}
+
+static void tell_late(struct wire *wire)
+{
+	if (wire->late.n)
+		end_told(&wire->ends[FROM_CLIENT], wire->late.bytes, wire->late.n);
+	wire->late.n = 0;
+	wire->ends[FROM_CLIENT].left_ns = 0;
+}
+
 /* The text passes one end in random operations; records may be lost. */
 static void pass_end(struct world *world, struct wire *wire, int at, enum sender sender, bool lossy)
 {
@@ -146,6 +169,12 @@ static void pass_end(struct world *world, struct wire *wire, int at, enum sender
 
 	if (!wire->traced[at])
 		return;
+	if (at == FROM_CLIENT && sender == FROM_CLIENT)
+		tell_late(wire);
+	if (is_late(world, wire, at, sender)) {
+		send_late(world, wire);
+		return;
+	}
 	for (uint32_t done = 0; done < text->n;) {
 		uint32_t n = 1 + any(chance(50) ? wire->step_max : op_max);
 
@@ -159,7 +188,11 @@ static void pass_end(struct world *world, struct wire *wire, int at, enum sender
 		end_op(end, sends(end, sender), text->bytes + done, n);
 		world->rig->drop_cnt = 0;
 		done += n;
+		if (at == FROM_CLIENT && chance(30))
+			tell_late(wire);
 	}
+	if (at == FROM_CLIENT)
+		tell_late(wire);
 	if (chance(30))
 		flush_tail(end);
 }

@@ -87,7 +87,11 @@ struct conn {
 	struct exchange *first, *last; /* in order of request */
 	uint32_t exchange_cnt;
 	uint32_t done_cnt;	   /* exchanges completed */
-	uint32_t turn;		   /* last seen */
+	uint32_t turn;		   /* last taken */
+	uint32_t told_turn;	   /* as the kernel counts them, of the last record */
+	uint32_t sent_seq;	   /* TCP's number of the first byte sent, if sends_numbered */
+	uint32_t waived_seq;	   /* up to here sends need not be told any more, if waived */
+	uint32_t early_cnt;	   /* operations that wait for one that is told later */
 	uint32_t turns_missed_cnt; /* before its protocol was known */
 	enum asked asked;
 	/*
@@ -117,6 +121,7 @@ struct conn {
 	uint64_t sampled_off;	   /* of the request that a sample named last, if sampled */
 	/* Parsers, see detect.c; by assumed role, direction. */
 	uint64_t likely[2][2], possible[2][2];
+	uint64_t found_off; /* requests that began before were known by their answers only */
 	uint16_t detect_tries;
 	uint16_t malformed_cnt, misframed_cnt;
 	bool datagrams; /* a UDP socket: no streams, and its other end may change */
@@ -124,6 +129,8 @@ struct conn {
 	struct cause cause;
 	uint64_t cause_off;
 	uint32_t cause_len;
+	bool last_was_send; /* the last operation taken */
+	bool sends_numbered, waived;
 	bool sampled;
 	bool peer_absent;   /* the other end is not on this host, or not traced */
 	bool shifted;	    /* a unix socket whose two ends count from different bytes */

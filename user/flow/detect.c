@@ -204,7 +204,7 @@ static const struct protocol *decide(struct conn *conn, struct slice bytes, bool
 
 /* What waited in the other direction, if this protocol's, came first. */
 static bool take_over(struct flow *flow, struct conn *conn, const struct protocol *protocol,
-		      enum role role, const struct record_op *op, uint32_t waited)
+		      enum role role, const struct record_op *op, uint32_t turn, uint32_t waited)
 {
 	bool send = op->head.flags & OP_SEND;
 	bool other_too =
@@ -212,15 +212,17 @@ static bool take_over(struct flow *flow, struct conn *conn, const struct protoco
 	enum sender sender = sender_if(role, send);
 	struct stream *stream, *other;
 
-	if (!accept_as(flow, conn, protocol, role, op->turn))
+	if (!accept_as(flow, conn, protocol, role, turn))
 		return false;
 	stream = &conn->streams[sender];
 	other = &conn->streams[!sender];
 	stream->head_len = waited; /* the stream takes the new bytes itself */
 	if (!other_too)
 		forget(other);
-	if (other->head_len)
+	if (other->head_len) {
+		conn->found_off = other->head_off + other->head_len;
 		stream_resume(flow, conn, !sender);
+	}
 	if (stream->head_len && conn->protocol)
 		stream_resume(flow, conn, sender);
 	return conn->protocol; /* what waited may have led to another one */
@@ -262,7 +264,7 @@ static void keep_looking(struct flow *flow, struct conn *conn, struct stream *st
 }
 
 bool detect_protocol(struct flow *flow, struct conn *conn, struct slice bytes,
-		     const struct record_op *op)
+		     const struct record_op *op, uint32_t turn)
 {
 	enum role role = is_certain(conn->role) ? conn->role : ROLE_SERVER;
 	bool send = op->head.flags & OP_SEND;
@@ -277,11 +279,11 @@ bool detect_protocol(struct flow *flow, struct conn *conn, struct slice bytes,
 		handshake_take(flow, conn, stream, bytes, op);
 		return false;
 	}
-	if (op->off != stream->next_off || op->turn != stream->turn)
+	if (op->off != stream->next_off || turn != stream->turn)
 		forget_direction(conn, stream, send);
 	waited = stream->head_len;
-	stream->turn = op->turn;
-	if (!bytes.n || (op->turn == conn->turn && !waited))
+	stream->turn = turn;
+	if (!bytes.n || (turn == conn->turn && !waited))
 		return false;
 	if (!waited)
 		stream_mark_head(stream, &origin, bytes.p);
@@ -292,7 +294,7 @@ bool detect_protocol(struct flow *flow, struct conn *conn, struct slice bytes,
 	if (view.n)
 		protocol = decide(conn, view, send, &role);
 	if (protocol)
-		return take_over(flow, conn, protocol, role, op, waited);
+		return take_over(flow, conn, protocol, role, op, turn, waited);
 	keep_looking(flow, conn, stream, view, bytes, op, !waited);
 	return false;
 }

@@ -41,6 +41,7 @@ struct flow *flow__new(const struct flow_options *options, struct span_batch *fi
 		return NULL;
 	}
 	flow->batch = first_batch;
+	flow->early_link = &flow->early;
 	forward_init(flow);
 	return flow;
 }
@@ -49,6 +50,7 @@ static void remove_conn(struct flow *flow, struct conn *conn)
 {
 	if (!conn->closed)
 		detect_unknown(flow, conn);
+	early_forget(flow, conn);
 	stream_lose(flow, conn, FROM_CLIENT);
 	stream_lose(flow, conn, FROM_SERVER);
 	conn->closed = true;
@@ -80,31 +82,6 @@ void flow_release_held(struct flow *flow, uint64_t now_ns)
 		if (--conn->held_cnt == 0 && conn->closed)
 			conn_table__remove(&flow->conns, conn);
 	}
-}
-
-void flow__free(struct flow *flow)
-{
-	if (!flow)
-		return;
-	if (flow->conns.buckets) {
-		flow_release_held(flow, JOIN_RELEASE_ALL);
-		for (struct conn *conn = flow->conns.lru_first; conn; conn = conn->lru_next) {
-			pair_dropped(flow, conn, ACCOUNT_LOST_OPEN);
-			if (!conn->closed)
-				detect_unknown(flow, conn);
-		}
-		datagram_close_all(flow);
-		conn_table__free(&flow->conns);
-		conn_table__free(&flow->sockets);
-	}
-	exchange_pool__free(&flow->exchanges);
-	if (flow->batch)
-		span_batch__free(flow->options.emit(flow->options.ctx, flow->batch));
-	routes__free(flow->routes);
-	memo__free(flow->memo);
-	wanted_headers__free(&flow->wanted[FROM_CLIENT]);
-	wanted_headers__free(&flow->wanted[FROM_SERVER]);
-	free(flow);
 }
 
 /* The plaintext of a socket's ciphertext is seen. */
@@ -242,12 +219,12 @@ static void settle_client(struct conn *conn, enum sender sender, uint64_t off)
  * turns is missing.
  */
 static bool take_missed_turns(struct flow *flow, struct conn *conn, enum sender sender,
-			      const struct record_op *op)
+			      uint32_t turn)
 {
-	uint32_t missed_cnt = op->turn - conn->turn - 1;
+	uint32_t missed_cnt = turn - conn->turn - 1;
 	bool by_client = sender == FROM_CLIENT;
 
-	if ((!conn->turn && !conn->about.fresh) || op->turn <= conn->turn + 1)
+	if ((!conn->turn && !conn->about.fresh) || turn <= conn->turn + 1)
 		return false;
 	if (!conn->protocol) {
 		conn->turns_missed_cnt += missed_cnt;
@@ -294,19 +271,21 @@ static bool tells_last(const struct record_end *record)
 static void take_last_turns(struct conn *conn, const struct record_end *record)
 {
 	uint32_t first = conn->streams[FROM_CLIENT].turn ?: conn->streams[FROM_SERVER].turn + 1;
-	uint32_t missed_cnt = (record->turn - first) / 2 - (conn->turn - first) / 2;
+	uint32_t turn = conn->turn + (record->turn - conn->told_turn);
+	uint32_t missed_cnt = (turn - first) / 2 - (conn->turn - first) / 2;
 
 	if (!conn->protocol || conn->protocol->by_id || conn->protocol->conclude ||
-	    first > conn->turn || record->turn <= conn->turn || missed_cnt <= 1)
+	    first > conn->turn || turn <= conn->turn || missed_cnt <= 1)
 		return;
 	pair_requests_missed(conn, ACCOUNT_LOST_RING, missed_cnt - 1);
-	conn->turn = record->turn; /* there may be several ends */
+	conn->turn = turn; /* there may be several ends */
+	conn->told_turn = record->turn;
 }
 
 /* Records of frames are missing: where the next frame begins, a piece will tell. */
-static void take_missed_frames(struct flow *flow, struct conn *conn, const struct record_op *op)
+static void take_missed_frames(struct flow *flow, struct conn *conn, uint32_t turn)
 {
-	if (op->turn <= conn->turn + 1) { /* else that is counted already */
+	if (turn <= conn->turn + 1) { /* else that is counted already */
 		account_add(ACCOUNT_GAPS, 1);
 		pair_broken(flow, conn, ACCOUNT_LOST_RING);
 	}
@@ -327,7 +306,7 @@ static uint64_t missed_ns(const struct conn *conn, const struct stream *stream, 
 
 /* Lines the stream up with the operation's offset. */
 static void align(struct flow *flow, struct conn *conn, enum sender sender,
-		  const struct record_op *op)
+		  const struct record_op *op, uint32_t turn)
 {
 	struct stream *stream = &conn->streams[sender];
 
@@ -351,7 +330,7 @@ static void align(struct flow *flow, struct conn *conn, enum sender sender,
 	}
 	if (op->off + op->len > stream->next_off)
 		stream->next_off = op->off + op->len;
-	stream->turn = op->turn;
+	stream->turn = turn;
 }
 
 /*
@@ -392,13 +371,14 @@ static void begin_turn(struct flow *flow, struct conn *conn, enum sender sender,
  * between, nor perhaps the beginning of this one, is missing: without pipelining at once, else after
  * both were quiet.
  */
-static void end_quarantine(struct flow *flow, struct conn *conn, const struct record_op *op)
+static void end_quarantine(struct flow *flow, struct conn *conn, const struct record_op *op,
+			   uint32_t turn)
 {
 	bool by_client = sender_of(conn, op->head.flags & OP_SEND) == FROM_CLIENT;
 	const struct stream *from_client = &conn->streams[FROM_CLIENT];
 
-	if (!conn->quarantined || !by_client || op->turn != conn->turn + 1 ||
-	    from_client->in_message || !(from_client->started || from_client->placed) ||
+	if (!conn->quarantined || !by_client || turn != conn->turn + 1 || from_client->in_message ||
+	    !(from_client->started || from_client->placed) ||
 	    (conn->pipelined && op->time_ns <= conn->last_ns + QUIET_NS))
 		return;
 	conn->quarantined = false;
@@ -446,13 +426,140 @@ static void note_walk(struct conn *conn, enum sender sender, const struct record
 	conn->streams[sender].walked = op->head.kind == RECORD_FRAMES && frames_walked(conn, op);
 }
 
+/*
+ * The operation's turn in the order in which operations are taken here. The kernel counts turns as it is told of
+ * them, and may be told of a send after what answers it.
+ */
+static uint32_t turn_of(const struct conn *conn, const struct record_op *op)
+{
+	uint32_t further = op->turn - conn->told_turn;
+	bool send = op->head.flags & OP_SEND;
+
+	if (!conn->turn || further > 1)
+		return conn->turn + further;
+	return conn->turn + (send != conn->last_was_send);
+}
+
+/* True if nothing comes of it: what the connection speaks is not known yet, or will not be. */
+static bool take_unrecognised(struct flow *flow, struct conn *conn, const struct record_op *op,
+			      uint32_t turn)
+{
+	if (conn->protocol || detect_protocol(flow, conn, payload_of(op), op, turn))
+		return false;
+	conn->turn = turn;
+	conn->last_was_send = op->head.flags & OP_SEND;
+	if (conn->unknown)
+		remove_conn(flow, conn);
+	return true;
+}
+
+/* The operation is the connection's next. Uncertain: perhaps not the first of its turn. */
+static void take_next(struct flow *flow, struct conn *conn, const struct record_op *op,
+		      uint32_t turn, bool uncertain)
+{
+	bool frames = op->head.kind == RECORD_FRAMES, send = op->head.flags & OP_SEND;
+	struct slice bytes = payload_of(op);
+	enum sender sender;
+
+	if (take_unrecognised(flow, conn, op, turn))
+		return;
+	sender = sender_of(conn, send);
+	count_early_turns(conn);
+	conn->last_was_send = send;
+	begin_turn(flow, conn, sender, turn);
+	if (uncertain)
+		stream_lose(flow, conn, sender);
+	if (uncertain && !frames && sender == FROM_CLIENT) /* frames may tell where it goes on */
+		pair_requests_missed(conn, ACCOUNT_LOST_RING, 1);
+	if (op->tail_direction == send)
+		take_tail(flow, conn, op->tail_off, op->tail_ns, send);
+	if (frames)
+		frames_begun(conn, sender, op);
+	if (!(op->head.flags & FRAMES_BROKEN))
+		note_walk(conn, sender, op);
+	align(flow, conn, sender, op, turn);
+	place_other(conn, sender, op);
+	if (send)
+		early_note_send(conn, op);
+	take_bytes(flow, conn, sender, bytes, op);
+	note_walk(conn, sender, op);
+	if (conn->unknown)
+		remove_conn(flow, conn);
+}
+
+/* Takes what waited on the connection for sends before told_until, or all of it if that is NULL. */
+static void take_early(struct flow *flow, uint64_t cookie, const uint32_t *told_until)
+{
+	struct conn *conn;
+	struct early *early;
+
+	while ((conn = conn_table__peek(&flow->conns, cookie)) && conn->early_cnt &&
+	       (early = early_next(flow, conn, told_until))) {
+		bool begins = !conn->turn || conn->last_was_send;
+
+		take_next(flow, conn, &early->op, conn->turn + begins, false);
+		free(early);
+	}
+}
+
+/* Takes what waited for the send, and the tail of that. */
+static void take_answers(struct flow *flow, const struct record_op *op)
+{
+	bool tail = op->tail_off && op->tail_direction == DIRECTION_RECV;
+	uint32_t told_until = op->seq + op->len;
+	struct conn *conn;
+
+	take_early(flow, op->cookie, tail ? NULL : &told_until);
+	conn = conn_table__peek(&flow->conns, op->cookie);
+	if (tail && conn && !conn->closed)
+		take_tail(flow, conn, op->tail_off, op->tail_ns, false);
+}
+
+/*
+ * Takes what waits on the connection for other operations than this one, which may be missing. NULL if the
+ * connection is over then.
+ */
+static struct conn *end_waits(struct flow *flow, struct conn *conn, const struct record_op *op,
+			      bool missing)
+{
+	bool send = op->head.flags & OP_SEND;
+
+	if (missing && !send)
+		early_waive(conn, op);
+	if (!conn->early_cnt)
+		return conn;
+	if (missing || !early_has_room(flow, op))
+		take_early(flow, op->cookie, NULL);
+	else if (send)
+		take_early(flow, op->cookie, &op->seq);
+	conn = conn_table__peek(&flow->conns, op->cookie);
+	return conn && !conn->closed ? conn : NULL;
+}
+
+/* Brings the connection to where the operation is to be taken: what came before it is over, or missing. */
+static bool take_before(struct flow *flow, struct conn *conn, const struct record_op *op,
+			uint32_t turn, bool missed)
+{
+	bool frames = op->head.kind == RECORD_FRAMES, send = op->head.flags & OP_SEND, uncertain;
+
+	/* Where both ends speak at once turns have no order, and numbered frames tell what is missing. */
+	uncertain = !(frames && conn_is_duplex(conn)) &&
+		    take_missed_turns(flow, conn, sender_of(conn, send), turn);
+	if (missed)
+		take_missed_frames(flow, conn, turn);
+	if (op->tail_direction != send && !(send && conn->early_cnt)) /* of the turn before */
+		take_tail(flow, conn, op->tail_off, op->tail_ns, !send);
+	end_quarantine(flow, conn, op, turn);
+	if (op->time_ns > conn->last_ns)
+		conn->last_ns = op->time_ns;
+	return uncertain;
+}
+
 static void take_op(struct flow *flow, const struct record_op *op)
 {
 	struct conn *conn = conn_table__get(&flow->conns, op->cookie);
-	bool frames = op->head.kind == RECORD_FRAMES, send = op->head.flags & OP_SEND, uncertain;
-	bool missed;
-	struct slice bytes = payload_of(op);
-	enum sender sender;
+	bool frames = op->head.kind == RECORD_FRAMES, missed, uncertain, waited;
+	uint32_t turn;
 
 	if (!conn && carries_seen(flow, op->cookie))
 		return; /* of before the kernel was told */
@@ -463,50 +570,31 @@ static void take_op(struct flow *flow, const struct record_op *op)
 	}
 	conn->process_id = op->process_id;
 	missed = frames && frames_missed(conn, op);
-	conn->client_unsure |= missed;
-	/* Where both ends speak at once turns have no order, and numbered frames tell what is missing. */
-	uncertain = !(frames && conn_is_duplex(conn)) &&
-		    take_missed_turns(flow, conn, sender_of(conn, send), op);
-	if (missed)
-		take_missed_frames(flow, conn, op);
-	if (op->tail_direction != send) /* of the turn before */
-		take_tail(flow, conn, op->tail_off, op->tail_ns, !send);
-	end_quarantine(flow, conn, op);
-	if (op->time_ns > conn->last_ns)
-		conn->last_ns = op->time_ns;
-	if (!conn->protocol && !detect_protocol(flow, conn, bytes, op)) {
-		conn->turn = op->turn;
-		if (conn->unknown)
-			remove_conn(flow, conn);
+	conn = end_waits(flow, conn, op, missed || op->turn - conn->told_turn > 1);
+	if (!conn)
 		return;
-	}
-	count_early_turns(conn);
-	sender = sender_of(conn, send);
-	begin_turn(flow, conn, sender, op->turn);
-	if (uncertain || missed)
-		stream_lose(flow, conn, sender);
-	if (uncertain && !frames && sender == FROM_CLIENT) /* frames may tell where it goes on */
-		pair_requests_missed(conn, ACCOUNT_LOST_RING, 1);
-	if (op->tail_direction == send)
-		take_tail(flow, conn, op->tail_off, op->tail_ns, send);
-	if (frames)
-		frames_begun(conn, sender, op);
-	if (!(op->head.flags & FRAMES_BROKEN))
-		note_walk(conn, sender, op);
-	align(flow, conn, sender, op);
-	place_other(conn, sender, op);
-	take_bytes(flow, conn, sender, bytes, op);
-	note_walk(conn, sender, op);
-	if (conn->unknown)
-		remove_conn(flow, conn);
+	conn->client_unsure |= missed;
+	turn = turn_of(conn, op);
+	uncertain = take_before(flow, conn, op, turn, missed);
+	conn->told_turn = op->turn;
+	if (early_keep(flow, conn, op))
+		return;
+	waited = conn->early_cnt;
+	take_next(flow, conn, op, turn, uncertain || missed);
+	if (waited)
+		take_answers(flow, op);
 }
 
 static void note_tail(struct flow *flow, const struct record_op *record)
 {
-	struct conn *conn = conn_table__get(&flow->conns, record->cookie);
+	struct conn *conn;
+
+	if (flow->early)
+		take_early(flow, record->cookie, NULL);
+	conn = conn_table__get(&flow->conns, record->cookie);
 
 	/* In a turn of which nothing was seen, the next operation tells what is missing. */
-	if (conn && !conn->closed && record->turn == conn->turn)
+	if (conn && !conn->closed && record->turn == conn->told_turn)
 		take_tail(flow, conn, record->tail_off, record->tail_ns, record->tail_direction);
 }
 
@@ -609,8 +697,11 @@ static void end_conn(struct flow *flow, struct conn *conn, const struct record_e
 
 static void take_end(struct flow *flow, const struct record_end *record)
 {
-	struct conn *conn = conn_table__get(&flow->conns, record->cookie), *plaintext;
+	struct conn *conn, *plaintext;
 
+	if (flow->early)
+		take_early(flow, record->cookie, NULL);
+	conn = conn_table__get(&flow->conns, record->cookie);
 	if (conn && !conn->closed) {
 		take_tail(flow, conn, record->tail_off, record->tail_ns, record->tail_direction);
 		if (tells_last(record))
@@ -701,11 +792,24 @@ static void let_idle_connections_go(struct flow *flow, uint64_t now_ns)
 	}
 }
 
+/* What has waited long enough for a send is taken without it, and so is what waits for the same bytes. */
+static void take_overdue(struct flow *flow, uint64_t now_ns)
+{
+	while (early_is_overdue(flow, now_ns)) {
+		uint64_t cookie = flow->early->cookie;
+		uint32_t until = flow->early->op.peer_seq;
+
+		early_waive(conn_table__peek(&flow->conns, cookie), &flow->early->op);
+		take_early(flow, cookie, &until);
+	}
+}
+
 void flow__tick(struct flow *flow, uint64_t now_ns, uint64_t unix_offset_ns)
 {
 	flow->began_ns = flow->began_ns ?: now_ns;
 	flow->now_ns = now_ns;
 	flow->unix_offset_ns = unix_offset_ns;
+	take_overdue(flow, now_ns);
 	flow_release_held(flow, now_ns);
 	if (now_ns - flow->sweep_ns > SWEEP_NS) {
 		flow->sweep_ns = now_ns;
@@ -725,4 +829,31 @@ bool flow__wants_tails(const struct flow *flow)
 uint32_t flow__connection_cnt(const struct flow *flow)
 {
 	return flow->conns.cnt;
+}
+
+void flow__free(struct flow *flow)
+{
+	if (!flow)
+		return;
+	if (flow->conns.buckets) {
+		while (flow->early)
+			take_early(flow, flow->early->cookie, NULL);
+		flow_release_held(flow, JOIN_RELEASE_ALL);
+		for (struct conn *conn = flow->conns.lru_first; conn; conn = conn->lru_next) {
+			pair_dropped(flow, conn, ACCOUNT_LOST_OPEN);
+			if (!conn->closed)
+				detect_unknown(flow, conn);
+		}
+		datagram_close_all(flow);
+		conn_table__free(&flow->conns);
+		conn_table__free(&flow->sockets);
+	}
+	exchange_pool__free(&flow->exchanges);
+	if (flow->batch)
+		span_batch__free(flow->options.emit(flow->options.ctx, flow->batch));
+	routes__free(flow->routes);
+	memo__free(flow->memo);
+	wanted_headers__free(&flow->wanted[FROM_CLIENT]);
+	wanted_headers__free(&flow->wanted[FROM_SERVER]);
+	free(flow);
 }

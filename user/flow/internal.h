@@ -23,6 +23,7 @@
 #include "user/flow/route.h"
 
 #define FLOW_SOCKETS_MAX 16384u
+#define FLOW_EARLY_MAX (1024u * 1024)
 #define FLOW_IDS_BUCKETS 4096u
 #define FLOW_CAUSES 4096u /* those of one connection do not collide with each other */
 #define FLOW_SDKS \
@@ -40,6 +41,14 @@ struct sdk_mark {
 	uint32_t process_id;
 	bool exports; /* and some were taken */
 	bool relays;  /* others bring it theirs: what it exports need not be its own */
+};
+
+/* An operation that is to be taken after one that comes later. */
+struct early {
+	struct early *next;
+	uint64_t cookie;
+	size_t sz;
+	struct record_op op; /* its payload follows */
 };
 
 struct flow {
@@ -60,7 +69,9 @@ struct flow {
 	uint64_t began_ns, now_ns, unix_offset_ns;
 	uint64_t sweep_ns;		      /* when time-outs were last looked for */
 	uint64_t ring_full_cnt, ring_full_ns; /* as it was, and when it was seen to grow */
-	uint32_t in_body_cnt;		      /* messages whose end has not passed yet */
+	struct early *early, **early_link;    /* as they came; at most FLOW_EARLY_MAX bytes */
+	size_t early_sz;
+	uint32_t in_body_cnt; /* messages whose end has not passed yet */
 	char room[MSG_ROOM_SZ];
 };
 
@@ -151,9 +162,27 @@ void pair_upgrade(struct flow *flow, struct conn *conn, const struct msg *msg, u
 /* How much to copy of a connection whose protocol was just found. */
 void pair_begin_copying(struct flow *flow, struct conn *conn);
 
-/* detect.c: finds the connection's protocol; true once it is known. */
+/* early.c: what is read before the send that it answers was told. */
+/* The send is the connection's next operation, and has been taken. */
+void early_note_send(struct conn *conn, const struct record_op *op);
+/* True if the operation is to wait, and is kept until early_next. */
+bool early_keep(struct flow *flow, struct conn *conn, const struct record_op *op);
+bool early_has_room(const struct flow *flow, const struct record_op *op);
+/*
+ * The next one if it does not wait for more than what has left before the sequence number told_until, or whatever it
+ * waits for where that is NULL; the caller frees it. Else NULL.
+ */
+struct early *early_next(struct flow *flow, struct conn *conn, const uint32_t *told_until);
+/* Has the one that was kept first waited long enough? */
+bool early_is_overdue(const struct flow *flow, uint64_t now_ns);
+/* The bytes that the operation waits for will not be told. */
+void early_waive(struct conn *conn, const struct record_op *op);
+/* Drops what is kept of the connection. */
+void early_forget(struct flow *flow, struct conn *conn);
+
+/* detect.c: finds the connection's protocol; true once it is known. turn: the operation's, as in conn. */
 bool detect_protocol(struct flow *flow, struct conn *conn, struct slice bytes,
-		     const struct record_op *op);
+		     const struct record_op *op, uint32_t turn);
 /* It is ciphertext: the kernel need tell no more of it than its end, and perhaps its plaintext. */
 void detect_seal(struct flow *flow, struct conn *conn, enum carries carries);
 /* No parser for it: the kernel need not tell more of it. */

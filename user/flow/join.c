@@ -95,6 +95,13 @@ static bool are_two_ends(const struct exchange *client, const struct exchange *s
 	       (addresses_mirror(&c->about, &s->about) || client->peer_seq == server->peer_seq);
 }
 
+/* Once the client has read the whole response, the server had sent it by then. */
+static void bound_end(const struct exchange *client)
+{
+	if (client->responded && client->end_ns)
+		client->peer->end_bound_ns = client->end_ns;
+}
+
 static void link_ends(struct exchange *client, struct exchange *server)
 {
 	client->peer = server;
@@ -110,6 +117,7 @@ static void link_ends(struct exchange *client, struct exchange *server)
 	/* What the server has read must have left the client by then. */
 	if (client->start_ns > server->start_ns)
 		client->start_ns = server->start_ns;
+	bound_end(client);
 	if ((server->parent_method == PARENT_NONE || server->parent_method == PARENT_OPTION) &&
 	    !server->told)
 		exchange__adopt(client, server, PARENT_SOCKET);
@@ -153,18 +161,25 @@ void join__leave(struct join *join, struct exchange *x)
 		x->bucket_link = NULL;
 	}
 	if (x->peer) {
-		/* The client has read the whole response: the server had sent it by then. */
-		if (conn_began(x) && x->responded)
-			x->peer->end_bound_ns = x->end_ns;
+		if (conn_began(x))
+			bound_end(x);
 		x->peer->peer = NULL;
 		x->peer = NULL;
 	}
 }
 
+/*
+ * A server's span waits for its client's, whose records may come later. A client's need not, as its server has read
+ * before it answered; but where the answer told what is spoken, the server's send of it may be told after the client
+ * has read it.
+ */
 static bool waits_for_peer(const struct exchange *x)
 {
-	return x->parent_method == PARENT_NONE && !x->joined && (x->oneway || !conn_began(x)) &&
-	       !x->conn->peer_absent;
+	if (x->joined || x->conn->peer_absent)
+		return false;
+	if (conn_began(x) && !x->oneway)
+		return x->off < x->conn->found_off;
+	return x->parent_method == PARENT_NONE;
 }
 
 /* May its parent, or theirs, still find its other end, and with it another trace? */
@@ -200,7 +215,7 @@ static void note_missed(const struct exchange *x)
 {
 	struct conn *conn = x->conn;
 
-	if (conn->peer_cookie || conn->datagrams)
+	if (conn->peer_cookie || conn->datagrams || (conn_began(x) && !x->oneway))
 		return;
 	if (!x->oneway || ++conn->missed_cnt == JOIN_MISSES)
 		conn->peer_absent = true;
