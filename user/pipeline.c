@@ -774,6 +774,7 @@ static uint64_t record_time(const struct record_head *record)
 	case RECORD_CONNECTION:
 		return ((const struct record_connection *)record)->time_ns;
 	case RECORD_OP:
+	case RECORD_FRAMES:
 	case RECORD_TAIL:
 		return ((const struct record_op *)record)->time_ns;
 	case RECORD_END:

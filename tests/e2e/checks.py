@@ -60,12 +60,6 @@ def check_name(span, method, route):
         assert span["attributes"]["http.route"] == route
 
 
-def overtaken(account):
-    """At most so many requests of HTTP/2 over TLS were lost since another thread had read the answer before
-    the call that sent the request was back, which is when it is told (docs/protocols.md)."""
-    return min(account.get("responses_early", 0), account.get("lost.unfinished", 0))
-
-
 def stolen_ns():
     """What the host has taken from this machine's processors so far: no clock of a thread counts it."""
     ticks = int(pathlib.Path("/proc/stat").read_text().split()[8])

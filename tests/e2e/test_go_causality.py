@@ -7,7 +7,6 @@ import subprocess
 import pytest
 
 import tls
-from checks import overtaken
 from servers import go_program
 from test_tls_go import EXTERNAL, oldest_program
 from traced import Trace, environment, wait_for
@@ -97,14 +96,14 @@ def score(spans):
     return scores
 
 
-def check(scores, hows, made=MADE, lost=0):
+def check(scores, hows, made=MADE):
     missing = 0
     for how in hows:
         missing += made[how] * (LAST - FIRST + 1) - scores[how].total()
         assert scores[how]["wrong"] == 0, (how, scores[how])
         if how in ALL_RIGHT:
             assert scores[how]["right"] == scores[how].total(), (how, scores[how])
-    assert 0 <= missing <= lost, (missing, lost, scores)
+    assert missing == 0, (missing, scores)
 
 
 def trace_hops(tmp_path, hops, hows, rpc=()):
@@ -115,21 +114,20 @@ def trace_hops(tmp_path, hops, hows, rpc=()):
             for how in hows:
                 hops.load(how, FIRST, LAST, rpc=by_rpc)
         trace.stop()
-    return score(trace.spans), overtaken(trace.account)
+    return score(trace.spans)
 
 
 @pytest.mark.parametrize("built", PROGRAMS)
 def test_each_is_its_makers(tmp_path, start_process, authority, built):
     hops = Hops(start_process, PROGRAMS[built](), "http", authority)
-    check(trace_hops(tmp_path, hops, list(MADE))[0], MADE)
+    check(trace_hops(tmp_path, hops, list(MADE)), MADE)
 
 
 @pytest.mark.parametrize("http2", ["", "1"])
 def test_over_tls(tmp_path, start_process, authority, http2):
     hows = [how for how in MADE if how != "raw"]
     hops = Hops(start_process, PROGRAMS["newest"](), "https", authority, HTTP2=http2)
-    scores, lost = trace_hops(tmp_path, hops, hows)
-    check(scores, hows, lost=lost if http2 else 0)
+    check(trace_hops(tmp_path, hops, hows), hows)
 
 
 # What is made over gRPC, and by those who are asked over it: each twice, since that is asked over HTTP, too.
@@ -141,8 +139,7 @@ MADE_RPC = {"rpc": 8, "stream": 4, "handler": 4, "fan": 8, "bare": 8, "pool": 2}
 def test_grpc(tmp_path, start_process, authority, built, scheme, env):
     """Of several versions, whose clients send for all from one goroutine."""
     hops = Hops(start_process, PROGRAMS[built](), scheme, authority, **env)
-    scores, lost = trace_hops(tmp_path, hops, MADE_RPC, rpc=(False, True))
-    check(scores, MADE_RPC, MADE_RPC, lost if scheme == "https" else 0)
+    check(trace_hops(tmp_path, hops, MADE_RPC, rpc=(False, True)), MADE_RPC, MADE_RPC)
 
 
 def test_pools_that_seem_harmless(tmp_path, start_process, authority):
@@ -161,7 +158,7 @@ def test_connections_that_are_older(tmp_path, start_process, authority):
     """Who writes to them was not seen to begin: it is found where it waits for work."""
     hops = Hops(start_process, PROGRAMS["newest"](), "http", authority)
     hops.load("handler", 1, WARM)
-    check(trace_hops(tmp_path, hops, ["handler"])[0], ["handler"])
+    check(trace_hops(tmp_path, hops, ["handler"]), ["handler"])
 
 
 def probes_in(trace, program):

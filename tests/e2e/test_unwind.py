@@ -117,14 +117,15 @@ def test_stripped(directory, library):
 def test_exceptions(directory):
     """The C++ library's unwinder, unwound."""
     program = build(directory, "throw.cpp", "throw", compiler="g++")
-    found, account = stacks(directory, program, 1)
+    found, account = stacks(directory, program, 4)
     raising = {s: n for s, n in found.items() if "_Unwind_RaiseException" in s}
     assert share(account) >= 0.98, account
-    assert sum(raising.values()) > 100, found
+    assert sum(raising.values()) > 400, found
     # Where the unwinder jumps to a handler, what the compiler says of its stack is not true: a cut or two.
-    assert sum(n for s, n in raising.items() if s.startswith("[")) <= 0.02 * sum(raising.values())
+    cut = sum(n for s, n in raising.items() if s.startswith("["))
+    assert cut <= 0.02 * sum(raising.values())
     for stack in raising:
-        assert stack.startswith("[unknown caller]") or re.match(rf"{START};catcher\(?\)?;(thrower[^;]*;){{6}}", stack), stack
+        assert stack.startswith("[") or re.match(rf"{START};catcher\(?\)?;(thrower[^;]*;){{6}}", stack), stack
 
 
 @pytest.mark.parametrize("flags", [[], ["-ldflags=-s -w"], ["-buildmode=pie"]],

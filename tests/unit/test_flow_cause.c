@@ -230,6 +230,36 @@ static void test_answered_elsewhere(void **state)
 	rig_finish(rig);
 }
 
+/* The span of who was asked is not told before that is certain, so both become a trace of their own. */
+static void test_asked_elsewhere(void **state)
+{
+	struct rig *rig = rig_new(NULL);
+	struct end outer, server, client, backend;
+	const struct seen *parent, *child;
+
+	(void)state;
+	ends_new(rig, &outer, &server);
+	ends_new(rig, &client, &backend);
+	ask(&outer, GET("/in"));
+	ask(&server, GET("/in"));
+	client.tid = 1;
+	ask_for(&client, GET("/out"), &server, strlen(GET("/in")));
+	ask(&backend, GET("/out"));
+	answer(&backend, OK_EMPTY);
+	rig_wait(rig, 20 * MS);
+	client.tid = 2;
+	answer(&client, OK_EMPTY);
+	answer(&server, OK_EMPTY);
+	answer(&outer, OK_EMPTY);
+	rig_wait(rig, 200 * MS);
+	parent = seen_of(rig, "/in", SPAN_SERVER);
+	child = seen_of(rig, "/out", SPAN_CLIENT);
+	check_parentless(child, "none");
+	check_parent(seen_of(rig, "/out", SPAN_SERVER), child, "socket");
+	assert_memory_not_equal(&child->trace_id, &parent->trace_id, 16);
+	rig_finish(rig);
+}
+
 /* A cause is of the operation that follows, and of no other. */
 static void test_other_operation(void **state)
 {
@@ -606,6 +636,7 @@ int main(void)
 		cmocka_unit_test(test_answering),
 		cmocka_unit_test(test_shared),
 		cmocka_unit_test(test_answered_elsewhere),
+		cmocka_unit_test(test_asked_elsewhere),
 		cmocka_unit_test(test_other_operation),
 		cmocka_unit_test(test_header),
 		cmocka_unit_test(test_late_client),

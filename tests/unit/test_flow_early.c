@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Answers that are read before the call is back that sent what they answer. */
 #include "tests/unit/flow_frames.h"
+#include "user/flow/internal.h"
 
 #define GET(path) "GET " path " HTTP/1.1\r\nHost: app\r\n\r\n"
 #define OK(n) "HTTP/1.1 20" #n " X\r\nContent-Length: 0\r\n\r\n"
@@ -86,6 +87,26 @@ static void test_in_parts(void **state)
 	rig_finish(rig);
 }
 
+/* Without numbers it cannot be told: the request is lost, and no answer goes to another's. */
+static void test_unix(void **state)
+{
+	struct rig *rig = rig_new(NULL);
+	struct end client, server;
+
+	(void)state;
+	ends_new(rig, &client, &server);
+	make_unix(&client, &server);
+	ask(&client, GET("/0"));
+	answer(&client, OK(0));
+	answer(&client, OK(1)); /* the call that sends what it answers is not back */
+	ask(&client, GET("/1"));
+	ask(&client, GET("/2"));
+	answer(&client, OK(2));
+	check(rig, 1, "/2", 202);
+	check_count(ACCOUNT_LOST_GAP, 1);
+	rig_finish(rig);
+}
+
 #define PREFACE "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 #define SETTINGS "\0\0\0\4\0\0\0\0\0"
 /* GET http://./ and 200, of that stream */
@@ -134,6 +155,52 @@ static void test_lost_send(void **state)
 	rig_finish(rig);
 }
 
+/* It is told after the answer could wait no longer, or had to be taken as the connection ended: it is lost. */
+static void test_too_late(void **state)
+{
+	struct rig *rig = rig_new(NULL);
+	struct end client = new_client(rig), closed = new_client(rig);
+
+	(void)state;
+	leave(&client, GET("/1"));
+	answer(&client, OK(1));
+	rig_wait(rig, 60 * MS);
+	tell(&client, GET("/1"));
+	ask(&client, GET("/2"));
+	answer(&client, OK(2));
+	check(rig, 2, "/2", 202);
+	check_count(ACCOUNT_LOST_GAP, 1);
+	leave(&closed, GET("/3"));
+	answer(&closed, OK(3));
+	finish(&closed, END_EOF, 0);
+	tell(&closed, GET("/3"));
+	finish(&closed, END_CLOSED, 0);
+	check_made(rig, 3);
+	check_count(ACCOUNT_LOST_GAP, 2);
+	rig_finish(rig);
+}
+
+/* The first of all: it was read before anything was told, or the connection is older than the trace. */
+static void test_first_too_late(void **state)
+{
+	(void)state;
+	for (int is_fresh = 0; is_fresh < 2; is_fresh++) {
+		struct rig *rig = rig_new(NULL);
+		struct end client = end_new(rig, ROLE_CLIENT);
+
+		client.about.fresh = (uint8_t)is_fresh;
+		leave(&client, GET("/1"));
+		answer(&client, OK(1));
+		rig_wait(rig, 60 * MS);
+		tell(&client, GET("/1"));
+		ask(&client, GET("/2"));
+		answer(&client, OK(2));
+		check(rig, 0, "/2", 202);
+		check_count(ACCOUNT_LOST_GAP, 1);
+		rig_finish(rig);
+	}
+}
+
 /* Bytes leave in a way of which nobody tells. */
 static void test_waived(void **state)
 {
@@ -152,7 +219,7 @@ static void test_waived(void **state)
 	rig_finish(rig);
 }
 
-/* A FIN is no byte, and what a request's body still has to send does not keep its answer for ever. */
+/* A FIN is no byte. */
 static void test_fin(void **state)
 {
 	struct rig *rig = rig_new(NULL);
@@ -188,26 +255,38 @@ static void test_end(void **state)
 	ask(&third, GET("/3"));
 	third.untold = 100;
 	answer(&third, OK(3));
-	rig_finish(rig);
+	rig_finish(rig); /* what waits then is taken */
+	check_count(ACCOUNT_SPANS, 5);
 }
 
-/* More waits than there is room for: what does not fit is taken as it comes, behind what waits. */
+/* More waits than there is room for: it is taken before what does not fit, which may wait itself then. */
 static void test_full(void **state)
 {
 	struct rig *rig = rig_new(NULL);
-	struct end client = new_client(rig);
+	struct end client = new_client(rig), other = new_client(rig), third = new_client(rig);
 
 	(void)state;
 	ask(&client, "POST /1 HTTP/1.1\r\nContent-Length: 9\r\n\r\n");
 	client.untold = 9;
 	client.copy_op = client.copy_turn = COPY_MAX;
 	for (int i = 0; i < 1000; i++) {
+		assert_true(rig->flow->early_cnt <= FLOW_EARLY_MAX);
 		client.turn_left = COPY_MAX;
 		answer(&client, "HTTP/1.1 103 Early Hints\r\nLink: a longer text, "
 				"so that it is less often\r\n\r\n");
 	}
+	/* Nor does what follows wait for the same bytes. */
+	assert_int_equal(rig->flow->early_cnt, 0);
+	third.untold = 100;
+	for (uint32_t i = 1; i < FLOW_EARLY_MAX; i++)
+		answer(&third, "HTTP/1.1 103 Early Hints\r\n\r\n");
+	leave(&other, GET("/2"));
+	answer(&other, OK(2));
+	assert_int_equal(rig->flow->early_cnt, FLOW_EARLY_MAX);
+	tell(&other, GET("/2")); /* needs no room */
+	assert_int_equal(rig->flow->early_cnt, FLOW_EARLY_MAX - 1);
 	pass_body(&client, FROM_SERVER, 1, 1); /* is none of a body: the framing is lost */
-	check_made(rig, 1);
+	check_made(rig, 4);
 	rig_wait(rig, 60 * MS);
 	check_count(ACCOUNT_GAPS, 1);
 	check_count(ACCOUNT_LOST_UNPARSED, 1);
@@ -217,10 +296,17 @@ static void test_full(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_in_order), cmocka_unit_test(test_in_parts),
-		cmocka_unit_test(test_by_id),	 cmocka_unit_test(test_lost_send),
-		cmocka_unit_test(test_waived),	 cmocka_unit_test(test_fin),
-		cmocka_unit_test(test_end),	 cmocka_unit_test(test_full),
+		cmocka_unit_test(test_in_order),
+		cmocka_unit_test(test_in_parts),
+		cmocka_unit_test(test_unix),
+		cmocka_unit_test(test_by_id),
+		cmocka_unit_test(test_lost_send),
+		cmocka_unit_test(test_too_late),
+		cmocka_unit_test(test_first_too_late),
+		cmocka_unit_test(test_waived),
+		cmocka_unit_test(test_fin),
+		cmocka_unit_test(test_end),
+		cmocka_unit_test(test_full),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

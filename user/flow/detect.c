@@ -220,7 +220,8 @@ static bool take_over(struct flow *flow, struct conn *conn, const struct protoco
 	if (!other_too)
 		forget(other);
 	if (other->head_len) {
-		conn->found_off = other->head_off + other->head_len;
+		if (sender == FROM_SERVER)
+			conn->found_off = other->head_off + other->head_len;
 		stream_resume(flow, conn, !sender);
 	}
 	if (stream->head_len && conn->protocol)

@@ -2,7 +2,8 @@
 /*
  * What a client reads before the send that it answers is told: a send is told when its call is back, and another
  * thread may have read the answer by then. TCP's sequence numbers, which each operation brings for both directions,
- * show that bytes left of which nothing was told yet. Until it is, what was read waits, for a moment.
+ * show that bytes left of which nothing was told yet. Until it is, what was read waits, for a moment. If that was not
+ * enough, the send has been answered by the time it is told, and no later answer may be taken for its own.
  */
 #include <stdlib.h>
 
@@ -11,29 +12,42 @@
 #define WAIT_NS 20000000ull /* then its record was lost, or it was no send */
 #define UNTOLD_MIN 2	    /* a FIN counts as one */
 
-/* The sequence number that follows all bytes that were told to have left. */
-static uint32_t told_until(const struct conn *conn)
-{
-	enum sender sender = conn->role == ROLE_CLIENT ? FROM_CLIENT : FROM_SERVER;
-
-	return conn->sent_seq + (uint32_t)conn->streams[sender].next_off;
-}
-
 static bool is_early(const struct conn *conn, const struct record_op *op, uint32_t told)
 {
 	return (int32_t)(op->peer_seq - told) >= UNTOLD_MIN &&
 	       (!conn->waived || (int32_t)(op->peer_seq - conn->waived_seq) > 0);
 }
 
-void early_note_send(struct conn *conn, const struct record_op *op)
+void early_note(struct conn *conn, const struct record_op *op)
 {
-	conn->sends_numbered = op->seq;
-	conn->sent_seq = op->seq - (uint32_t)op->off;
+	bool send = op->head.flags & OP_SEND;
+
+	if (send) {
+		conn->sends_numbered = op->seq;
+		conn->sent_seq = op->seq - (uint32_t)op->off;
+	}
+	if (op->tail_direction == DIRECTION_SEND && op->tail_off > conn->told_off)
+		conn->told_off = op->tail_off;
+	if (send && op->off + op->len > conn->told_off)
+		conn->told_off = op->off + op->len;
+	if (send && (int32_t)(op->seq + op->len - conn->waived_seq) >= 0)
+		conn->waived = false;
 }
 
-bool early_has_room(const struct flow *flow, const struct record_op *op)
+bool early_was_answered(struct conn *conn, const struct record_op *op)
 {
-	return flow->early_sz + offsetof(struct early, op) + op->head.size <= FLOW_EARLY_MAX;
+	if (conn_is_plaintext(conn) || !op->seq || !op->peer_seq)
+		return false;
+	if (op->head.flags & OP_SEND)
+		return conn->read_any && (int32_t)(conn->read_at_seq - op->seq) >= UNTOLD_MIN;
+	conn->read_any = true;
+	conn->read_at_seq = op->peer_seq;
+	return false;
+}
+
+bool early_has_room(const struct flow *flow)
+{
+	return flow->early_cnt < FLOW_EARLY_MAX;
 }
 
 /* Who speaks first is not certain before the first send has been told. */
@@ -48,28 +62,36 @@ static bool waits(const struct conn *conn, const struct record_op *op)
 	    !op->peer_seq)
 		return false;
 	return conn->early_cnt ||
-	       (conn->sends_numbered ? is_early(conn, op, told_until(conn)) : is_first(conn, op));
+	       (conn->sends_numbered ? is_early(conn, op, conn->sent_seq + (uint32_t)conn->told_off)
+				     : is_first(conn, op));
 }
 
 bool early_keep(struct flow *flow, struct conn *conn, const struct record_op *op)
 {
-	size_t sz = offsetof(struct early, op) + op->head.size;
 	struct early *early;
 
-	if (!waits(conn, op) || !early_has_room(flow, op))
+	if (!waits(conn, op) || !early_has_room(flow))
 		return false;
-	early = malloc(sz);
-	if (!early)
-		return false;
+	early = malloc(offsetof(struct early, op) + op->head.size);
+	if (!early) { /* as if its record had been lost */
+		account_add(ACCOUNT_RECORDS_STRAY, 1);
+		return true;
+	}
 	early->cookie = op->cookie;
-	early->sz = sz;
+	early->since_ns = flow->now_ns;
 	early->next = NULL;
 	memcpy(&early->op, op, op->head.size);
 	*flow->early_link = early;
 	flow->early_link = &early->next;
-	flow->early_sz += sz;
+	flow->early_cnt++;
 	conn->early_cnt++;
 	return true;
+}
+
+void early_waive(struct conn *conn, const struct record_op *op)
+{
+	conn->waived = true;
+	conn->waived_seq = op->peer_seq;
 }
 
 static struct early *take_out(struct flow *flow, struct early **link)
@@ -79,7 +101,7 @@ static struct early *take_out(struct flow *flow, struct early **link)
 	*link = early->next;
 	if (!early->next)
 		flow->early_link = link;
-	flow->early_sz -= early->sz;
+	flow->early_cnt--;
 	return early;
 }
 
@@ -92,18 +114,14 @@ struct early *early_next(struct flow *flow, struct conn *conn, const uint32_t *t
 	if (!*link || (told_until && is_early(conn, &(*link)->op, *told_until)))
 		return NULL;
 	conn->early_cnt--;
+	if (!told_until)
+		early_waive(conn, &(*link)->op);
 	return take_out(flow, link);
 }
 
 bool early_is_overdue(const struct flow *flow, uint64_t now_ns)
 {
-	return flow->early && now_ns > flow->early->op.time_ns + WAIT_NS;
-}
-
-void early_waive(struct conn *conn, const struct record_op *op)
-{
-	conn->waived = true;
-	conn->waived_seq = op->peer_seq;
+	return flow->early && now_ns - flow->early->since_ns > WAIT_NS;
 }
 
 void early_forget(struct flow *flow, struct conn *conn)

@@ -432,12 +432,18 @@ static void note_walk(struct conn *conn, enum sender sender, const struct record
  */
 static uint32_t turn_of(const struct conn *conn, const struct record_op *op)
 {
-	uint32_t further = op->turn - conn->told_turn;
-	bool send = op->head.flags & OP_SEND;
+	int32_t further = (int32_t)(op->turn - conn->told_turn);
+	bool send = op->head.flags & OP_SEND, turned = send != conn->last_was_send;
+	const struct stream *stream = &conn->streams[sender_of(conn, send)];
 
-	if (!conn->turn || further > 1)
-		return conn->turn + further;
-	return conn->turn + (send != conn->last_was_send);
+	if (!conn->turn)
+		return op->turn;
+	if (further <= 1)
+		return conn->turn + turned;
+	/* Turns alternate. What was taken last may have been told in an earlier turn than it is in. */
+	if ((further & 1) != turned)
+		further += op->off > stream->next_off ? 1 : -1;
+	return conn->turn + (uint32_t)further;
 }
 
 /* True if nothing comes of it: what the connection speaks is not known yet, or will not be. */
@@ -461,6 +467,13 @@ static void take_next(struct flow *flow, struct conn *conn, const struct record_
 	struct slice bytes = payload_of(op);
 	enum sender sender;
 
+	if (op->time_ns > conn->last_ns)
+		conn->last_ns = op->time_ns;
+	if (frames && !conn->protocol && !(op->head.flags & FRAMES_WHOLE)) {
+		account_add(ACCOUNT_RECORDS_STRAY, 1);
+		return;
+	}
+	conn->overtaken |= early_was_answered(conn, op);
 	if (take_unrecognised(flow, conn, op, turn))
 		return;
 	sender = sender_of(conn, send);
@@ -479,10 +492,10 @@ static void take_next(struct flow *flow, struct conn *conn, const struct record_
 		note_walk(conn, sender, op);
 	align(flow, conn, sender, op, turn);
 	place_other(conn, sender, op);
-	if (send)
-		early_note_send(conn, op);
 	take_bytes(flow, conn, sender, bytes, op);
 	note_walk(conn, sender, op);
+	if (send)
+		conn->overtaken = false;
 	if (conn->unknown)
 		remove_conn(flow, conn);
 }
@@ -528,7 +541,7 @@ static struct conn *end_waits(struct flow *flow, struct conn *conn, const struct
 		early_waive(conn, op);
 	if (!conn->early_cnt)
 		return conn;
-	if (missing || !early_has_room(flow, op))
+	if (missing || (!send && !early_has_room(flow)))
 		take_early(flow, op->cookie, NULL);
 	else if (send)
 		take_early(flow, op->cookie, &op->seq);
@@ -550,15 +563,13 @@ static bool take_before(struct flow *flow, struct conn *conn, const struct recor
 	if (op->tail_direction != send && !(send && conn->early_cnt)) /* of the turn before */
 		take_tail(flow, conn, op->tail_off, op->tail_ns, !send);
 	end_quarantine(flow, conn, op, turn);
-	if (op->time_ns > conn->last_ns)
-		conn->last_ns = op->time_ns;
 	return uncertain;
 }
 
 static void take_op(struct flow *flow, const struct record_op *op)
 {
 	struct conn *conn = conn_table__get(&flow->conns, op->cookie);
-	bool frames = op->head.kind == RECORD_FRAMES, missed, uncertain, waited;
+	bool frames = op->head.kind == RECORD_FRAMES, missed, jumps, uncertain, waited;
 	uint32_t turn;
 
 	if (!conn && carries_seen(flow, op->cookie))
@@ -570,16 +581,19 @@ static void take_op(struct flow *flow, const struct record_op *op)
 	}
 	conn->process_id = op->process_id;
 	missed = frames && frames_missed(conn, op);
-	conn = end_waits(flow, conn, op, missed || op->turn - conn->told_turn > 1);
+	jumps = !(frames && conn_is_duplex(conn)) && (int32_t)(op->turn - conn->told_turn) > 1;
+	conn = end_waits(flow, conn, op, missed || jumps);
 	if (!conn)
 		return;
+	early_note(conn, op);
 	conn->client_unsure |= missed;
 	turn = turn_of(conn, op);
 	uncertain = take_before(flow, conn, op, turn, missed);
-	conn->told_turn = op->turn;
+	if (!conn->turn || (int32_t)(op->turn - conn->told_turn) > 0)
+		conn->told_turn = op->turn;
 	if (early_keep(flow, conn, op))
 		return;
-	waited = conn->early_cnt;
+	waited = conn->early_cnt && op->head.flags & OP_SEND;
 	take_next(flow, conn, op, turn, uncertain || missed);
 	if (waited)
 		take_answers(flow, op);
@@ -592,7 +606,8 @@ static void note_tail(struct flow *flow, const struct record_op *record)
 	if (flow->early)
 		take_early(flow, record->cookie, NULL);
 	conn = conn_table__get(&flow->conns, record->cookie);
-
+	if (conn)
+		early_note(conn, record);
 	/* In a turn of which nothing was seen, the next operation tells what is missing. */
 	if (conn && !conn->closed && record->turn == conn->told_turn)
 		take_tail(flow, conn, record->tail_off, record->tail_ns, record->tail_direction);

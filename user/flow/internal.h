@@ -23,7 +23,8 @@
 #include "user/flow/route.h"
 
 #define FLOW_SOCKETS_MAX 16384u
-#define FLOW_EARLY_MAX (1024u * 1024)
+#define FLOW_EARLY_MAX \
+	256u /* few, since they are looked through for each send that one waits for */
 #define FLOW_IDS_BUCKETS 4096u
 #define FLOW_CAUSES 4096u /* those of one connection do not collide with each other */
 #define FLOW_SDKS \
@@ -46,8 +47,7 @@ struct sdk_mark {
 /* An operation that is to be taken after one that comes later. */
 struct early {
 	struct early *next;
-	uint64_t cookie;
-	size_t sz;
+	uint64_t cookie, since_ns;
 	struct record_op op; /* its payload follows */
 };
 
@@ -69,8 +69,8 @@ struct flow {
 	uint64_t began_ns, now_ns, unix_offset_ns;
 	uint64_t sweep_ns;		      /* when time-outs were last looked for */
 	uint64_t ring_full_cnt, ring_full_ns; /* as it was, and when it was seen to grow */
-	struct early *early, **early_link;    /* as they came; at most FLOW_EARLY_MAX bytes */
-	size_t early_sz;
+	struct early *early, **early_link;    /* as they came; FLOW_EARLY_MAX at most */
+	uint32_t early_cnt;
 	uint32_t in_body_cnt; /* messages whose end has not passed yet */
 	char room[MSG_ROOM_SZ];
 };
@@ -163,11 +163,13 @@ void pair_upgrade(struct flow *flow, struct conn *conn, const struct msg *msg, u
 void pair_begin_copying(struct flow *flow, struct conn *conn);
 
 /* early.c: what is read before the send that it answers was told. */
-/* The send is the connection's next operation, and has been taken. */
-void early_note_send(struct conn *conn, const struct record_op *op);
+/* Notes what the operation tells of what was sent so far. */
+void early_note(struct conn *conn, const struct record_op *op);
+/* The operation is the connection's next. Is it a send, and was what may answer it taken before? */
+bool early_was_answered(struct conn *conn, const struct record_op *op);
 /* True if the operation is to wait, and is kept until early_next. */
 bool early_keep(struct flow *flow, struct conn *conn, const struct record_op *op);
-bool early_has_room(const struct flow *flow, const struct record_op *op);
+bool early_has_room(const struct flow *flow);
 /*
  * The next one if it does not wait for more than what has left before the sequence number told_until, or whatever it
  * waits for where that is NULL; the caller frees it. Else NULL.

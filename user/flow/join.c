@@ -185,8 +185,11 @@ static bool waits_for_peer(const struct exchange *x)
 /* May its parent, or theirs, still find its other end, and with it another trace? */
 static bool waits_for_parent(const struct exchange *x)
 {
-	while (x->parent)
+	while (x->parent) {
 		x = x->parent;
+		if (x->parent_method == PARENT_TASK && !x->told && !x->end_ns)
+			return true; /* who reads its answer will prove it, or not: see cause_check */
+	}
 	return !x->told && waits_for_peer(x);
 }
 

@@ -354,8 +354,9 @@ static void begin_request(struct flow *flow, struct conn *conn, enum sender send
 		conn->asked = ASKED_COUNTED;
 	if (in_order && (conn->quarantined || (conn->last && !conn->last->responded)))
 		note_pipelining(flow, conn);
-	if (in_order && conn->quarantined) {
+	if (in_order && (conn->quarantined || conn->overtaken)) {
 		account_add(ACCOUNT_LOST_GAP, 1);
+		conn->dropped_turn = conn->overtaken ? conn->turn : 0;
 		return;
 	}
 	x = new_exchange(flow, conn, stream, time_ns);
@@ -364,11 +365,27 @@ static void begin_request(struct flow *flow, struct conn *conn, enum sender send
 	cause_crowd(conn, x, stream->next_off);
 	x->initiator = msg->initiator;
 	x->oneway = msg->kind == MSG_ONEWAY;
+	x->uncertain = conn->overtaken && sender == FROM_CLIENT;
 	exchange__keep_request(x, msg);
 	append(flow, conn, x);
 	stream->current = x;
 	x->left_out = sdk_doubles(flow, x);
 	identify(flow, x, &stream->head_cause, msg->fingerprint);
+}
+
+/*
+ * Nobody asked, and the turn in which the last answer ended goes on: on a unix socket, where nothing tells the order
+ * (see early.c), this one may answer what is told next, though a server may also take leave like that. Right after
+ * that nothing is certain any more.
+ */
+static void note_unasked(struct conn *conn)
+{
+	if (conn->protocol->by_id || conn->quarantined || conn->role != ROLE_CLIENT ||
+	    !conn_is_unix(conn))
+		return;
+	conn->overtaken = conn->answered_turn && conn->answered_turn == conn->turn;
+	if (conn->dropped_turn && conn->dropped_turn + 1 == conn->turn)
+		conn->pipelined = conn->quarantined = true;
 }
 
 static void begin_response(struct flow *flow, struct conn *conn, enum sender sender,
@@ -379,6 +396,8 @@ static void begin_response(struct flow *flow, struct conn *conn, enum sender sen
 
 	conn->streams[sender].current = x;
 	account_add(ACCOUNT_RESPONSES, 1);
+	if (!x)
+		note_unasked(conn);
 	if (x && !x->answer_tid)
 		x->answer_tid = conn->streams[sender].head_tid;
 	if (x)
@@ -552,6 +571,7 @@ void pair_message_done(struct flow *flow, struct conn *conn, enum sender sender,
 		return;
 	}
 	x->end_ns = time_ns;
+	conn->answered_turn = conn->turn;
 	pair_complete(flow, x);
 }
 
