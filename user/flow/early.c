@@ -34,15 +34,22 @@ void early_note(struct conn *conn, const struct record_op *op)
 		conn->waived = false;
 }
 
+void early_note_unasked(struct conn *conn, uint32_t peer_seq)
+{
+	if (conn->role != ROLE_CLIENT || conn_is_plaintext(conn) || !peer_seq)
+		return;
+	conn->unasked = true;
+	conn->unasked_seq = peer_seq;
+}
+
 bool early_was_answered(struct conn *conn, const struct record_op *op)
 {
-	if (conn_is_plaintext(conn) || !op->seq || !op->peer_seq)
+	int32_t left = (int32_t)(conn->unasked_seq - op->seq);
+
+	if (!conn->unasked)
 		return false;
-	if (op->head.flags & OP_SEND)
-		return conn->read_any && (int32_t)(conn->read_at_seq - op->seq) >= UNTOLD_MIN;
-	conn->read_any = true;
-	conn->read_at_seq = op->peer_seq;
-	return false;
+	conn->unasked = left > (int64_t)op->len;
+	return left >= UNTOLD_MIN;
 }
 
 bool early_has_room(const struct flow *flow)
@@ -59,7 +66,7 @@ static bool is_first(const struct conn *conn, const struct record_op *op)
 static bool waits(const struct conn *conn, const struct record_op *op)
 {
 	if (op->head.flags & OP_SEND || conn->role != ROLE_CLIENT || conn_is_plaintext(conn) ||
-	    !op->peer_seq)
+	    conn->sealed || !op->peer_seq)
 		return false;
 	return conn->early_cnt ||
 	       (conn->sends_numbered ? is_early(conn, op, conn->sent_seq + (uint32_t)conn->told_off)
@@ -78,7 +85,7 @@ bool early_keep(struct flow *flow, struct conn *conn, const struct record_op *op
 		return true;
 	}
 	early->cookie = op->cookie;
-	early->since_ns = flow->now_ns;
+	early->since_ns = 0;
 	early->next = NULL;
 	memcpy(&early->op, op, op->head.size);
 	*flow->early_link = early;
@@ -119,9 +126,12 @@ struct early *early_next(struct flow *flow, struct conn *conn, const uint32_t *t
 	return take_out(flow, link);
 }
 
-bool early_is_overdue(const struct flow *flow, uint64_t now_ns)
+struct early *early_overdue(struct flow *flow, uint64_t now_ns)
 {
-	return flow->early && now_ns - flow->early->since_ns > WAIT_NS;
+	/* The send may be in what is drained next: time counts from the end of this drain. */
+	for (struct early *early = flow->early; early; early = early->next)
+		early->since_ns = early->since_ns ?: now_ns;
+	return flow->early && now_ns - flow->early->since_ns > WAIT_NS ? flow->early : NULL;
 }
 
 void early_forget(struct flow *flow, struct conn *conn)

@@ -473,7 +473,8 @@ static void take_next(struct flow *flow, struct conn *conn, const struct record_
 		account_add(ACCOUNT_RECORDS_STRAY, 1);
 		return;
 	}
-	conn->overtaken |= early_was_answered(conn, op);
+	if (send)
+		conn->overtaken |= early_was_answered(conn, op);
 	if (take_unrecognised(flow, conn, op, turn))
 		return;
 	sender = sender_of(conn, send);
@@ -494,7 +495,7 @@ static void take_next(struct flow *flow, struct conn *conn, const struct record_
 	place_other(conn, sender, op);
 	take_bytes(flow, conn, sender, bytes, op);
 	note_walk(conn, sender, op);
-	if (send)
+	if (send && !conn->streams[sender].head_len)
 		conn->overtaken = false;
 	if (conn->unknown)
 		remove_conn(flow, conn);
@@ -582,6 +583,7 @@ static void take_op(struct flow *flow, const struct record_op *op)
 	conn->process_id = op->process_id;
 	missed = frames && frames_missed(conn, op);
 	jumps = !(frames && conn_is_duplex(conn)) && (int32_t)(op->turn - conn->told_turn) > 1;
+	jumps = jumps && !(op->head.flags & OP_SEND && op->off <= conn->told_off);
 	conn = end_waits(flow, conn, op, missed || jumps);
 	if (!conn)
 		return;
@@ -810,11 +812,13 @@ static void let_idle_connections_go(struct flow *flow, uint64_t now_ns)
 /* What has waited long enough for a send is taken without it, and so is what waits for the same bytes. */
 static void take_overdue(struct flow *flow, uint64_t now_ns)
 {
-	while (early_is_overdue(flow, now_ns)) {
-		uint64_t cookie = flow->early->cookie;
-		uint32_t until = flow->early->op.peer_seq;
+	struct early *early;
 
-		early_waive(conn_table__peek(&flow->conns, cookie), &flow->early->op);
+	while ((early = early_overdue(flow, now_ns))) {
+		uint64_t cookie = early->cookie;
+		uint32_t until = early->op.peer_seq;
+
+		early_waive(conn_table__peek(&flow->conns, cookie), &early->op);
 		take_early(flow, cookie, &until);
 	}
 }

@@ -47,8 +47,8 @@ struct sdk_mark {
 /* An operation that is to be taken after one that comes later. */
 struct early {
 	struct early *next;
-	uint64_t cookie, since_ns;
-	struct record_op op; /* its payload follows */
+	uint64_t cookie, since_ns; /* 0: since the next tick */
+	struct record_op op;	   /* its payload follows */
 };
 
 struct flow {
@@ -165,7 +165,9 @@ void pair_begin_copying(struct flow *flow, struct conn *conn);
 /* early.c: what is read before the send that it answers was told. */
 /* Notes what the operation tells of what was sent so far. */
 void early_note(struct conn *conn, const struct record_op *op);
-/* The operation is the connection's next. Is it a send, and was what may answer it taken before? */
+/* An answer came that nobody had asked for: by peer_seq what asked had left. */
+void early_note_unasked(struct conn *conn, uint32_t peer_seq);
+/* The send is the connection's next operation. Had it left when such an answer was read? */
 bool early_was_answered(struct conn *conn, const struct record_op *op);
 /* True if the operation is to wait, and is kept until early_next. */
 bool early_keep(struct flow *flow, struct conn *conn, const struct record_op *op);
@@ -175,8 +177,8 @@ bool early_has_room(const struct flow *flow);
  * waits for where that is NULL; the caller frees it. Else NULL.
  */
 struct early *early_next(struct flow *flow, struct conn *conn, const uint32_t *told_until);
-/* Has the one that was kept first waited long enough? */
-bool early_is_overdue(const struct flow *flow, uint64_t now_ns);
+/* The one that was kept first, if it has waited long enough; else NULL. To be asked at each tick. */
+struct early *early_overdue(struct flow *flow, uint64_t now_ns);
 /* The bytes that the operation waits for will not be told. */
 void early_waive(struct conn *conn, const struct record_op *op);
 /* Drops what is kept of the connection. */

@@ -195,7 +195,9 @@ static bool waits_for_parent(const struct exchange *x)
 
 bool join__should_hold(const struct join *join, const struct exchange *x)
 {
-	return (waits_for_peer(x) || waits_for_parent(x)) && join->held_cnt < JOIN_HELD_MAX;
+	if (waits_for_peer(x))
+		return join->held_cnt < JOIN_HELD_MAX;
+	return waits_for_parent(x) && join->held_cnt < JOIN_HELD_MAX / 2;
 }
 
 void join__hold(struct join *join, struct exchange *x)

@@ -356,6 +356,8 @@ static void begin_request(struct flow *flow, struct conn *conn, enum sender send
 		note_pipelining(flow, conn);
 	if (in_order && (conn->quarantined || conn->overtaken)) {
 		account_add(ACCOUNT_LOST_GAP, 1);
+		if (conn->overtaken && conn->dropped_turn == conn->turn) /* how many were? */
+			conn->pipelined = conn->quarantined = true;
 		conn->dropped_turn = conn->overtaken ? conn->turn : 0;
 		return;
 	}
@@ -380,6 +382,8 @@ static void begin_request(struct flow *flow, struct conn *conn, enum sender send
  */
 static void note_unasked(struct conn *conn)
 {
+	if (!conn_is_unix(conn))
+		early_note_unasked(conn, conn->streams[FROM_SERVER].head_peer_seq);
 	if (conn->protocol->by_id || conn->quarantined || conn->role != ROLE_CLIENT ||
 	    !conn_is_unix(conn))
 		return;
@@ -396,7 +400,7 @@ static void begin_response(struct flow *flow, struct conn *conn, enum sender sen
 
 	conn->streams[sender].current = x;
 	account_add(ACCOUNT_RESPONSES, 1);
-	if (!x)
+	if (!x && sender == FROM_SERVER && !(conn->protocol->by_id && conn->gapped))
 		note_unasked(conn);
 	if (x && !x->answer_tid)
 		x->answer_tid = conn->streams[sender].head_tid;
