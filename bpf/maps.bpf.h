@@ -90,24 +90,24 @@ struct connection_state {
 	__u8 fresh;
 	__u8 seq_known;
 	__u8 announced;
-	__u8 ignored;	   /* by a verdict */
-	__u8 judged;	   /* a verdict came */
-	__u8 several;	   /* requests come before earlier ones are answered */
-	__u8 waking;	   /* user space was woken, to give one */
-	__u8 own;	   /* sonde's: its other end is not traced */
-	__u8 carries;	   /* enum carries */
-	__u8 greeted;	   /* bits: 1 << direction, in which no hello of TLS follows */
-	__u8 filtered;	   /* by its ports */
-	__u8 untraced;	   /* that thread is not to be traced */
-	__u8 corked;	   /* UDP: a datagram is being put together */
-	__u8 ended;	   /* bits: 1 << enum end_reason already reported */
-	__u8 shape;	   /* 1 + index of its frames' shape; 0: turns only */
-	__u32 serial;	   /* of its last datagram */
-	__u32 polled_by;   /* the thread that was last seen to wait for it, by poll() */
-	__u8 polled;	   /* enum polled: what it waited for */
-	__u8 overtaken;	   /* bytes had left, when it last received, whose send is told later */
-	__u64 tls_session; /* the one that it was last seen to carry */
-	__u64 receiver;	   /* the goroutine that last received from it; 0: none */
+	__u8 ignored;		    /* by a verdict */
+	__u8 judged;		    /* a verdict came */
+	__u8 several;		    /* requests come before earlier ones are answered */
+	__u8 waking;		    /* user space was woken, to give one */
+	__u8 own;		    /* sonde's: its other end is not traced */
+	__u8 carries;		    /* enum carries */
+	__u8 greeted;		    /* bits: 1 << direction, in which no hello of TLS follows */
+	__u8 filtered;		    /* by its ports */
+	__u8 untraced;		    /* that thread is not to be traced */
+	__u8 corked;		    /* UDP: a datagram is being put together */
+	__u8 ended;		    /* bits: 1 << enum end_reason already reported */
+	__u8 shape;		    /* 1 + index of its frames' shape; 0: turns only */
+	__u32 serial;		    /* of its last datagram */
+	__u32 polled_by;	    /* the thread that was last seen to wait for it, by poll() */
+	__u8 polled;		    /* enum polled: what it waited for */
+	__u8 overtaken;		    /* when it last received, a send was still untold */
+	__u64 tls_session;	    /* the one that it was last seen to carry */
+	__u64 receiver;		    /* the goroutine that last received from it; 0: none */
 	struct frame_walk walks[2]; /* by enum record_direction */
 };
 

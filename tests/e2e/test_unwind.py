@@ -122,10 +122,9 @@ def test_exceptions(directory):
     assert share(account) >= 0.98, account
     assert sum(raising.values()) > 400, found
     # Where the unwinder jumps to a handler, what the compiler says of its stack is not true: a cut or two.
-    cut = sum(n for s, n in raising.items() if s.startswith("["))
-    assert cut <= 0.02 * sum(raising.values())
+    assert sum(n for s, n in raising.items() if s.startswith("[")) <= 0.02 * sum(raising.values())
     for stack in raising:
-        assert stack.startswith("[") or re.match(rf"{START};catcher\(?\)?;(thrower[^;]*;){{6}}", stack), stack
+        assert stack.startswith(("[unknown caller]", "[unreadable stack]")) or re.match(rf"{START};catcher\(?\)?;(thrower[^;]*;){{6}}", stack), stack
 
 
 @pytest.mark.parametrize("flags", [[], ["-ldflags=-s -w"], ["-buildmode=pie"]],

@@ -26,6 +26,15 @@ static void tell(struct end *client, const char *text)
 	end_told(client, text, (uint32_t)strlen(text));
 }
 
+/* The answer is read, and has waited long enough, before the call is back. */
+static void tell_too_late(struct end *client, const char *text, const char *response)
+{
+	leave(client, text);
+	answer(client, response);
+	rig_wait(client->rig, 60 * MS);
+	tell(client, text);
+}
+
 /* So many spans have been made so far, without more time passing. */
 static void check_made(const struct rig *rig, uint32_t cnt)
 {
@@ -107,6 +116,32 @@ static void test_unix(void **state)
 	rig_finish(rig);
 }
 
+/* Two in a row: nothing is paired until it was quiet. */
+static void test_unix_twice(void **state)
+{
+	struct rig *rig = rig_new(NULL);
+	struct end client, server;
+
+	(void)state;
+	ends_new(rig, &client, &server);
+	make_unix(&client, &server);
+	ask(&client, GET("/0"));
+	answer(&client, OK(0));
+	answer(&client, OK(1));
+	ask(&client, GET("/1"));
+	answer(&client, OK(2));
+	ask(&client, GET("/2"));
+	ask(&client, GET("/3"));
+	answer(&client, OK(3));
+	check_made(rig, 1);
+	rig->now_ns += 2 * SECOND;
+	ask(&client, GET("/4"));
+	answer(&client, OK(4));
+	check(rig, 1, "/4", 204);
+	check_count(ACCOUNT_LOST_GAP, 3);
+	rig_finish(rig);
+}
+
 #define PREFACE "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 #define SETTINGS "\0\0\0\4\0\0\0\0\0"
 /* GET http://./ and 200, of that stream */
@@ -138,6 +173,26 @@ static void test_by_id(void **state)
 	rig_finish(rig);
 }
 
+/* By id, too: no answer comes to it any more. */
+static void test_by_id_too_late(void **state)
+{
+	struct rig *rig = rig_new(NULL);
+	struct end client = end_new(rig, ROLE_CLIENT);
+
+	(void)state;
+	end_op(&client, true, BYTES(PREFACE SETTINGS GET2("\1")));
+	end_op(&client, false, BYTES(SETTINGS OK2("\1")));
+	client.untold = sizeof(GET2("\3")) - 1;
+	end_op(&client, false, BYTES(OK2("\3")));
+	rig_wait(rig, 60 * MS);
+	end_told(&client, BYTES(GET2("\3")));
+	finish(&client, END_CLOSED, 0);
+	rig->made += 2;
+	check_made(rig, 1);
+	check_count(ACCOUNT_LOST_GAP, 1);
+	rig_finish(rig);
+}
+
 /* The record of the send is lost: nothing waits for it for long, nor again, nor beyond the next request. */
 static void test_lost_send(void **state)
 {
@@ -162,10 +217,7 @@ static void test_too_late(void **state)
 	struct end client = new_client(rig), closed = new_client(rig);
 
 	(void)state;
-	leave(&client, GET("/1"));
-	answer(&client, OK(1));
-	rig_wait(rig, 60 * MS);
-	tell(&client, GET("/1"));
+	tell_too_late(&client, GET("/1"), OK(1));
 	ask(&client, GET("/2"));
 	answer(&client, OK(2));
 	check(rig, 2, "/2", 202);
@@ -189,10 +241,7 @@ static void test_first_too_late(void **state)
 		struct end client = end_new(rig, ROLE_CLIENT);
 
 		client.about.fresh = (uint8_t)is_fresh;
-		leave(&client, GET("/1"));
-		answer(&client, OK(1));
-		rig_wait(rig, 60 * MS);
-		tell(&client, GET("/1"));
+		tell_too_late(&client, GET("/1"), OK(1));
 		ask(&client, GET("/2"));
 		answer(&client, OK(2));
 		check(rig, 0, "/2", 202);
@@ -210,10 +259,7 @@ static void test_pipelined(void **state)
 	(void)state;
 	ask(&client, GET("/1") GET("/2"));
 	rig->made++;
-	leave(&client, GET("/3"));
-	answer(&client, OK(1));
-	rig_wait(rig, 60 * MS);
-	tell(&client, GET("/3"));
+	tell_too_late(&client, GET("/3"), OK(1));
 	answer(&client, OK(2) OK(3));
 	ask(&client, GET("/4"));
 	answer(&client, OK(4));
@@ -231,11 +277,8 @@ static void test_part_answered(void **state)
 	struct end client = new_client(rig);
 
 	(void)state;
-	leave(&client, GET("/1") GET("/2"));
 	rig->made++;
-	answer(&client, OK(1));
-	rig_wait(rig, 60 * MS);
-	tell(&client, GET("/1") GET("/2"));
+	tell_too_late(&client, GET("/1") GET("/2"), OK(1));
 	answer(&client, OK(2));
 	ask(&client, GET("/3"));
 	answer(&client, OK(3));
@@ -361,7 +404,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_in_order),      cmocka_unit_test(test_in_parts),
-		cmocka_unit_test(test_unix),	      cmocka_unit_test(test_by_id),
+		cmocka_unit_test(test_unix),	      cmocka_unit_test(test_unix_twice),
+		cmocka_unit_test(test_by_id),	      cmocka_unit_test(test_by_id_too_late),
 		cmocka_unit_test(test_lost_send),     cmocka_unit_test(test_pipelined),
 		cmocka_unit_test(test_part_answered), cmocka_unit_test(test_between_drains),
 		cmocka_unit_test(test_too_late),      cmocka_unit_test(test_first_too_late),

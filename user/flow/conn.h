@@ -92,11 +92,10 @@ struct conn {
 	uint32_t told_turn;	/* as the kernel counts them, of the last record */
 	uint32_t sent_seq;	/* TCP's number of the first byte sent, if sends_numbered */
 	uint64_t told_off;	/* what was sent up to here has been told */
-	uint32_t
-		unasked_seq; /* what had left when an answer came that nobody had asked for, if unasked */
-	uint32_t waived_seq;   /* what is sent up to here is not waited for any more, if waived */
-	uint32_t dropped_turn; /* of a request that had been answered before it was told */
-	uint32_t early_cnt;    /* operations that wait for one that is told later */
+	uint32_t unasked_seq;	/* what had left when an unasked answer came, if unasked */
+	uint32_t waived_seq;	/* what is sent up to here is not waited for any more, if waived */
+	uint32_t dropped_turn;	/* of a request that had been answered before it was told */
+	uint32_t early_cnt;	/* operations that wait for one that is told later */
 	uint32_t turns_missed_cnt; /* before its protocol was known */
 	enum asked asked;
 	/*
@@ -135,7 +134,7 @@ struct conn {
 	uint64_t cause_off;
 	uint32_t cause_len;
 	bool last_was_send; /* the last operation taken */
-	bool overtaken; /* the requests of the next send, or this one, may have been answered before */
+	bool overtaken;	    /* what the next send asks, or this one, may be answered already */
 	bool sends_numbered, unasked, waived;
 	bool sampled;
 	bool peer_absent;   /* the other end is not on this host, or not traced */

@@ -583,7 +583,8 @@ static void take_op(struct flow *flow, const struct record_op *op)
 	conn->process_id = op->process_id;
 	missed = frames && frames_missed(conn, op);
 	jumps = !(frames && conn_is_duplex(conn)) && (int32_t)(op->turn - conn->told_turn) > 1;
-	jumps = jumps && !(op->head.flags & OP_SEND && op->off <= conn->told_off);
+	if (op->head.flags & OP_SEND && op->off <= conn->told_off)
+		jumps = false; /* none of what was sent is missing */
 	conn = end_waits(flow, conn, op, missed || jumps);
 	if (!conn)
 		return;

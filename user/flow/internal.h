@@ -23,8 +23,7 @@
 #include "user/flow/route.h"
 
 #define FLOW_SOCKETS_MAX 16384u
-#define FLOW_EARLY_MAX \
-	256u /* few, since they are looked through for each send that one waits for */
+#define FLOW_EARLY_MAX 256u /* few: each send that one waits for looks through them */
 #define FLOW_IDS_BUCKETS 4096u
 #define FLOW_CAUSES 4096u /* those of one connection do not collide with each other */
 #define FLOW_SDKS \

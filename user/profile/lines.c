@@ -35,8 +35,7 @@ struct lines {
 	uint32_t known_cnt;
 	struct arena arena;
 	uint64_t counted[ACCOUNT_CNT]; /* addresses of the profile that is being made */
-	enum account_entry
-		put_off; /* why files of this profile wait for the next; KNOWN: none does */
+	enum account_entry put_off;    /* why files wait for the next profile; KNOWN: none does */
 };
 
 /* An address that a profile wants to know of. */
