@@ -603,6 +603,7 @@ static __noinline int walk_op(struct scratch *s, struct connection_state *conn)
 		conn->tail_off = w->off + w->len;
 		conn->tail_ns = s->op.time_ns;
 		conn->tail_direction = w->bits & WALK_SEND;
+		conn->tail_flags = s->op.head.flags & OP_TIMED;
 	}
 	return w->whole;
 }

@@ -75,6 +75,7 @@ struct connection_state {
 	__u32 tx_seq, rx_seq;	 /* TCP sequence numbers at those offsets */
 	__u64 wstamp_ns;	 /* tcp_wstamp_ns after the last send */
 	__u64 arrived_ns;	 /* of a server: when what is to be read next came; 0: not known */
+	__u64 received_ns;	 /* when it was last received from */
 	__u64 tail_off, tail_ns; /* where the silent tail ends, and when */
 	__u32 turn;		 /* direction changes so far; 0: no operation yet */
 	__u32 turn_left;	 /* bytes that may still be copied in this turn */
@@ -86,6 +87,7 @@ struct connection_state {
 	__u32 filter_generation; /* under which it was ignored, or its thread was found traced */
 	__u8 direction;		 /* of the current turn */
 	__u8 tail_direction;
+	__u8 tail_flags; /* as in record_op */
 	__u8 role;
 	__u8 fresh;
 	__u8 seq_known;

@@ -46,7 +46,7 @@ static __always_inline void begin_request(struct task_state *state,
 	state->request_off = off;
 	state->answered = false;
 	if (settings.timing)
-		begin_times(state, state->dedicated && is_proven(state), conn->cookie, off);
+		begin_times(state, state->dedicated && is_proven(state), conn, off);
 }
 
 /* Something was sent to a client. */

@@ -205,6 +205,7 @@ static __noinline void emit_end(struct scratch *s, struct connection_state *conn
 	e.tail_off = conn->tail_off;
 	e.tail_ns = conn->tail_ns;
 	e.tail_direction = conn->tail_direction;
+	e.tail_flags = conn->tail_flags;
 	e.rx_off = conn->rx_off;
 	e.tx_off = conn->tx_off;
 	e.reason = reason;
@@ -399,6 +400,7 @@ static __always_inline void fill_op(struct record_op *op, const struct connectio
 	op->tail_off = conn->tail_off;
 	op->tail_ns = conn->tail_ns;
 	op->tail_direction = conn->tail_direction;
+	op->tail_flags = conn->tail_flags;
 	__builtin_memset(op->reserved, 0, sizeof(op->reserved));
 	op->queued_us = facts->queued_us;
 }
@@ -525,7 +527,7 @@ static __always_inline __u32 end_queue(struct connection_state *conn, __u64 now)
 }
 
 #define OF_SEND 1
-#define OF_TYPED 2
+#define OF_TYPED 2 /* OP_TIMED are bits of it, too */
 
 /*
  * Takes the bytes of an operation: copies what is wanted of them, or leaves to the scratch what is still to
@@ -540,10 +542,12 @@ static __always_inline enum rest_of_op take_bytes(struct scratch *s, struct conn
 	__u64 want;
 
 	facts->off = send ? conn->tx_off : conn->rx_off;
-	if (send)
+	if (send) {
 		conn->tx_off += len;
-	else
+	} else {
 		conn->rx_off += len;
+		conn->received_ns = facts->time_ns;
+	}
 	facts->flags |= found ? 0 : OP_NO_BUFFER;
 	want = copy_budget(conn, len, send);
 	if (!found)
@@ -561,6 +565,7 @@ static __always_inline enum rest_of_op take_bytes(struct scratch *s, struct conn
 		conn->tail_off = facts->off + len;
 		conn->tail_ns = facts->time_ns;
 		conn->tail_direction = send;
+		conn->tail_flags = facts->flags & OP_TIMED;
 	} else {
 		emit_copy(s, conn, buffer, facts, want);
 		if (facts->off == 0)
@@ -594,7 +599,7 @@ static __noinline enum rest_of_op emit_op(struct scratch *s, struct sock *sk,
 	struct op_facts facts = {
 		.time_ns = passed_ns(conn, tcp, send, typed),
 		.len = len,
-		.flags = send ? OP_SEND : 0,
+		.flags = (send ? OP_SEND : 0) | (of & OP_TIMED),
 	};
 	struct user_buffer buffer = {};
 
@@ -714,7 +719,7 @@ static __always_inline int socket_op(struct sock *sk, int ret, int flags, bool s
 		if (propagation)
 			hop_op(s, sk, conn, ret, send, typed);
 		if (send)
-			tell_send(s, conn, ret);
+			of |= tell_send(s, conn, ret);
 		finish_op(s, conn, emit_op(s, sk, conn, ret, of));
 		if (!send)
 			begin_work(conn, ret);

@@ -5,6 +5,8 @@
  * run, and waits; what for is told by the system call that it is in. Of a wait for the network that is not
  * yet known: it is the client's if the thread then uses the client's connection, else another server's.
  *
+ * A thread that did not leave the CPU in between has no account: the answer's own record says so by OP_ON_CPU.
+ *
  * Tasks that work for no request cost one look at their storage per switch.
  */
 #ifndef SONDE_BPF_TIMES_H
@@ -13,6 +15,7 @@
 #include "bpf/buffer.bpf.h"
 
 #define TASK_UNINTERRUPTIBLE 2
+#define OP_TIMED (OP_ON_CPU | OP_LOOP)
 
 /* Before 5.14. */
 struct task_struct___state {
@@ -60,15 +63,15 @@ static __always_inline void tell_times(struct time_account *t)
 
 static __always_inline bool has_one_thread(struct task_struct *task)
 {
-	return BPF_CORE_READ(task, signal, nr_threads) == 1;
+	return task->signal->nr_threads == 1;
 }
 
 /*
  * The current thread has received the first bytes of a request. Does it work for that alone from now on? It does if
  * that is certain, or if it has none but this, and there is no thread that could do any of its work.
  */
-static __always_inline void begin_times(struct task_state *state, bool certain, __u64 cookie,
-					__u64 off)
+static __always_inline void begin_times(struct task_state *state, bool certain,
+					const struct connection_state *conn, __u64 off)
 {
 	struct time_account *t = &state->times;
 
@@ -84,8 +87,8 @@ static __always_inline void begin_times(struct task_state *state, bool certain, 
 	t->loop = !certain;
 	t->state = TIME_CPU;
 	t->off = off;
-	t->begin_ns = t->since_ns = bpf_ktime_get_ns();
-	t->cookie = cookie;
+	t->begin_ns = t->since_ns = conn->received_ns;
+	t->cookie = conn->cookie;
 }
 
 /*
@@ -123,26 +126,34 @@ static __noinline int tell_times_apart(const struct connection_state *conn)
 	return 0;
 }
 
-/* Something is about to be sent to a client. A function of its own for the sake of the stack. */
+/*
+ * Something is about to be sent to a client. Returns flags of the operation that say all there is to tell; 0: that is
+ * told by a record, if at all. A function of its own for the sake of the stack.
+ */
 static __noinline int note_times(__u64 cookie)
 {
 	struct task_state *state = bpf_task_storage_get(&tasks, bpf_get_current_task_btf(), 0, 0);
 	struct time_account *t = state ? &state->times : NULL;
+	bool on_cpu, last;
 
 	if (!t || !t->cookie || t->cookie != cookie)
 		return 0;
-	become(t, TIME_CPU);
-	end_network_wait(t, true, true);
-	t->answered_ns = t->since_ns;
-	for (int i = 0; i < TIMES_CNT; i++)
-		t->answered_spent_ns[i] = t->spent_ns[i];
-	t->untold = true;
-	if (!t->loop &&
-	    state->dedicated == CAUSE_UNANSWERED) { /* it may be at something else by now */
-		tell_times(t);
-		t->cookie = 0;
+	on_cpu = t->state == TIME_CPU && t->since_ns == t->begin_ns;
+	last = !t->loop &&
+	       state->dedicated == CAUSE_UNANSWERED; /* it may be at something else from now on */
+	if (!on_cpu) {
+		become(t, TIME_CPU);
+		end_network_wait(t, true, true);
+		t->answered_ns = t->since_ns;
+		for (int i = 0; i < TIMES_CNT; i++)
+			t->answered_spent_ns[i] = t->spent_ns[i];
+		t->untold = true;
+		if (last)
+			tell_times(t);
 	}
-	return 0;
+	if (last)
+		t->cookie = 0;
+	return !on_cpu ? 0 : t->loop ? OP_ON_CPU | OP_LOOP : OP_ON_CPU;
 }
 
 /* Is the file that a read or write waits for a socket? */

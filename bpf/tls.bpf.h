@@ -71,13 +71,13 @@ static __always_inline void announce_plaintext(struct scratch *s, struct tls_ses
 }
 
 static __noinline enum rest_of_op emit_plaintext(struct scratch *s, struct tls_session *t,
-						 const struct plaintext *passed)
+						 const struct plaintext *passed, __u32 timed)
 {
 	bool known = is_fresh(t) && t->carrier.tx_seq, send = passed->send;
 	struct op_facts facts = {
 		.time_ns = passed->time_ns,
 		.len = passed->len,
-		.flags = send ? OP_SEND : 0,
+		.flags = (send ? OP_SEND : 0) | timed,
 	};
 	struct user_buffer buffer = {};
 	__u32 tx = t->carrier.tx_seq + (__u32)t->conn.tx_off;
@@ -99,15 +99,15 @@ static __noinline enum rest_of_op emit_plaintext(struct scratch *s, struct tls_s
 static __always_inline void take_plaintext(struct scratch *s, struct tls_session *t,
 					   const struct plaintext *passed)
 {
-	__u32 turn = t->conn.turn;
+	__u32 turn = t->conn.turn, timed = 0;
 
 	if (!t->conn.announced)
 		announce_plaintext(s, t);
 	if (t->conn.ignored)
 		return;
 	if (passed->send)
-		tell_send(s, &t->conn, passed->len);
-	finish_op(s, &t->conn, emit_plaintext(s, t, passed));
+		timed = tell_send(s, &t->conn, passed->len);
+	finish_op(s, &t->conn, emit_plaintext(s, t, passed, timed));
 	if (!passed->send)
 		begin_work(&t->conn, passed->len);
 	if (notes_requests())

@@ -231,6 +231,7 @@ static __always_inline int flush_tail(struct connection_state *conn)
 	op.tail_off = conn->tail_off;
 	op.tail_ns = conn->tail_ns;
 	op.tail_direction = conn->tail_direction;
+	op.tail_flags = conn->tail_flags;
 	if (bpf_ringbuf_output(&records, &op, sizeof(op), BPF_RB_NO_WAKEUP) == 0)
 		conn->tail_off = 0;
 	return 0;

@@ -30,15 +30,17 @@ enum polled {
 static __always_inline enum watched watched(struct sock *sk, bool typed)
 {
 	struct socket_wq *wq = FIELD(sk, sk_wq);
-	struct list_head *first = BPF_CORE_READ(wq, wait.head.next);
+	struct list_head *first = FIELD(wq, wait.head.next);
 	struct eppoll_entry *entry = container_of(first, struct eppoll_entry, wait.entry);
+	struct epitem *item;
 
 	if (first == &wq->wait.head)
 		return WATCHED_NOT;
-	if (!bpf_core_field_exists(entry->next) || BPF_CORE_READ(first, next) != &wq->wait.head)
+	if (!bpf_core_field_exists(entry->next) || FIELD(first, next) != &wq->wait.head)
 		return WATCHED;
-	if (BPF_CORE_READ(entry, base, pwqlist) != entry ||
-	    BPF_CORE_READ(entry, base, event.events) & EVENTS_ASKED)
+	item = BPF_CORE_READ(entry, base);
+	if (BPF_CORE_READ(item, event.events) & EVENTS_ASKED ||
+	    BPF_CORE_READ(item, pwqlist) != entry)
 		return WATCHED;
 	return WATCHED_DISARMED;
 }
@@ -47,15 +49,14 @@ static __always_inline enum watched watched(struct sock *sk, bool typed)
 static __always_inline struct poll_wqueues *poll_that_waits(struct socket_wq *wq)
 {
 	struct list_head *first = wq->wait.head.next;
-	struct poll_table_entry entry;
+	struct poll_table_entry *entry = container_of(first, struct poll_table_entry, wait.entry);
+	struct poll_wqueues *poll;
 
-	if (first == &wq->wait.head ||
-	    bpf_probe_read_kernel(&entry, sizeof(entry),
-				  container_of(first, struct poll_table_entry, wait.entry)) ||
-	    entry.wait_address != &wq->wait)
+	if (first == &wq->wait.head)
 		return NULL;
-	return entry.wait
-		.private; /* NULL: an epoll set waits, whose entry has its queue there, too */
+	poll = BPF_CORE_READ(entry, wait.private);
+	/* Nothing there: an epoll set waits, whose entry has its queue there, too. */
+	return poll && BPF_CORE_READ(entry, wait_address) == &wq->wait ? poll : NULL;
 }
 
 static __always_inline bool listens_or_accepted(struct sock *sk)

@@ -230,14 +230,15 @@ static __noinline int tell_cause(struct scratch *s, const struct connection_stat
 	return 0;
 }
 
-/* len bytes are about to be sent. */
-static __always_inline void tell_send(struct scratch *s, const struct connection_state *conn,
-				      __u32 len)
+/* len bytes are about to be sent. Returns what the operation's flags are to say of time. */
+static __always_inline __u32 tell_send(struct scratch *s, const struct connection_state *conn,
+				       __u32 len)
 {
 	if (conn->role < ROLE_SERVER)
 		tell_cause(s, conn, len);
 	else if (settings.timing)
-		note_times(conn->cookie);
+		return note_times(conn->cookie) & OP_TIMED;
+	return 0;
 }
 
 /* A process begins in a thread's work, and is part of it. */

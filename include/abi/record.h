@@ -50,6 +50,12 @@ enum record_direction {
 /* record_op.head.flags */
 #define OP_SEND 0x0001	    /* else a receive */
 #define OP_NO_BUFFER 0x0002 /* splice, sendfile, io_uring: bytes passed that nobody can copy */
+/*
+ * A server sends: its thread works for the request alone that came with the last turn received, and has not
+ * left the CPU since. That is all there is to tell of its time: no record_times does.
+ */
+#define OP_ON_CPU 0x0004
+#define OP_LOOP 0x0008 /* with OP_ON_CPU: as TIMES_LOOP */
 
 /*
  * What a TLS library encrypts for a socket, and decrypts, is a connection of its own, whose cookie is the
@@ -77,7 +83,8 @@ struct record_op {
 	__u64 tail_off;	     /* where the silent tail ends; 0 = there was none */
 	__u64 tail_ns;	     /* when its last byte passed */
 	__u8 tail_direction; /* enum record_direction */
-	__u8 reserved[3];
+	__u8 tail_flags;     /* OP_ON_CPU and OP_LOOP, of its last operation */
+	__u8 reserved[2];
 	__u32 queued_us; /* receive: how long its first byte waited to be read; 0: not known */
 			 /* payload follows */
 };
@@ -217,7 +224,8 @@ struct record_end {
 	__u16 reason;	      /* enum end_reason */
 	__u16 error;	      /* positive errno, for END_ERROR */
 	__u8 tail_direction;
-	__u8 reserved[3];
+	__u8 tail_flags;
+	__u8 reserved[2];
 	/* Of what follows, older recordings have nothing. */
 	__u32 turn; /* as in record_op, of the last operation */
 	__u32 reserved2;

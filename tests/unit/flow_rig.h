@@ -88,7 +88,8 @@ struct end {
 	bool direction, announced;
 	bool unnumbered; /* it has no sequence numbers, or they are not known */
 	uint64_t tx_off, rx_off, tail_off, tail_ns;
-	uint8_t tail_direction;
+	uint8_t tail_direction, tail_flags;
+	uint8_t timed; /* what its sends say of time: OP_ON_CPU ... */
 	uint32_t tx_seq, rx_seq;
 	uint32_t untold;	   /* bytes sent by calls that are not back yet */
 	uint64_t left_ns;	   /* when they left; 0: now */
@@ -432,7 +433,7 @@ static inline struct record_op fill_op(const struct end *end, bool send, uint64_
 	return (struct record_op){
 		.head = {.size = (uint32_t)sizeof(struct record_op) + copied,
 			 .kind = RECORD_OP,
-			 .flags = send ? OP_SEND : 0},
+			 .flags = send ? OP_SEND | end->timed : 0},
 		.cookie = end->about.cookie,
 		.time_ns = send && end->left_ns ? end->left_ns : end->rig->now_ns,
 		.off = off,
@@ -445,6 +446,7 @@ static inline struct record_op fill_op(const struct end *end, bool send, uint64_
 		.tail_off = end->tail_off,
 		.tail_ns = end->tail_ns,
 		.tail_direction = end->tail_direction,
+		.tail_flags = end->tail_flags,
 	};
 }
 
@@ -466,6 +468,7 @@ static inline void end_op_cut(struct end *end, bool send, const char *bytes, uin
 		end->tail_off = *off + len;
 		end->tail_ns = end->rig->now_ns;
 		end->tail_direction = send;
+		end->tail_flags = send ? end->timed : 0;
 	} else {
 		end->turn_left -= copied < end->turn_left ? copied : end->turn_left;
 		record = malloc(sizeof(*record) + copied);
@@ -560,6 +563,7 @@ static inline void finish(struct end *end, enum end_reason reason, uint16_t erro
 		.tail_off = end->tail_off,
 		.tail_ns = end->tail_ns,
 		.tail_direction = end->tail_direction,
+		.tail_flags = end->tail_flags,
 		.rx_off = end->rx_off,
 		.tx_off = end->tx_off,
 		.reason = reason,

@@ -97,11 +97,20 @@ static void test_slice_compare(void **state)
 		const char *a, *b;
 		bool eq, nocase, prefix; /* prefix: a starts with b */
 	} cases[] = {
-		{"", "", true, true, true},	      {"host", "host", true, true, true},
-		{"Host", "hOST", false, true, false}, {"host", "hos", false, false, true},
-		{"host", "", false, false, true},     {"", "h", false, false, false},
+		{"", "", true, true, true},
+		{"host", "host", true, true, true},
+		{"Host", "hOST", false, true, false},
+		{"host", "hos", false, false, true},
+		{"host", "", false, false, true},
+		{"", "h", false, false, false},
 		{"a@", "A`", false, false, false}, /* differ in the case bit, but are no letters */
 		{"[", "{", false, false, false},
+		{"Content-LENGTH: Z", "cONTENT-length: z", false, true, false},
+		{"Content-Length", "Content-Lengti", false, false, false},
+		{"x@[`{\xc1Z", "X@[`{\xc1z", false, true, false},
+		{"eight@ch", "eight`ch", false, false, false},
+		{"eight[ch", "eight{ch", false, false, false},
+		{"eight\xc1zz", "eight\xe1zz", false, false, false},
 	};
 
 	(void)state;

@@ -164,12 +164,97 @@ static void test_impossible(void **state)
 	rig_finish(rig);
 }
 
+#define HEAD_ONLY "HTTP/1.1 200 OK\r\nContent-Length: 612\r\n\r\n"
+
+/* An answer whose body is sent without a buffer, so that no record tells of it. */
+static void answer_silently(struct end *end, uint8_t timed)
+{
+	answer(end, HEAD_ONLY);
+	end->timed = timed;
+	end_op_cut(end, true, NULL, 612, 0);
+	assert_true(end->tail_off);
+}
+
+static void check_on_cpu(const struct seen *span)
+{
+	for (int i = 0; i < TIMES_CNT; i++)
+		assert_int_equal(span->times[i],
+				 i == TIME_CPU ? (int64_t)(span->end_ns - span->start_ns) : -1);
+}
+
+/* Nothing but that the thread stayed on the CPU is told: by the answer itself. */
+static void test_on_cpu(void **state)
+{
+	struct rig *rig = rig_new(NULL);
+	struct end end = worked_end(rig);
+
+	(void)state;
+	end.timed = OP_ON_CPU | OP_LOOP;
+	check_on_cpu(answered(rig, &end));
+	rig_finish(rig);
+}
+
+enum tail_told {
+	BY_ITSELF,
+	BY_NEXT_REQUEST,
+	BY_END,
+	TAILS_CNT
+};
+
+/* And of what follows it in silence: by whatever tells of that. */
+static void test_on_cpu_in_silence(void **state)
+{
+	(void)state;
+	for (int told = 0; told < TAILS_CNT; told++) {
+		struct rig *rig = rig_new(NULL);
+		struct end end = worked_end(rig);
+
+		end.timed = OP_ON_CPU;
+		rig->now_ns += TOOK;
+		answer_silently(&end, OP_ON_CPU);
+		if (told == BY_ITSELF)
+			flush_tail(&end);
+		else if (told == BY_NEXT_REQUEST)
+			ask(&end, GET("/b"));
+		else
+			finish(&end, END_CLOSED, 0);
+		rig_wait(rig, SECOND);
+		check_on_cpu(span_of(rig, SPAN_SERVER, 0));
+		if (told == BY_NEXT_REQUEST)
+			answer(&end, OK_EMPTY);
+		rig_finish(rig);
+	}
+}
+
+/* It left the CPU before the last of the answer, of which no account came. */
+static void test_on_cpu_at_first(void **state)
+{
+	struct rig *rig = rig_new(NULL);
+	struct end end = worked_end(rig);
+
+	(void)state;
+	end.timed = OP_ON_CPU;
+	answer(&end, HEAD_ONLY);
+	rig->now_ns += TOOK;
+	end.timed = 0;
+	end_op_cut(&end, true, NULL, 612, 0);
+	flush_tail(&end);
+	rig_wait(rig, SECOND);
+	check_none(span_of(rig, SPAN_SERVER, 0));
+	rig_finish(rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_told),	   cmocka_unit_test(test_told_from_before),
-		cmocka_unit_test(test_told_again), cmocka_unit_test(test_not_the_whole),
+		cmocka_unit_test(test_told),
+		cmocka_unit_test(test_told_from_before),
+		cmocka_unit_test(test_told_again),
+		cmocka_unit_test(test_not_the_whole),
 		cmocka_unit_test(test_impossible),
+		cmocka_unit_test(test_on_cpu),
+		cmocka_unit_test(test_on_cpu_in_silence),
+		cmocka_unit_test(test_on_cpu_at_first),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,11 +7,29 @@ static char lower(char c)
 	return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
 }
 
+/* Eight letters at once. */
+static uint64_t lower_word(const char *p)
+{
+	const uint64_t each = 0x0101010101010101u;
+	uint64_t word, low, upper;
+
+	memcpy(&word, p, sizeof(word));
+	low = word & 0x7f * each;
+	/* The high bit of a byte: it is beyond 'A' - 1, but not beyond 'Z', and ASCII. */
+	upper = (low + (0x80 - 'A') * each) & ~(low + (0x7f - 'Z') * each) & ~word & 0x80 * each;
+	return word | upper >> 2;
+}
+
 bool slice_eq_nocase(struct slice a, struct slice b)
 {
+	size_t i = 0;
+
 	if (a.n != b.n)
 		return false;
-	for (size_t i = 0; i < a.n; i++)
+	for (; i + 8 <= a.n; i += 8)
+		if (lower_word(a.p + i) != lower_word(b.p + i))
+			return false;
+	for (; i < a.n; i++)
 		if (lower(a.p[i]) != lower(b.p[i]))
 			return false;
 	return true;

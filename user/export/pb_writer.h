@@ -65,8 +65,13 @@ static inline bool pb_room(struct pb_writer *w, size_t n)
 static inline void pb_raw_varint(struct pb_writer *w, uint64_t v)
 {
 	unsigned int bits = 64 - (unsigned int)__builtin_clzll(v | 1);
-	uint8_t *p = w->buf + (w->at -= (bits + 6) / 7);
+	uint8_t *p;
 
+	if (v <= 0x7F) { /* nearly all: tags, and lengths */
+		w->buf[--w->at] = (uint8_t)v;
+		return;
+	}
+	p = w->buf + (w->at -= (bits + 6) / 7);
 	for (; v > 0x7F; v >>= 7)
 		*p++ = (uint8_t)(v | 0x80);
 	*p = (uint8_t)v;
@@ -77,11 +82,25 @@ static inline void pb_raw_tag(struct pb_writer *w, unsigned int field, enum pb_w
 	pb_raw_varint(w, field << 3 | type);
 }
 
+/* Keys and most values are short: no call for them, but two moves that may overlap. */
 static inline void pb_raw_copy(struct pb_writer *w, const void *p, size_t n)
 {
-	w->at -= n;
-	if (n)
-		memcpy(w->buf + w->at, p, n);
+	uint8_t *to = w->buf + (w->at -= n);
+	const char *end = (const char *)p + n;
+
+	if (n > 32 || n < 4) {
+		if (n)
+			memcpy(to, p, n);
+	} else if (n >= 16) {
+		memcpy(to, p, 16);
+		memcpy(to + n - 16, end - 16, 16);
+	} else if (n >= 8) {
+		memcpy(to, p, 8);
+		memcpy(to + n - 8, end - 8, 8);
+	} else {
+		memcpy(to, p, 4);
+		memcpy(to + n - 4, end - 4, 4);
+	}
 }
 
 /* Signed numbers (int32, int64) go by their two's complement. */

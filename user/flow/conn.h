@@ -76,6 +76,13 @@ struct contexts {
 	uint32_t cnt; /* so far */
 };
 
+/* The last turn in which bytes were received, by its first operation. */
+struct read_turn {
+	uint32_t turn; /* 0: there was none */
+	uint32_t tid;
+	uint64_t off, time_ns;
+};
+
 struct conn {
 	struct conn *bucket_next;
 	struct conn *lru_prev, *lru_next;
@@ -123,6 +130,7 @@ struct conn {
 	uint64_t unknown_bytes[2]; /* while it had no protocol: received, sent */
 	struct contexts *contexts; /* NULL: there were none */
 	uint64_t sampled_off;	   /* of the request that a sample named last, if sampled */
+	struct read_turn read_turn;
 	/* Parsers, see detect.c; by assumed role, direction. */
 	uint64_t likely[2][2], possible[2][2];
 	uint64_t found_off; /* requests that began before were known by their answers only */

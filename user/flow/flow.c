@@ -589,6 +589,7 @@ static void take_op(struct flow *flow, const struct record_op *op)
 	if (!conn)
 		return;
 	early_note(conn, op);
+	times_note_op(conn, op);
 	conn->client_unsure |= missed;
 	turn = turn_of(conn, op);
 	uncertain = take_before(flow, conn, op, turn, missed);
@@ -612,8 +613,11 @@ static void note_tail(struct flow *flow, const struct record_op *record)
 	if (conn)
 		early_note(conn, record);
 	/* In a turn of which nothing was seen, the next operation tells what is missing. */
-	if (conn && !conn->closed && record->turn == conn->told_turn)
+	if (conn && !conn->closed && record->turn == conn->told_turn) {
+		if (record->tail_direction == DIRECTION_SEND)
+			times_note_tail(conn, record->turn, record->tail_flags, record->tail_ns);
 		take_tail(flow, conn, record->tail_off, record->tail_ns, record->tail_direction);
+	}
 }
 
 /* Bytes that passed before the end but in no record: those records did not fit the ring. */
@@ -721,6 +725,8 @@ static void take_end(struct flow *flow, const struct record_end *record)
 		take_early(flow, record->cookie, NULL);
 	conn = conn_table__get(&flow->conns, record->cookie);
 	if (conn && !conn->closed) {
+		if (tells_last(record) && record->tail_direction == DIRECTION_SEND)
+			times_note_tail(conn, record->turn, record->tail_flags, record->tail_ns);
 		take_tail(flow, conn, record->tail_off, record->tail_ns, record->tail_direction);
 		if (tells_last(record))
 			take_last_turns(conn, record);

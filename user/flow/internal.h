@@ -243,6 +243,10 @@ void cause_check(struct flow *flow, struct exchange *x);
 
 /* times.c: what the time of served requests went to. */
 void times_note(struct flow *flow, const struct record_times *record);
+/* The same where an operation's own flags tell it, of itself and of the tail before it. */
+void times_note_op(struct conn *conn, const struct record_op *op);
+/* And of a tail in that turn. */
+void times_note_tail(struct conn *conn, uint32_t turn, uint32_t tail_flags, uint64_t tail_ns);
 /* Tells it in the span of x, which ends then, if it is known of all of it. */
 void times_add(const struct exchange *x, uint64_t end_ns, struct span *span);
 

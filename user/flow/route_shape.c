@@ -122,13 +122,11 @@ static bool is_date(struct slice s)
 	return true;
 }
 
-static bool is_hex(struct slice s)
+static bool is_hex(struct slice s, const struct census *sum)
 {
-	bool prefix = slice_starts_with(s, SLICE("0x"));
-	struct slice digits = slice_after(s, prefix ? 2 : 0);
-	struct census sum = take_census(digits);
-
-	return digits.n >= HEX_MIN && sum.common & HEX && (sum.digits || prefix);
+	if (slice_starts_with(s, SLICE("0x")))
+		return s.n >= 2 + HEX_MIN && take_census(slice_after(s, 2)).common & HEX;
+	return s.n >= HEX_MIN && sum->common & HEX && sum->digits;
 }
 
 /* The last label must be letters, else vue@3.2.1 would be one. */
@@ -164,7 +162,7 @@ static struct slice whole_shape(struct slice s)
 		return SLICE("{date}");
 	if (is_number(s, &sum))
 		return SLICE("{id}");
-	if (is_hex(s))
+	if (is_hex(s, &sum))
 		return SLICE("{hex}");
 	if (is_email(s))
 		return SLICE("{email}");

@@ -461,9 +461,9 @@ static ssize_t parse_request(struct http1_state *state, struct slice bytes, bool
 static bool is_status_prefix(struct slice s)
 {
 	static const char shape[] = "HTTP/1.b Ndd_";
-	bool good = true;
+	bool good = is_version_prefix(s);
 
-	for (size_t i = 0; good && i < s.n && i < sizeof(shape) - 1; i++) {
+	for (size_t i = VERSION_LEN - 1; good && i < s.n && i < sizeof(shape) - 1; i++) {
 		char c = s.p[i];
 
 		switch (shape[i]) {

@@ -187,11 +187,13 @@ static void index_attrs(const struct attrs *attrs, struct known *known)
 
 	for (uint16_t i = 0; i < attrs->cnt; i++) {
 		for (unsigned int tried = 0; tried < KEY_CNT; tried++) {
-			if (same_key(keys[key], attrs->v[i].key)) {
+			bool found = same_key(keys[key], attrs->v[i].key);
+
+			if (found)
 				known->by_key[key] = &attrs->v[i];
-				break;
-			}
 			key = key + 1 < KEY_CNT ? key + 1 : 0;
+			if (found)
+				break;
 		}
 	}
 }
