@@ -56,42 +56,57 @@ static __always_inline bool next_base(struct frames_work *w)
 
 #define NOWHERE ~0u
 
+#define PIECES_AT_ONCE 8
+
+/* Takes what the current piece of the vector has of the bytes that take_frames takes. False: that was all of them. */
+static __always_inline bool take_piece(struct scratch *s, struct frames_work *w)
+{
+	__u32 to = w->take_to;
+	__u64 m;
+
+	if (!w->take_left || (!w->base_left && !next_base(w)))
+		return false;
+	barrier();
+	m = w->base_left;
+	if (m > w->take_left)
+		m = w->take_left;
+	if (to != NOWHERE) {
+		if (m > PIECE_MAX ||
+		    bpf_probe_read_user(&s->payload[to & PIECE_AT], m, (void *)w->base))
+			return false;
+		w->take_to = to + m;
+	}
+	w->base += m;
+	w->base_left -= m;
+	w->take_left -= m;
+	return true;
+}
+
+/* The same of several pieces. Verified once. */
+__noinline int take_pieces(__u32 slot)
+{
+	struct scratch *s = scratch_at(slot);
+
+	if (!s)
+		return false;
+	/* What changes is in memory, and read again in each round: so to the verifier they are all alike. */
+	for (int i = 0; i < PIECES_AT_ONCE; i++)
+		if (!take_piece(s, &s->work))
+			return false;
+	return true;
+}
+
 /*
  * Copies the buffer's next n bytes to the payload at to, or only passes over them (NOWHERE). True if all
  * of them were there.
  */
-__noinline int take_frames(__u32 slot, __u32 to, __u32 n)
+static __always_inline bool take_frames(struct scratch *s, __u32 to, __u32 n)
 {
-	struct scratch *s = scratch_at(slot);
-	struct frames_work *w;
-
-	if (!s)
-		return 0;
-	w = &s->work;
-	/* What changes is in memory, and read again in each round: so to the verifier they are all alike. */
-	w->take_to = to;
-	w->take_left = n;
-	for (int i = 0; w->take_left && i <= IOV_MAX_COPIED; i++) {
-		__u64 m;
-
-		if (!w->base_left && !next_base(w))
-			break;
-		barrier();
-		m = w->base_left;
-		if (m > w->take_left)
-			m = w->take_left;
-		to = w->take_to;
-		if (to != NOWHERE) {
-			if (m > PIECE_MAX ||
-			    bpf_probe_read_user(&s->payload[to & PIECE_AT], m, (void *)w->base))
-				break;
-			w->take_to = to + m;
-		}
-		w->base += m;
-		w->base_left -= m;
-		w->take_left -= m;
-	}
-	return w->take_left == 0;
+	s->work.take_to = to;
+	s->work.take_left = n;
+	for (int i = 0; n && i <= IOV_MAX_COPIED / PIECES_AT_ONCE && take_pieces(s->slot); i++)
+		;
+	return s->work.take_left == 0;
 }
 
 /* Writes the record of what was walked so far, up to pos. */
@@ -169,13 +184,13 @@ __noinline int pass_frame(__u32 slot, __u32 left)
 			n = keep;
 		make_room(s, n);
 		begin_piece(s, w, n, n == keep && in_frame > n ? PIECE_CUT : 0);
-		if (!take_frames(s->slot, w->out + sizeof(struct frame_piece), n))
+		if (!take_frames(s, w->out + sizeof(struct frame_piece), n))
 			w->broken = 1;
 		w->out += sizeof(struct frame_piece) + n;
 		w->walk.keep_left -= n;
 	} else {
 		w->walk.keep_left -= keep < n ? keep : n;
-		if (!take_frames(s->slot, NOWHERE, n))
+		if (!take_frames(s, NOWHERE, n))
 			w->broken = 1;
 	}
 	w->pos += n;
@@ -248,7 +263,7 @@ static __always_inline __u32 keep_of_frame(struct scratch *s, struct frames_work
 		type = w->walk.header[shape->type_at & (FRAME_HEADER_MAX - 1)];
 	} else {
 		if (had || total <= shape->type_at || left < *n + beyond ||
-		    beyond > FRAME_HEADER_MAX || !take_frames(s->slot, at + *n, beyond))
+		    beyond > FRAME_HEADER_MAX || !take_frames(s, at + *n, beyond))
 			return more ? shape->keep_more : shape->keep;
 		*n += beyond;
 		type = s->payload[(at + *n - 1) & PIECE_AT];
@@ -270,7 +285,7 @@ static __always_inline __u32 copy_body(struct scratch *s, struct frames_work *w,
 		return 0;
 	if (now > PIECE_MAX || at + n + now > COPY_MAX)
 		now = 0;
-	if (now && !take_frames(s->slot, at + n, now))
+	if (now && !take_frames(s, at + n, now))
 		w->broken = 1;
 	w->walk.keep_left = body - now;
 	if (now < body)
@@ -316,7 +331,7 @@ __noinline int begin_frame(__u32 slot, __u32 left)
 	}
 	make_room(s, 2 * FRAME_HEADER_MAX);
 	at = w->out + sizeof(struct frame_piece);
-	if (!take_frames(s->slot, at, n)) {
+	if (!take_frames(s, at, n)) {
 		w->broken = 1;
 		return 1;
 	}

@@ -448,7 +448,7 @@ __noinline int split_off(__u32 slot, struct connection_state *conn)
 	}
 	n = s->work.want < PIECE_MAX ? s->work.want : PIECE_MAX;
 	rest = s->op.len;
-	if (!take_frames(s->slot, 0, n)) {
+	if (!take_frames(s, 0, n)) {
 		s->counts.unreadable++;
 		return false;
 	}

@@ -70,19 +70,25 @@ static __always_inline void announce_plaintext(struct scratch *s, struct tls_ses
 	t->conn.announced = emit(s, c, sizeof(*c));
 }
 
-static __noinline enum rest_of_op emit_plaintext(struct scratch *s, struct tls_session *t,
-						 const struct plaintext *passed, __u32 timed)
+/* An enum rest_of_op. Verified once. */
+__noinline int emit_plaintext(__u32 slot, struct tls_session *t, const struct plaintext *passed,
+			      __u32 timed)
 {
-	bool known = is_fresh(t) && t->carrier.tx_seq, send = passed->send;
-	struct op_facts facts = {
-		.time_ns = passed->time_ns,
-		.len = passed->len,
-		.flags = (send ? OP_SEND : 0) | timed,
-	};
+	struct scratch *s = scratch_at(slot);
 	struct user_buffer buffer = {};
-	__u32 tx = t->carrier.tx_seq + (__u32)t->conn.tx_off;
-	__u32 rx = t->carrier.rx_seq + (__u32)t->conn.rx_off;
+	struct op_facts facts = {};
+	bool known, send;
+	__u32 tx, rx;
 
+	if (!s || !t || !passed)
+		return OP_DONE;
+	known = is_fresh(t) && t->carrier.tx_seq;
+	send = passed->send;
+	facts.time_ns = passed->time_ns;
+	facts.len = passed->len;
+	facts.flags = (send ? OP_SEND : 0) | timed;
+	tx = t->carrier.tx_seq + (__u32)t->conn.tx_off;
+	rx = t->carrier.rx_seq + (__u32)t->conn.rx_off;
 	if (passed->vector_cnt) {
 		take_vector(&buffer, passed->buffer, passed->vector_cnt);
 	} else {
@@ -107,7 +113,7 @@ static __always_inline void take_plaintext(struct scratch *s, struct tls_session
 		return;
 	if (passed->send)
 		timed = tell_send(s, &t->conn, passed->len);
-	finish_op(s, &t->conn, emit_plaintext(s, t, passed, timed));
+	finish_op(s, &t->conn, (enum rest_of_op)emit_plaintext(s->slot, t, passed, timed));
 	if (!passed->send)
 		begin_work(&t->conn, passed->len);
 	if (notes_requests())
