@@ -228,7 +228,7 @@ static __always_inline int header_message(struct sk_msg_md *msg)
 	struct hop *hop;
 	__u32 at;
 
-	if (!propagation || !hops_in_header || !sk)
+	if (!propagates() || !hops_in_header || !sk)
 		return SK_PASS;
 	hop = bpf_sk_storage_get(&hops, sk, 0, 0);
 	conn = bpf_sk_storage_get(&connections, sk, 0, 0);

@@ -498,7 +498,7 @@ static __always_inline int hop_event(struct bpf_sock_ops *ctx)
 {
 	struct hop *hop;
 
-	if (!propagation)
+	if (!propagates())
 		return 1;
 	switch (ctx->op) {
 	case BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB:

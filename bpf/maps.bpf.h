@@ -55,6 +55,12 @@ __u32 hop_denies = 0; /* there are processes whose requests are never to carry i
 
 __u32 bursting = 0; /* there are processes in burst_pids */
 
+/* Do ids go to other hosts now? */
+static __always_inline bool propagates(void)
+{
+	return settings.propagates && propagation;
+}
+
 /* Where the walk of one direction's frames is. */
 struct frame_walk {
 	__u64 next;	 /* stream offset of the next byte of a header */

@@ -707,7 +707,7 @@ static __always_inline int socket_op(struct sock *sk, int ret, int flags, bool s
 		note_answer(conn);
 	} else {
 		note_receive(sk, conn, flags, typed);
-		if (propagation)
+		if (propagates())
 			note_serving(conn);
 	}
 	if (ret > 0 && (tls_used || conn->carries) && carry_op(sk, conn, ret, of))
@@ -716,7 +716,7 @@ static __always_inline int socket_op(struct sock *sk, int ret, int flags, bool s
 		return 0;
 	turn = conn->turn;
 	if (ret > 0) {
-		if (propagation)
+		if (propagates())
 			hop_op(s, sk, conn, ret, send, typed);
 		if (send)
 			of |= tell_send(s, conn, ret);

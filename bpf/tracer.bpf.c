@@ -88,7 +88,7 @@ static __always_inline void note_closing(struct sock *sk, int oldstate, int news
 		end_work(conn);
 	if (conn && conn->carries == CARRIES_SEEN)
 		close_apart(conn->cookie);
-	if (conn && propagation)
+	if (conn && propagates())
 		forget_trace(conn);
 	if (conn && s)
 		emit_end(s, conn, bpf_ktime_get_ns(),
@@ -109,7 +109,7 @@ int BPF_PROG(inet_sock_set_state, struct sock *sk, int oldstate, int newstate)
 	/* What begins here or, at a server, is born established, has nothing of its address's past. */
 	if (settings.by_address && (newstate == BPF_TCP_SYN_SENT || oldstate == BPF_TCP_SYN_RECV))
 		forget_address(sk);
-	if (propagation && !settings.by_address && newstate == BPF_TCP_SYN_SENT)
+	if (propagates() && !settings.by_address && newstate == BPF_TCP_SYN_SENT)
 		note_connecting(sk);
 	if (newstate == BPF_TCP_ESTABLISHED)
 		note_established(sk, oldstate);

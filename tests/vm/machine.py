@@ -20,7 +20,7 @@ WORKLOADS = ["ways", "lookups", "framed"]
 # says on the console that it lives every 5 s. A machine that says nothing at all is an emulator that hangs
 # (seen with QEMU 7.2, before the first process and after it): its processors are looked at, then once more.
 WATCHDOG_S = 600
-SILENT_S, BOOTS = 120, 3
+SILENT_S, BOOTS = 60, 3
 
 
 def libraries(program):
@@ -77,7 +77,7 @@ def kernel(series):
 def boot(series, archive, console, results, append):
     """Runs until the machine switches itself off. False if it hung: said nothing for SILENT_S."""
     monitor = console.with_name("monitor")
-    with subprocess.Popen(["qemu-system-x86_64", "-accel", "tcg,thread=multi", "-smp", "2", "-m", "1024",
+    with subprocess.Popen(["qemu-system-x86_64", "-accel", "tcg,thread=single", "-smp", "2", "-m", "1024",
                            "-nodefaults", "-display", "none", "-no-reboot",
                            "-serial", f"file:{console}", "-serial", f"file:{results}",
                            "-monitor", f"unix:{monitor},server,nowait",

@@ -302,9 +302,13 @@ static bool allowed(const struct probe_variant *variant, unsigned int kinds)
 	return variant->name && (!variant->kinds || (variant->kinds & kinds));
 }
 
-/* Which programs are loaded is known now. A map of sockets takes CAP_NET_ADMIN, which is not needed without. */
-static void spare_maps(struct tracer_bpf *bpf)
+/*
+ * Which programs are loaded is known now: what only others need is left out. A map of sockets takes CAP_NET_ADMIN,
+ * which is not needed without.
+ */
+static void leave_out(struct tracer_bpf *bpf)
 {
+	bpf->rodata->settings.propagates = bpf_program__autoload(bpf->progs.carry_ids);
 	bpf_map__set_autocreate(bpf->maps.opening_sockets,
 				bpf_program__autoload(bpf->progs.carry_ids));
 	bpf_map__set_autocreate(bpf->maps.seen_threads,
@@ -470,7 +474,7 @@ static int try_variant(const struct probe_variant *variant)
 		return -errno;
 	bpf_object__for_each_program(prog, bpf->obj)
 		bpf_program__set_autoload(prog, variant_has(variant, prog));
-	spare_maps(bpf);
+	leave_out(bpf);
 	tell(bpf, variant);
 	err = tracer_bpf__load(bpf);
 	err = err ?: try_attach(bpf);
@@ -551,7 +555,7 @@ void probes_select(struct tracer_bpf *bpf, const struct probe_result *results)
 				wanted = true;
 		bpf_program__set_autoload(prog, wanted);
 	}
-	spare_maps(bpf);
+	leave_out(bpf);
 	for (size_t i = 0; i < probes_cnt; i++)
 		if (results[i].chosen)
 			tell(bpf, results[i].chosen);
