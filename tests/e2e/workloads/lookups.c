@@ -121,6 +121,9 @@ int main(int argc, char **argv)
 	fd = open_socket(strcmp(way, "sendto") != 0);
 	for (int i = 0; i < cnt; i += strcmp(way, "mmsg") == 0 ? BATCH : 1) {
 		if (strcmp(way, "mmsg") == 0) {
+			/* The last tells how many of its socket's were lost, when there is room for it. */
+			if (i && cnt - i <= BATCH)
+				usleep(300000);
 			answered += ask_batch(fd, i, cnt - i < BATCH ? cnt - i : BATCH);
 			continue;
 		}
