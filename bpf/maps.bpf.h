@@ -82,6 +82,7 @@ struct connection_state {
 	__u64 wstamp_ns;	 /* tcp_wstamp_ns after the last send */
 	__u64 arrived_ns;	 /* of a server: when what is to be read next came; 0: not known */
 	__u64 received_ns;	 /* when it was last received from */
+	__u32 received_switches; /* and how often that thread had left the CPU by then */
 	__u64 tail_off, tail_ns; /* where the silent tail ends, and when */
 	__u32 turn;		 /* direction changes so far; 0: no operation yet */
 	__u32 turn_left;	 /* bytes that may still be copied in this turn */
@@ -163,6 +164,7 @@ struct plaintext {
 	__u32 len;
 	__u32 vector_cnt; /* struct iovec, at buffer; 0: that is the bytes themselves */
 	bool send;
+	__u8 reserved[7]; /* kernels before 6.3 want all of it to be set that a function is given */
 };
 
 #define BUFFER_WORDS 6 /* a queue of buffers with its limit, as rustls has them */
@@ -197,9 +199,10 @@ struct time_account {
 	__u64 spent_ns[WAITS_CNT];
 	/* As it was when something was last sent to the client. */
 	__u64 answered_ns, answered_spent_ns[TIMES_CNT];
-	__u8 untold; /* and no record has told it */
-	__u8 state;  /* enum time_spent, WAIT_NETWORK or WAIT_POLLED */
-	__u8 loop;   /* see TIMES_LOOP */
+	__u32 switches; /* how often the thread had left the CPU at begin_ns */
+	__u8 untold;	/* and no record has told it */
+	__u8 state;	/* enum time_spent, WAIT_NETWORK or WAIT_POLLED */
+	__u8 loop;	/* see TIMES_LOOP */
 };
 
 struct task_state {

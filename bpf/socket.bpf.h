@@ -547,6 +547,7 @@ static __always_inline enum rest_of_op take_bytes(struct scratch *s, struct conn
 	} else {
 		conn->rx_off += len;
 		conn->received_ns = facts->time_ns;
+		conn->received_switches = switches_so_far();
 	}
 	facts->flags |= found ? 0 : OP_NO_BUFFER;
 	want = copy_budget(conn, len, send);

@@ -61,6 +61,14 @@ static __always_inline void tell_times(struct time_account *t)
 	bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
 }
 
+/* How often the current thread has left the CPU. */
+static __always_inline __u32 switches_so_far(void)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+
+	return task->nvcsw + task->nivcsw;
+}
+
 static __always_inline bool has_one_thread(struct task_struct *task)
 {
 	return task->signal->nr_threads == 1;
@@ -79,6 +87,8 @@ static __always_inline void begin_times(struct task_state *state, bool certain,
 		tell_times(t);
 	t->cookie = 0;
 	t->untold = false;
+	if (switches_so_far() != conn->received_switches) /* unseen, since there was no account */
+		return;
 	if (!certain &&
 	    (state->distrust || state->of_go || !has_one_thread(bpf_get_current_task_btf())))
 		return;
@@ -88,6 +98,7 @@ static __always_inline void begin_times(struct task_state *state, bool certain,
 	t->state = TIME_CPU;
 	t->off = off;
 	t->begin_ns = t->since_ns = conn->received_ns;
+	t->switches = conn->received_switches;
 	t->cookie = conn->cookie;
 }
 
@@ -138,7 +149,7 @@ static __noinline int note_times(__u64 cookie)
 
 	if (!t || !t->cookie || t->cookie != cookie)
 		return 0;
-	on_cpu = t->state == TIME_CPU && t->since_ns == t->begin_ns;
+	on_cpu = t->switches == switches_so_far();
 	last = !t->loop &&
 	       state->dedicated == CAUSE_UNANSWERED; /* it may be at something else from now on */
 	if (!on_cpu) {

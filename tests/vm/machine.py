@@ -20,7 +20,7 @@ WORKLOADS = ["ways", "lookups", "framed"]
 # says on the console that it lives every 5 s. A machine that says nothing at all is an emulator that hangs
 # (seen with QEMU 7.2, before the first process and after it): its processors are looked at, then once more.
 WATCHDOG_S = 600
-SILENT_S, BOOTS = 60, 3
+SILENT_S, LIFE_S, BOOTS = 60, 4 * WATCHDOG_S, 3
 
 
 def libraries(program):
@@ -75,7 +75,7 @@ def kernel(series):
 
 
 def boot(series, archive, console, results, append):
-    """Runs until the machine switches itself off. False if it hung: said nothing for SILENT_S."""
+    """Runs until the machine switches itself off. False if it hung: said nothing for SILENT_S, or did not end."""
     monitor = console.with_name("monitor")
     with subprocess.Popen(["qemu-system-x86_64", "-accel", "tcg,thread=single", "-smp", "2", "-m", "1024",
                            "-nodefaults", "-display", "none", "-no-reboot",
@@ -83,18 +83,28 @@ def boot(series, archive, console, results, append):
                            "-monitor", f"unix:{monitor},server,nowait",
                            "-kernel", kernel(series), "-initrd", archive, "-append", append],
                           stdin=subprocess.DEVNULL) as emulator:
-        said, since = None, time.monotonic()
-        while time.monotonic() - since < SILENT_S:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                assert emulator.wait(1) == 0
+        try:
+            if ends(emulator, console, results):
                 return True
-            now = said_on(console), results.exists() and results.stat().st_size
-            if now != said:
-                said, since = now, time.monotonic()
-        print(f"{series}: nothing said for {SILENT_S} s after:\n{said_on(console)[-2000:]}")
-        print(asked(monitor, "info registers -a"))
-        emulator.kill()
-        return False
+            print(f"{series}: nothing said for {SILENT_S} s, or no end, after:\n{said_on(console)[-2000:]}")
+            print(asked(monitor, "info registers -a"))
+            return False
+        finally:
+            emulator.kill()
+
+
+def ends(emulator, console, results):
+    """Waits for that as long as it says something."""
+    said, begun = None, time.monotonic()
+    since = begun
+    while time.monotonic() - since < SILENT_S and time.monotonic() - begun < LIFE_S:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            assert emulator.wait(1) == 0
+            return True
+        now = said_on(console), results.exists() and results.stat().st_size
+        if now != said:
+            said, since = now, time.monotonic()
+    return False
 
 
 def asked(monitor, command):

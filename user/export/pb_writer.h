@@ -86,20 +86,19 @@ static inline void pb_raw_tag(struct pb_writer *w, unsigned int field, enum pb_w
 static inline void pb_raw_copy(struct pb_writer *w, const void *p, size_t n)
 {
 	uint8_t *to = w->buf + (w->at -= n);
-	const char *end = (const char *)p + n;
 
 	if (n > 32 || n < 4) {
 		if (n)
 			memcpy(to, p, n);
 	} else if (n >= 16) {
 		memcpy(to, p, 16);
-		memcpy(to + n - 16, end - 16, 16);
+		memcpy(to + n - 16, (const char *)p + n - 16, 16);
 	} else if (n >= 8) {
 		memcpy(to, p, 8);
-		memcpy(to + n - 8, end - 8, 8);
+		memcpy(to + n - 8, (const char *)p + n - 8, 8);
 	} else {
 		memcpy(to, p, 4);
-		memcpy(to + n - 4, end - 4, 4);
+		memcpy(to + n - 4, (const char *)p + n - 4, 4);
 	}
 }
 
