@@ -615,7 +615,7 @@ static void note_tail(struct flow *flow, const struct record_op *record)
 	/* In a turn of which nothing was seen, the next operation tells what is missing. */
 	if (conn && !conn->closed && record->turn == conn->told_turn) {
 		if (record->tail_direction == DIRECTION_SEND)
-			times_note_tail(conn, record->turn, record->tail_flags, record->tail_ns);
+			times_note_sent(conn, record->turn, record->tail_flags, record->tail_ns);
 		take_tail(flow, conn, record->tail_off, record->tail_ns, record->tail_direction);
 	}
 }
@@ -726,7 +726,7 @@ static void take_end(struct flow *flow, const struct record_end *record)
 	conn = conn_table__get(&flow->conns, record->cookie);
 	if (conn && !conn->closed) {
 		if (tells_last(record) && record->tail_direction == DIRECTION_SEND)
-			times_note_tail(conn, record->turn, record->tail_flags, record->tail_ns);
+			times_note_sent(conn, record->turn, record->tail_flags, record->tail_ns);
 		take_tail(flow, conn, record->tail_off, record->tail_ns, record->tail_direction);
 		if (tells_last(record))
 			take_last_turns(conn, record);

@@ -245,8 +245,8 @@ void cause_check(struct flow *flow, struct exchange *x);
 void times_note(struct flow *flow, const struct record_times *record);
 /* The same where an operation's own flags tell it, of itself and of the tail before it. */
 void times_note_op(struct conn *conn, const struct record_op *op);
-/* And of a tail in that turn. */
-void times_note_tail(struct conn *conn, uint32_t turn, uint32_t tail_flags, uint64_t tail_ns);
+/* And of what was sent in that turn, until end_ns: flags are OP_. */
+void times_note_sent(struct conn *conn, uint32_t turn, uint32_t flags, uint64_t end_ns);
 /* Tells it in the span of x, which ends then, if it is known of all of it. */
 void times_add(const struct exchange *x, uint64_t end_ns, struct span *span);
 

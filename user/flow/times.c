@@ -59,22 +59,20 @@ void times_note(struct flow *flow, const struct record_times *record)
 		note(conn, record);
 }
 
-/* Something was sent in that turn, until end_ns: flags are OP_. */
-static void note_on_cpu(struct conn *conn, uint32_t turn, uint32_t flags, uint64_t end_ns)
+void times_note_sent(struct conn *conn, uint32_t turn, uint32_t flags, uint64_t end_ns)
 {
 	const struct read_turn *read = &conn->read_turn;
-	struct record_times times = {
-		.head.flags = flags & OP_LOOP ? TIMES_LOOP : 0,
-		.off = read->off,
-		.begin_ns = read->time_ns,
-		.end_ns = end_ns,
-		.tid = read->tid,
-	};
 
 	if (!(flags & OP_ON_CPU) || !read->turn || turn != read->turn + 1 || end_ns < read->time_ns)
 		return;
-	times.spent_ns[TIME_CPU] = end_ns - read->time_ns;
-	note(conn, &times);
+	note(conn, &(struct record_times){
+			   .head.flags = flags & OP_LOOP ? TIMES_LOOP : 0,
+			   .off = read->off,
+			   .begin_ns = read->time_ns,
+			   .end_ns = end_ns,
+			   .spent_ns = {[TIME_CPU] = end_ns - read->time_ns},
+			   .tid = read->tid,
+		   });
 }
 
 void times_note_op(struct conn *conn, const struct record_op *op)
@@ -82,17 +80,12 @@ void times_note_op(struct conn *conn, const struct record_op *op)
 	bool send = op->head.flags & OP_SEND;
 
 	if (op->tail_off && op->tail_direction == DIRECTION_SEND)
-		note_on_cpu(conn, op->turn - !send, op->tail_flags, op->tail_ns);
+		times_note_sent(conn, op->turn - !send, op->tail_flags, op->tail_ns);
 	if (send)
-		note_on_cpu(conn, op->turn, op->head.flags, op->time_ns);
+		times_note_sent(conn, op->turn, op->head.flags, op->time_ns);
 	else if (op->turn != conn->read_turn.turn)
 		conn->read_turn = (struct read_turn){
 			.turn = op->turn, .tid = op->tid, .off = op->off, .time_ns = op->time_ns};
-}
-
-void times_note_tail(struct conn *conn, uint32_t turn, uint32_t flags, uint64_t tail_ns)
-{
-	note_on_cpu(conn, turn, flags, tail_ns);
 }
 
 static bool is_near(uint64_t a, uint64_t b, uint64_t slack_ns)

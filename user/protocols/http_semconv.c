@@ -187,13 +187,13 @@ static void index_attrs(const struct attrs *attrs, struct known *known)
 
 	for (uint16_t i = 0; i < attrs->cnt; i++) {
 		for (unsigned int tried = 0; tried < KEY_CNT; tried++) {
-			bool found = same_key(keys[key], attrs->v[i].key);
+			unsigned int at = key;
 
-			if (found)
-				known->by_key[key] = &attrs->v[i];
 			key = key + 1 < KEY_CNT ? key + 1 : 0;
-			if (found)
+			if (same_key(keys[at], attrs->v[i].key)) {
+				known->by_key[at] = &attrs->v[i];
 				break;
+			}
 		}
 	}
 }
