@@ -134,6 +134,25 @@ static void test_end_missing(void **state)
 	rig_finish(rig);
 }
 
+/* As above, but what the client sent last, when it took leave, was seen. */
+static void test_leave_seen(void **state)
+{
+	struct rig *rig = rig_new(NULL);
+	struct walked w = new_walked(rig);
+
+	(void)state;
+	walk(&w, true, BYTES(GET("\5")), false);
+	rig->drop_cnt = 2;
+	walk(&w, true, BYTES(GET("\x0b")), false);
+	walk(&w, false, BYTES(OK("\5")), false);
+	walk(&w, true, BYTES(PING), false);
+	end_at(&w, sizeof(struct record_end));
+	rig->made += 4;
+	check_spans(rig, 2);
+	check_count(ACCOUNT_LOST_GAP, 4);
+	rig_finish(rig);
+}
+
 /* What was seen last is the last. */
 static void test_end_seen(void **state)
 {
@@ -173,8 +192,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_pieces),	    cmocka_unit_test(test_silent_after_agreement),
-		cmocka_unit_test(test_end_missing), cmocka_unit_test(test_end_seen),
-		cmocka_unit_test(test_older_end),
+		cmocka_unit_test(test_end_missing), cmocka_unit_test(test_leave_seen),
+		cmocka_unit_test(test_end_seen),    cmocka_unit_test(test_older_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -112,6 +112,7 @@ struct conn {
 	bool batched;		/* such a turn was seen */
 	uint32_t request_turn;	/* of the last request */
 	uint64_t seen_off;	/* the client's bytes so far; ~0: up to its next message */
+	uint64_t request_off;	/* where the last request that was seen begins */
 	uint64_t head_seen_off; /* exchange.seen_off of its last request */
 	uint64_t requests_sz;	/* of the messages that were seen */
 	uint32_t requests_cnt;	/* in them */

@@ -634,9 +634,9 @@ static void take_rest(struct flow *flow, struct conn *conn, const struct record_
 			if (stream->started)
 				stream_missed(flow, conn, sender, n, record->time_ns);
 			stream->next_off = off;
-			if (tells_last(record))
-				frames_end_missed(flow, conn, sender, &record->last_begun[send]);
 		}
+		if (tells_last(record))
+			frames_end_missed(flow, conn, sender, &record->last_begun[send]);
 		if (sender == FROM_CLIENT && conn->protocol)
 			pair_bytes_ended(conn, off - stream->head_len);
 	}

@@ -196,7 +196,8 @@ void frames_end_missed(struct flow *flow, struct conn *conn, enum sender sender,
 		.time_ns = conn->last_ns,
 	};
 
-	if (!conn->protocol->counts_missed || sender != FROM_CLIENT || !conn->protocol->shape ||
+	if (!conn->protocol || !conn->protocol->counts_missed || sender != FROM_CLIENT ||
+	    !conn->protocol->shape || !conn->gapped || last->off <= conn->request_off ||
 	    last->header[conn->protocol->shape->type_at] != conn->protocol->shape->begins)
 		return;
 	stream->lost = false;

@@ -350,8 +350,10 @@ static void begin_request(struct flow *flow, struct conn *conn, enum sender send
 	account_add(ACCOUNT_REQUESTS, 1);
 	account_add(ACCOUNT_LOST_GAP, msg->missed_cnt);
 	stream->current = NULL;
-	if (sender == FROM_CLIENT)
+	if (sender == FROM_CLIENT) {
 		conn->asked = ASKED_COUNTED;
+		conn->request_off = stream->head_off;
+	}
 	if (in_order && (conn->quarantined || (conn->last && !conn->last->responded)))
 		note_pipelining(flow, conn);
 	if (in_order && (conn->quarantined || conn->overtaken)) {
