@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Writing and reading recordings, through stdio. */
+/* Writing recordings through stdio; reading them in large pieces, in which records are used where they lie. */
 #include "user/capture/recording.h"
 
 #include <errno.h>
@@ -14,6 +14,7 @@
 #include "user/capture/record.h"
 
 #define RECORD_SZ_MAX (1u << 20)
+#define READ_SZ (256u << 10) /* at once: stays in the cache until it is used */
 
 struct recorder {
 	FILE *file;
@@ -21,9 +22,10 @@ struct recorder {
 };
 
 struct replay {
-	FILE *file;
-	char *record;
-	size_t cap;
+	int fd;
+	bool failed;	 /* to read */
+	size_t pos, end; /* what was read and not used */
+	_Alignas(8) char buffer[RECORD_SZ_MAX + READ_SZ];
 };
 
 static size_t padded(size_t n)
@@ -80,75 +82,97 @@ int recorder__close(struct recorder *recorder)
 	return err;
 }
 
+/* The next n bytes, which are not used up by that; NULL if there are not as many. */
+static const void *peek(struct replay *replay, size_t n)
+{
+	size_t rest = replay->end - replay->pos;
+
+	if (rest < n) {
+		memmove(replay->buffer, replay->buffer + replay->pos, rest);
+		replay->pos = 0;
+		replay->end = rest;
+	}
+	while (replay->end - replay->pos < n) {
+		ssize_t got =
+			TEMP_FAILURE_RETRY(read(replay->fd, replay->buffer + replay->end, READ_SZ));
+
+		replay->failed |= got < 0;
+		if (got <= 0)
+			return NULL;
+		replay->end += (size_t)got;
+	}
+	return replay->buffer + replay->pos;
+}
+
+static int read_head(struct replay *replay, const char *path, uint64_t *unix_offset_ns)
+{
+	const struct recording_head *head;
+
+	replay->fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (replay->fd < 0)
+		return errno;
+	head = peek(replay, sizeof(*head));
+	if (!head)
+		return replay->failed ? errno : EPROTO;
+	if (memcmp(head->magic, RECORDING_MAGIC, sizeof(head->magic)) != 0 ||
+	    head->version != RECORD_VERSION)
+		return EPROTO;
+	*unix_offset_ns = head->unix_offset_ns;
+	replay->pos += sizeof(*head);
+	return 0;
+}
+
 struct replay *replay__open(const char *path, uint64_t *unix_offset_ns)
 {
-	struct replay *replay = calloc(1, sizeof(*replay));
-	struct recording_head head = {0};
-	int err = 0;
+	struct replay *replay = malloc(sizeof(*replay));
+	int err;
 
 	if (!replay)
 		return NULL;
-	replay->file = fopen(path, "re");
-	if (!replay->file)
-		err = errno;
-	else if (fread(&head, sizeof(head), 1, replay->file) != 1 ||
-		 memcmp(head.magic, RECORDING_MAGIC, sizeof(head.magic)) != 0 ||
-		 head.version != RECORD_VERSION)
-		err = ferror(replay->file) ? errno : EPROTO;
+	replay->failed = false;
+	replay->pos = replay->end = 0;
+	err = read_head(replay, path, unix_offset_ns);
 	if (err) {
 		replay__close(replay);
 		errno = err;
 		return NULL;
 	}
-	*unix_offset_ns = head.unix_offset_ns;
 	return replay;
 }
 
-/* Reads the record of that head into the buffer. */
-static bool read_record(struct replay *replay, const struct record_head *head)
+/* The next record as it is; NULL if there is no whole one. */
+static const struct record_head *next_record(struct replay *replay)
 {
-	size_t rest = padded(head->size) - sizeof(*head);
+	const struct record_head *head = peek(replay, sizeof(*head));
 
-	if (replay->cap < padded(head->size)) {
-		char *grown = realloc(replay->record, padded(head->size));
-
-		if (!grown)
-			return false;
-		replay->record = grown;
-		replay->cap = padded(head->size);
-	}
-	memcpy(replay->record, head, sizeof(*head));
-	return rest == 0 || fread(replay->record + sizeof(*head), rest, 1, replay->file) == 1;
+	if (!head || head->size < sizeof(*head) || head->size > RECORD_SZ_MAX)
+		return NULL;
+	head = peek(replay, padded(head->size));
+	if (head)
+		replay->pos += padded(head->size);
+	return head;
 }
 
 const struct record_head *replay__next(struct replay *replay, bool *broken)
 {
-	struct record_head head;
+	const struct record_head *record;
 
-	for (;;) {
-		size_t n = fread(&head, 1, sizeof(head), replay->file);
-
-		if (n == 0 && feof(replay->file))
-			return NULL;
-		if (n != sizeof(head) || head.size < sizeof(head) || head.size > RECORD_SZ_MAX ||
-		    !read_record(replay, &head)) {
-			*broken = true;
-			return NULL;
-		}
+	while ((record = next_record(replay))) {
 		account_add(ACCOUNT_RECORDS, 1);
-		account_add(ACCOUNT_RECORD_BYTES, head.size);
-		if (record_valid(replay->record, head.size))
-			return (const struct record_head *)replay->record;
+		account_add(ACCOUNT_RECORD_BYTES, record->size);
+		if (record_valid(record, record->size))
+			return record;
 		account_add(ACCOUNT_RECORDS_INVALID, 1);
 	}
+	*broken = replay->failed || replay->pos != replay->end;
+	return NULL;
 }
 
 void replay__close(struct replay *replay)
 {
 	if (!replay)
 		return;
-	if (replay->file)
-		fclose(replay->file);
-	free(replay->record);
+	if (replay->fd >= 0)
+		close(replay->fd);
 	free(replay);
 }
