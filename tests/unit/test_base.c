@@ -125,6 +125,27 @@ static void test_slice_compare(void **state)
 	}
 }
 
+/* Of any length, and with a difference anywhere. */
+static void test_slice_nocase(void **state)
+{
+	static const char text[] = "abcdefghijklmnopqrstuvwxyz",
+			  upper[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+
+	(void)state;
+	for (size_t n = 1; n < 26; n++) {
+		char *p = malloc(n);
+
+		memcpy(p, upper, n);
+		assert_true(slice_eq_nocase(slice_of(p, n), slice_of(text, n)));
+		for (size_t at = 0; at < n; at++) {
+			p[at] = '!';
+			assert_false(slice_eq_nocase(slice_of(p, n), slice_of(text, n)));
+			p[at] = upper[at];
+		}
+		free(p);
+	}
+}
+
 static void test_slice_cut(void **state)
 {
 	static const struct {
@@ -300,17 +321,12 @@ static void test_percent_byte(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_slice_take_hex),
-		cmocka_unit_test(test_slice_to_u64),
-		cmocka_unit_test(test_slice_compare),
-		cmocka_unit_test(test_slice_cut),
-		cmocka_unit_test(test_arena_bound),
-		cmocka_unit_test(test_arena_copy),
-		cmocka_unit_test(test_arena_reset_reuses),
-		cmocka_unit_test(test_attrs),
-		cmocka_unit_test(test_clock),
-		cmocka_unit_test(test_account),
-		cmocka_unit_test(test_percent_byte),
+		cmocka_unit_test(test_slice_take_hex), cmocka_unit_test(test_slice_to_u64),
+		cmocka_unit_test(test_slice_compare),  cmocka_unit_test(test_slice_nocase),
+		cmocka_unit_test(test_slice_cut),      cmocka_unit_test(test_arena_bound),
+		cmocka_unit_test(test_arena_copy),     cmocka_unit_test(test_arena_reset_reuses),
+		cmocka_unit_test(test_attrs),	       cmocka_unit_test(test_clock),
+		cmocka_unit_test(test_account),	       cmocka_unit_test(test_percent_byte),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

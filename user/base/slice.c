@@ -7,32 +7,51 @@ static char lower(char c)
 	return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
 }
 
-/* Eight letters at once. */
-static uint64_t lower_word(const char *p)
+static uint64_t lower_word(uint64_t word)
 {
 	const uint64_t each = 0x0101010101010101u;
-	uint64_t word, low, upper;
+	uint64_t low = word & 0x7f * each, upper;
 
-	memcpy(&word, p, sizeof(word));
-	low = word & 0x7f * each;
 	/* The high bit of a byte: it is beyond 'A' - 1, but not beyond 'Z', and ASCII. */
 	upper = (low + (0x80 - 'A') * each) & ~(low + (0x7f - 'Z') * each) & ~word & 0x80 * each;
 	return word | upper >> 2;
 }
 
+static uint64_t word_at(const char *p)
+{
+	uint64_t word;
+
+	memcpy(&word, p, sizeof(word));
+	return word;
+}
+
+/* Four to eight letters: the first four and the last four. */
+static uint64_t short_word(struct slice s)
+{
+	uint32_t first, last;
+
+	memcpy(&first, s.p, sizeof(first));
+	memcpy(&last, s.p + s.n - sizeof(last), sizeof(last));
+	return (uint64_t)first << 32 | last;
+}
+
+/* Eight letters at once; the last ones may be compared twice. */
 bool slice_eq_nocase(struct slice a, struct slice b)
 {
-	size_t i = 0;
-
 	if (a.n != b.n)
 		return false;
-	for (; i + 8 <= a.n; i += 8)
-		if (lower_word(a.p + i) != lower_word(b.p + i))
+	if (a.n < 4) {
+		for (size_t i = 0; i < a.n; i++)
+			if (lower(a.p[i]) != lower(b.p[i]))
+				return false;
+		return true;
+	}
+	if (a.n <= 8)
+		return lower_word(short_word(a)) == lower_word(short_word(b));
+	for (size_t i = 0; i < a.n - 8; i += 8)
+		if (lower_word(word_at(a.p + i)) != lower_word(word_at(b.p + i)))
 			return false;
-	for (; i < a.n; i++)
-		if (lower(a.p[i]) != lower(b.p[i]))
-			return false;
-	return true;
+	return lower_word(word_at(a.p + a.n - 8)) == lower_word(word_at(b.p + a.n - 8));
 }
 
 uint64_t slice_hash(struct slice s)

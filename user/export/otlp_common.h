@@ -16,7 +16,7 @@
 
 /* The fields of an AnyValue. */
 void otlp_put_value(struct pb_writer *w, const struct attr *attr);
-/* A repeated KeyValue. */
+/* A repeated KeyValue, of a field below 16: its tag is one byte. */
 void otlp_put_attrs(struct pb_writer *w, unsigned int field, const struct attrs *attrs);
 /* Field 1 of Scope<Signal>: sonde and its version. */
 void otlp_put_scope(struct pb_writer *w, struct slice version);

@@ -21,6 +21,7 @@ enum pb_wire_type {
 };
 
 #define PB_VARINT_MAX 10 /* bytes */
+#define PB_BYTE_MAX 0x7F /* the largest varint of one byte */
 
 struct pb_writer {
 	uint8_t *buf;
@@ -67,7 +68,7 @@ static inline void pb_raw_varint(struct pb_writer *w, uint64_t v)
 	unsigned int bits = 64 - (unsigned int)__builtin_clzll(v | 1);
 	uint8_t *p;
 
-	if (v <= 0x7F) { /* nearly all: tags, and lengths */
+	if (v <= PB_BYTE_MAX) { /* nearly all: tags, and lengths */
 		w->buf[--w->at] = (uint8_t)v;
 		return;
 	}
@@ -82,10 +83,13 @@ static inline void pb_raw_tag(struct pb_writer *w, unsigned int field, enum pb_w
 	pb_raw_varint(w, field << 3 | type);
 }
 
-/* Keys and most values are short: no call for them, but two moves that may overlap. */
-static inline void pb_raw_copy(struct pb_writer *w, const void *p, size_t n)
+/*
+ * Copies n bytes to before `end`, and returns where they begin. Keys and most values are short: no call for them, but
+ * two moves that may overlap.
+ */
+static inline uint8_t *pb_copy_before(uint8_t *end, const void *p, size_t n)
 {
-	uint8_t *to = w->buf + (w->at -= n);
+	uint8_t *to = end - n;
 
 	if (n > 32 || n < 4) {
 		if (n)
@@ -100,6 +104,13 @@ static inline void pb_raw_copy(struct pb_writer *w, const void *p, size_t n)
 		memcpy(to, p, 4);
 		memcpy(to + n - 4, (const char *)p + n - 4, 4);
 	}
+	return to;
+}
+
+static inline void pb_raw_copy(struct pb_writer *w, const void *p, size_t n)
+{
+	pb_copy_before(w->buf + w->at, p, n);
+	w->at -= n;
 }
 
 /* Signed numbers (int32, int64) go by their two's complement. */
