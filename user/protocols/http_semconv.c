@@ -180,11 +180,9 @@ static bool same_key(struct slice a, struct slice b)
 	return a.n == b.n && (a.p == b.p || memcmp(a.p, b.p, a.n) == 0);
 }
 
-/* They come in the order of the keys, so the search goes on from where the last one was found. */
-static void index_attrs(const struct attrs *attrs, struct known *known)
+/* They come in the order of the keys from that one on, so the search goes on from where the last one was found. */
+static void index_attrs(const struct attrs *attrs, unsigned int key, struct known *known)
 {
-	unsigned int key = 0;
-
 	for (uint16_t i = 0; i < attrs->cnt; i++) {
 		for (unsigned int tried = 0; tried < KEY_CNT; tried++) {
 			unsigned int at = key;
@@ -406,8 +404,8 @@ void http_describe(const struct exchange_view *x, struct description *out)
 	struct attrs *attrs = &out->attrs;
 	struct slice method, error;
 
-	index_attrs(x->request, &known);
-	index_attrs(x->response, &known);
+	index_attrs(x->request, KEY_METHOD, &known);
+	index_attrs(x->response, KEY_STATUS, &known);
 	out->text_len = out->items_cnt = 0;
 	method = known.by_key[KEY_METHOD] ? str_of(&known, KEY_METHOD) : SLICE("_OTHER");
 	error = error_type(out, x, &known);
