@@ -37,28 +37,36 @@ void otlp_put_value(struct pb_writer *w, const struct attr *attr)
 }
 
 /*
- * A text of which every length takes one byte, as nearly all do: room is asked for once, and nothing is measured.
- * False if it is another one.
+ * A text or a number of which every length takes one byte, as nearly all do: room is asked for once, and nothing is
+ * measured. False if it is another one.
  */
-static bool put_short_text(struct pb_writer *w, unsigned int field, const struct attr *attr)
+static bool put_short(struct pb_writer *w, unsigned int field, const struct attr *attr)
 {
-	size_t value_sz = attr->str.n + 2, sz = attr->key.n + 2 + value_sz + 2;
-	uint8_t *at;
+	bool text = attr->type == ATTR_STRING;
+	size_t max_sz = attr->key.n + 7 + (text ? attr->str.n : PB_VARINT_MAX);
+	uint8_t *end, *at;
 
-	if (attr->type != ATTR_STRING || sz > PB_BYTE_MAX || !utf8_is_ascii(attr->str) ||
-	    !utf8_is_ascii(attr->key) || !pb_room(w, sz + 2))
+	if ((!text && attr->type != ATTR_INT) || max_sz > PB_BYTE_MAX ||
+	    (text && !utf8_is_ascii(attr->str)) || !utf8_is_ascii(attr->key) ||
+	    !pb_room(w, max_sz + 2))
 		return false;
-	at = pb_copy_before(w->buf + w->at, attr->str.p, attr->str.n);
-	*--at = (uint8_t)attr->str.n;
-	*--at = 1 << 3 | PB_LEN; /* AnyValue.string_value */
-	*--at = (uint8_t)value_sz;
-	*--at = 2 << 3 | PB_LEN; /* KeyValue.value */
-	at = pb_copy_before(at, attr->key.p, attr->key.n);
+	end = at = w->buf + w->at;
+	if (text) {
+		at = pb_copy_before(at, attr->str.p, attr->str.n);
+		*--at = (uint8_t)attr->str.n;
+		*--at = 1 << 3 | PB_LEN; /* AnyValue.string_value */
+	} else {
+		at = pb_varint_before(at, (uint64_t)attr->num);
+		*--at = 3 << 3 | PB_VARINT; /* .int_value */
+	}
+	at[-1] = (uint8_t)(end - at);
+	at[-2] = 2 << 3 | PB_LEN; /* KeyValue.value */
+	at = pb_copy_before(at - 2, attr->key.p, attr->key.n);
 	*--at = (uint8_t)attr->key.n;
 	*--at = 1 << 3 | PB_LEN; /* KeyValue.key */
-	*--at = (uint8_t)sz;
-	*--at = (uint8_t)(field << 3 | PB_LEN);
-	w->at = (size_t)(at - w->buf);
+	at[-1] = (uint8_t)(end - at);
+	at[-2] = (uint8_t)(field << 3 | PB_LEN);
+	w->at = (size_t)(at - 2 - w->buf);
 	return true;
 }
 
@@ -67,7 +75,7 @@ void otlp_put_attrs(struct pb_writer *w, unsigned int field, const struct attrs 
 	for (uint32_t i = attrs->cnt; i-- > 0;) {
 		size_t end = pb_len(w);
 
-		if (put_short_text(w, field, &attrs->v[i]))
+		if (put_short(w, field, &attrs->v[i]))
 			continue;
 		otlp_put_value(w, &attrs->v[i]);
 		pb_message(w, 2, end);		  /* KeyValue.value */

@@ -62,20 +62,27 @@ static inline bool pb_room(struct pb_writer *w, size_t n)
 	return w->at >= n || pb_writer__grow(w, n);
 }
 
+/* Writes it to before `end`, and returns where it begins. */
+static inline uint8_t *pb_varint_before(uint8_t *end, uint64_t v)
+{
+	unsigned int bits = 64 - (unsigned int)__builtin_clzll(v | 1);
+	uint8_t *to, *p;
+
+	if (v <= PB_BYTE_MAX) { /* nearly all: tags, and lengths */
+		*--end = (uint8_t)v;
+		return end;
+	}
+	to = p = end - (bits + 6) / 7;
+	for (; v > PB_BYTE_MAX; v >>= 7)
+		*p++ = (uint8_t)(v | 0x80);
+	*p = (uint8_t)v;
+	return to;
+}
+
 /* The pb_raw_ functions write unchecked: pb_room was asked before. */
 static inline void pb_raw_varint(struct pb_writer *w, uint64_t v)
 {
-	unsigned int bits = 64 - (unsigned int)__builtin_clzll(v | 1);
-	uint8_t *p;
-
-	if (v <= PB_BYTE_MAX) { /* nearly all: tags, and lengths */
-		w->buf[--w->at] = (uint8_t)v;
-		return;
-	}
-	p = w->buf + (w->at -= (bits + 6) / 7);
-	for (; v > 0x7F; v >>= 7)
-		*p++ = (uint8_t)(v | 0x80);
-	*p = (uint8_t)v;
+	w->at = (size_t)(pb_varint_before(w->buf + w->at, v) - w->buf);
 }
 
 static inline void pb_raw_tag(struct pb_writer *w, unsigned int field, enum pb_wire_type type)
