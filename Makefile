@@ -34,7 +34,7 @@ ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(INCLUDES) $(CFLAGS) -MMD -MP
 VERSION_FLAG = -DSONDE_VERSION='"$(VERSION)"'
 # Inlining across files is worth a fifth of the agent's time per span (make bench).
 LTO ?= -flto=auto
-LIBS := -Wl,--as-needed -lbpf -lelf -ldw -llzma -lz -lprotobuf-c -lcurl -lyaml -lmicrohttpd -ljansson \
+LIBS := -Wl,--as-needed -lbpf -lelf -ldw -llzma -ldeflate -lprotobuf-c -lcurl -lyaml -lmicrohttpd -ljansson \
 	-lpcre2-8 -lcrypto -liberty -lZydis -lm -lpthread
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 
@@ -158,7 +158,7 @@ $(BUILD)/asan/parts.a: $(filter-out $(ASAN_PARTS),$(ASAN_OBJ))
 $(BUILD)/tests/%: tests/unit/%.c $(ASAN_PARTS)
 	echo "  TEST  $@"
 	mkdir -p $(@D)
-	$(CC) $(ASAN_CFLAGS) $(WARNINGS) -Wno-format-truncation -MF $@.d -o $@ $< $(ASAN_PARTS) $(LIBS) -lcmocka
+	$(CC) $(ASAN_CFLAGS) $(WARNINGS) -Wno-format-truncation -MF $@.d -o $@ $< $(ASAN_PARTS) $(LIBS) -lz -lcmocka
 
 FUZZ_CFLAGS = $(ALL_CFLAGS) -O1 -g1 $(SANITIZE) -fsanitize=fuzzer-no-link
 $(BUILD)/fuzz-obj/user/%.o: user/%.c

@@ -8,9 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
-#include <zlib.h>
 
 #include "build/proto/trace_service.pb-c.h"
+#include "user/export/gzip.h"
 #include "user/export/otlp_encode.h"
 #include "user/export/otlp_json.h"
 #include "user/policy/red.h"
@@ -39,12 +39,11 @@ struct bench {
 	struct span_batch *spare[2 * SAMPLER_WAIT_NS / BATCH_NS];
 	uint32_t spare_cnt;
 	uint64_t now_ns;
-	z_stream deflater;
+	struct gzip *gzip;
 	struct redactor *redactor;
 	struct arena arena;
 	Opentelemetry__Proto__Collector__Trace__V1__ExportTraceServiceRequest *message;
-	uint8_t *packed, *body, *gzipped;
-	size_t gzipped_cap;
+	uint8_t *packed, *body;
 };
 
 /* What was done at one go. */
@@ -193,6 +192,7 @@ static struct work encode_single(struct bench *b)
 /* A whole request, from spans to what goes over the wire; as http_client does it. */
 static struct work encode_gzip(struct bench *b)
 {
+	struct slice packed;
 	size_t n = 0;
 
 	for (uint32_t i = 0; i < BATCHES; i++) {
@@ -201,13 +201,8 @@ static struct work encode_gzip(struct bench *b)
 		memcpy(b->body + n, bytes.p, bytes.n);
 		n += bytes.n;
 	}
-	deflateReset(&b->deflater);
-	b->deflater.next_in = b->body;
-	b->deflater.avail_in = (uInt)n;
-	b->deflater.next_out = b->gzipped;
-	b->deflater.avail_out = (uInt)b->gzipped_cap;
-	must(deflate(&b->deflater, Z_FINISH) == Z_STREAM_END, "deflate failed");
-	return (struct work){(size_t)BATCHES * SPAN_BATCH_MAX, b->deflater.total_out};
+	must(gzip__pack(b->gzip, slice_of((char *)b->body, n), &packed) == 0, "gzip failed");
+	return (struct work){(size_t)BATCHES * SPAN_BATCH_MAX, packed.n};
 }
 
 /* In its favour, the message is there already and so is a buffer that is large enough. */
@@ -396,12 +391,9 @@ static void prepare(struct bench *b)
 	must(b->message, "protobuf-c does not read what we wrote");
 	b->packed = malloc(bytes.n);
 	body_sz = 2 * BATCHES * bytes.n; /* the batches differ by a few digits */
-	must(deflateInit2(&b->deflater, 1, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) == Z_OK,
-	     "deflateInit2 failed");
-	b->gzipped_cap = deflateBound(&b->deflater, body_sz);
+	b->gzip = gzip__new(1);
 	b->body = malloc(body_sz);
-	b->gzipped = malloc(b->gzipped_cap);
-	must(b->packed && b->body && b->gzipped, "out of memory");
+	must(b->packed && b->body && b->gzip, "out of memory");
 	must(REQUEST(get_packed_size)(b->message) == bytes.n &&
 		     REQUEST(pack)(b->message, b->packed) == bytes.n &&
 		     memcmp(b->packed, bytes.p, bytes.n) == 0,
@@ -422,10 +414,9 @@ static void clear(struct bench *b)
 	span_groups__free(&b->groups);
 	pb_writer__free(&b->pb);
 	json_writer__free(&b->json);
-	deflateEnd(&b->deflater);
+	gzip__free(b->gzip);
 	free(b->packed);
 	free(b->body);
-	free(b->gzipped);
 }
 
 static int compare(const void *a, const void *b)

@@ -1,16 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-/* One deflater, reset for each message; its buffer grows to what the longest one needs. */
+/* One compressor for all messages; its buffer grows to what the longest one needs. */
 #include "user/export/gzip.h"
 
 #include <errno.h>
+#include <libdeflate.h>
 #include <stdlib.h>
-#include <zlib.h>
-
-#define GZIP_WINDOW_BITS (15 + 16) /* zlib's way to ask for gzip's header */
-#define MEMORY_LEVEL 8
 
 struct gzip {
-	z_stream deflater;
+	struct libdeflate_compressor *compressor;
 	char *buf;
 	size_t cap;
 };
@@ -19,8 +16,9 @@ struct gzip *gzip__new(int level)
 {
 	struct gzip *g = calloc(1, sizeof(*g));
 
-	if (g && deflateInit2(&g->deflater, level, Z_DEFLATED, GZIP_WINDOW_BITS, MEMORY_LEVEL,
-			      Z_DEFAULT_STRATEGY) == Z_OK)
+	if (g)
+		g->compressor = libdeflate_alloc_compressor(level);
+	if (g && g->compressor)
 		return g;
 	free(g);
 	errno = ENOMEM;
@@ -31,17 +29,15 @@ void gzip__free(struct gzip *g)
 {
 	if (!g)
 		return;
-	deflateEnd(&g->deflater);
+	libdeflate_free_compressor(g->compressor);
 	free(g->buf);
 	free(g);
 }
 
 int gzip__pack(struct gzip *g, struct slice body, struct slice *packed)
 {
-	size_t bound;
+	size_t bound = libdeflate_gzip_compress_bound(g->compressor, body.n);
 
-	deflateReset(&g->deflater);
-	bound = deflateBound(&g->deflater, body.n);
 	if (bound > g->cap) {
 		free(g->buf);
 		g->buf = malloc(bound);
@@ -49,12 +45,7 @@ int gzip__pack(struct gzip *g, struct slice body, struct slice *packed)
 		if (!g->buf)
 			return -ENOMEM;
 	}
-	g->deflater.next_in = (Bytef *)body.p;
-	g->deflater.avail_in = (uInt)body.n;
-	g->deflater.next_out = (Bytef *)g->buf;
-	g->deflater.avail_out = (uInt)g->cap;
-	if (deflate(&g->deflater, Z_FINISH) != Z_STREAM_END)
-		return -ENOMEM;
-	*packed = slice_of(g->buf, g->deflater.total_out);
-	return 0;
+	*packed = slice_of(g->buf,
+			   libdeflate_gzip_compress(g->compressor, body.p, body.n, g->buf, g->cap));
+	return packed->n ? 0 : -ENOMEM;
 }
