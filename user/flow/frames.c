@@ -189,6 +189,7 @@ static void take_pieces(struct flow *flow, struct conn *conn, enum sender sender
 void frames_end_missed(struct flow *flow, struct conn *conn, enum sender sender,
 		       const struct begun_frame *last)
 {
+	const struct protocol *protocol = conn->protocol;
 	struct stream *stream = &conn->streams[sender];
 	const struct origin origin = {
 		.p = (const char *)last->header,
@@ -196,13 +197,15 @@ void frames_end_missed(struct flow *flow, struct conn *conn, enum sender sender,
 		.time_ns = conn->last_ns,
 	};
 
-	if (!conn->protocol || !conn->protocol->counts_missed || sender != FROM_CLIENT ||
-	    !conn->protocol->shape || !conn->gapped || last->off <= conn->request_off ||
-	    last->header[conn->protocol->shape->type_at] != conn->protocol->shape->begins)
+	if (!protocol || !protocol->counts_missed || !protocol->shape || sender != FROM_CLIENT ||
+	    (stream->started && !conn->gapped) ||
+	    last->header[protocol->shape->type_at] != protocol->shape->begins)
+		return;
+	stream_cut(flow, conn, sender);
+	if (last->off <= conn->request_off)
 		return;
 	stream->lost = false;
-	stream_bytes(flow, conn, sender, slice_of(origin.p, conn->protocol->shape->header_sz),
-		     &origin);
+	stream_bytes(flow, conn, sender, slice_of(origin.p, protocol->shape->header_sz), &origin);
 	stream_cut(flow, conn, sender);
 	pair_broken(flow, conn, ACCOUNT_LOST_GAP);
 }
