@@ -394,7 +394,9 @@ def test_text(shares):
     done = run("profile", "--", shares, "1")
     assert re.search(r"samples in .* of CPU time", done.stdout)
     assert re.search(r"^ *\d+\.\d% +\d+\.\d%  take_most +shares$", done.stdout, re.M), done.stdout
-    assert re.search(r"^\d+ samples, none lost; \d+ stacks whole$", done.stderr, re.M), done.stderr
+    # A page of the stack that is not in memory cannot be read by a sample.
+    assert re.search(r"^\d+ samples, none lost; \d+ stacks whole(; stacks cut: [1-3] unreadable)?$",
+                     done.stderr, re.M), done.stderr
     assert "-o FILE.svg" in done.stderr
 
 

@@ -165,6 +165,7 @@ static int start_sampler(struct capture *capture)
 
 	if (!bpf_program__autoload(prog))
 		return 0;
+	sampler_warm_storage(capture->bpf->maps.tasks, capture->cpus);
 	capture->sampler = sampler__new(prog, capture->cpus, capture->options.sample_hz, 0);
 	return capture->sampler ? 0 : -errno;
 }

@@ -5,9 +5,11 @@
  */
 #include "user/capture/sampler.h"
 
+#include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <linux/perf_event.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -49,6 +51,34 @@ static int sample_cpu(struct sampler *sampler, const struct bpf_program *program
 	}
 	sampler->links[sampler->links_cnt++] = link;
 	return 0;
+}
+
+/* Takes storage on one CPU and gives it back: the kernel then has more of it ready there. */
+static void warm_storage_on(int cpu, int tasks_fd, int pidfd, const void *value)
+{
+	cpu_set_t one;
+
+	CPU_ZERO(&one);
+	CPU_SET(cpu, &one);
+	if (sched_setaffinity(0, sizeof(one), &one) == 0 &&
+	    bpf_map_update_elem(tasks_fd, &pidfd, value, BPF_ANY) == 0)
+		bpf_map_delete_elem(tasks_fd, &pidfd);
+}
+
+void sampler_warm_storage(const struct bpf_map *tasks, int possible_cpus)
+{
+	void *value = calloc(1, bpf_map__value_size(tasks));
+	int pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0);
+	cpu_set_t before;
+
+	if (value && pidfd >= 0 && sched_getaffinity(0, sizeof(before), &before) == 0) {
+		for (int cpu = 0; cpu < possible_cpus && cpu < CPU_SETSIZE; cpu++)
+			warm_storage_on(cpu, bpf_map__fd(tasks), pidfd, value);
+		sched_setaffinity(0, sizeof(before), &before);
+	}
+	if (pidfd >= 0)
+		close(pidfd);
+	free(value);
 }
 
 struct sampler *sampler__new(const struct bpf_program *program, int possible_cpus, uint32_t hz,

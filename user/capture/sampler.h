@@ -5,8 +5,15 @@
 
 #include <stdint.h>
 
+struct bpf_map;
 struct bpf_program;
 struct sampler;
+
+/*
+ * Call it before the first sample. A sample of a thread not seen before takes storage twice, for it and for its
+ * process, where the kernel can only hand out what the CPU has ready: one piece at first, and the sample were lost.
+ */
+void sampler_warm_storage(const struct bpf_map *tasks, int possible_cpus);
 
 /*
  * Samples every CPU that is online now, hz times in each second that it is not idle. program is
