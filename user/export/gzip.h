@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Gzip (RFC 1952) of whole messages, by libdeflate: of what is exported, twice as fast as zlib on the same level (make
- * bench). One thread at a time.
- */
+/* Gzip (RFC 1952) of whole messages, by libdeflate (why: docs/architecture.md). One thread at a time. */
 #ifndef SONDE_EXPORT_GZIP_H
 #define SONDE_EXPORT_GZIP_H
 

@@ -204,7 +204,7 @@ bool frames_walked(const struct conn *conn, const struct record_op *op);
 void frames_begun(struct conn *conn, enum sender sender, const struct record_op *op);
 /* Notes the record's number; true if records before it are missing. */
 bool frames_missed(struct conn *conn, const struct record_op *op);
-/* The connection's end is missing: of the requests in it, the last one's header tells how many. */
+/* At a connection's end: if its last requests were missed, the last one's header tells how many they were. */
 void frames_end_missed(struct flow *flow, struct conn *conn, enum sender sender,
 		       const struct begun_frame *last);
 void frames_take(struct flow *flow, struct conn *conn, enum sender sender, struct slice bytes,
