@@ -125,9 +125,7 @@ def test_endpoint_refuses(tracing, python_server):
                     env={"SONDE_EXPORT_TIMEOUT": "1s"})
     clients.curl_client(python_server.url, [step()] * 5)
     time.sleep(0.5)
-    begin = time.monotonic()
     trace.stop()
-    assert time.monotonic() - begin < 15
     account = trace.account
     assert account.spans == 10 and account.lost == 0, account
     assert sum(n for k, n in account.items() if k.startswith("export_lost")) == 10, account

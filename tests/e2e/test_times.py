@@ -79,7 +79,7 @@ def test_queue(tmp_path, spender):
             list(pool.map(ask, [url + "/0/sleep/80"] * 2))
         trace.stop()
     waits = sorted(times(span)["queue"] for span in of_kind(trace.spans, "SERVER"))
-    assert waits[0] < 40 * MS and waits[1] >= 40 * MS
+    assert waits[1] - waits[0] >= 40 * MS
 
 
 def test_switched_off(tmp_path, spender):
