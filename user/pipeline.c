@@ -606,6 +606,7 @@ static void *capture_loop(void *arg)
 			clock_ns = now_ns;
 		}
 		flow__tick(p->flow, now_ns, offset_ns);
+		ident__tick(p->ident, now_ns);
 		if (p->sampler)
 			tail_sampler__tick(p->sampler, now_ns);
 		if (p->trigger)

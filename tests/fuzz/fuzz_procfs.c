@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "tests/fuzz/check.h"
+#include "user/base/process_context.h"
 #include "user/base/procfs.h"
 #include "user/ident/command.h"
 #include "user/ident/container.h"
@@ -98,6 +99,18 @@ static void fuzz_mapping_events(struct slice text)
 	mapping_events_parse(text, &sink);
 }
 
+static void fuzz_process_context(struct slice payload)
+{
+	struct attr rows[16];
+	struct attrs all = {.v = rows, .cap = 16};
+
+	process_context_decode(payload, &all, &all);
+	for (uint16_t i = 0; i < all.cnt; i++) {
+		CHECK(all.v[i].key.n && within(all.v[i].key, payload));
+		CHECK(all.v[i].type != ATTR_STRING || within(all.v[i].str, payload));
+	}
+}
+
 static void fuzz_record(struct slice text)
 {
 	static struct describer *describer;
@@ -122,8 +135,8 @@ static void fuzz_record(struct slice text)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static void (*const parsers[])(struct slice) = {
-		fuzz_stat,    fuzz_cgroup,  fuzz_command, fuzz_environ,
-		fuzz_baggage, fuzz_release, fuzz_record,  fuzz_mapping_events,
+		fuzz_stat,    fuzz_cgroup, fuzz_command,	fuzz_environ,	      fuzz_baggage,
+		fuzz_release, fuzz_record, fuzz_mapping_events, fuzz_process_context,
 	};
 
 	if (size)

@@ -11,6 +11,8 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "tests/unit/otel_ctx.h"
+#include "user/base/clock.h"
 #include "user/base/procfs.h"
 #include "user/ident/ident.h"
 
@@ -805,18 +807,26 @@ static void test_exec(void **state)
 
 /* ---- the real /proc ---- */
 
+/* text is what /proc/self/stat says. */
+static struct procfs_stat read_own_stat(int fd, char text[4096])
+{
+	ssize_t len = procfs_read(fd, "stat", text, 4096);
+	struct procfs_stat stat = {.pid = 0};
+
+	assert_true(len > 0 && procfs_parse_stat(slice_of(text, (size_t)len), &stat));
+	return stat;
+}
+
 static void test_self(void **state)
 {
 	int fd = procfs_open("/proc", (uint32_t)getpid());
 	char text[4096], exe[1024], comm[32];
+	struct procfs_stat stat = read_own_stat(fd, text);
 	struct fixture self = {.ident = NULL};
 	const struct resource *r;
-	struct procfs_stat stat;
 	ssize_t len;
 
 	(void)state;
-	len = procfs_read(fd, "stat", text, sizeof(text));
-	assert_true(procfs_parse_stat(slice_of(text, (size_t)len), &stat));
 	len = procfs_link(fd, "exe", exe, sizeof(exe) - 1);
 	assert_true(len > 0);
 	exe[len] = '\0';
@@ -839,6 +849,51 @@ static void test_self(void **state)
 	assert_non_null(attrs_get(&r->attrs, SLICE("host.arch")));
 	expect_slice("comm", ident__comm(self.ident, 1), comm);
 	expect_unique_keys(r);
+	ident__free(self.ident);
+}
+
+/* What an SDK publishes comes later, and changes; it knows the service better, but not the host. */
+static void test_published(void **state)
+{
+	const char *const first[][2] = {{"service.name", "shop"},
+					{"process.pid", "none"},
+					{"os.type", "hi"},
+					{"team", "tills"}};
+	int fd = procfs_open("/proc", (uint32_t)getpid());
+	char text[4096];
+	const struct spec me = {
+		.pid = (uint32_t)getpid(),
+		.exe = "test_ident",
+		.start_ns = read_own_stat(fd, text).start_ticks * TICK_NS,
+	};
+	struct fixture self = {.ident = ident__new(&(struct ident_options){.version = "1"})};
+	const struct resource *r = resource_of(&self, me);
+	uint64_t now_ns = clock_mono_ns(), id = r->id;
+	struct otel_ctx *ctx = otel_ctx_map();
+
+	(void)state;
+	close(fd);
+	assert_non_null(ctx);
+	otel_ctx_publish_pairs(ctx, 7, first, COUNT(first));
+	expect_attr(r, "service.name", "test_ident");
+	ident__tick(self.ident, now_ns);
+	assert_int_equal(ident__resource(self.ident, 1)->id, id); /* not yet */
+	ident__tick(self.ident, now_ns + 2000000000);
+	r = ident__resource(self.ident, 1);
+	expect_slice("service name", r->service_name, "shop");
+	expect_attr(r, "service.name", "shop");
+	assert_int_equal(attrs_get(&r->attrs, SLICE("process.pid"))->num, getpid());
+	expect_attr(r, "os.type", "linux");
+	expect_attr(r, "team", "tills");
+	expect_unique_keys(r);
+	otel_ctx_publish_pairs(ctx, 8, (const char *const[][2]){{"service.name", "kiosk"}}, 1);
+	ident__tick(self.ident, now_ns + 20000000000);
+	r = ident__resource(self.ident, 1);
+	expect_attr(r, "service.name", "kiosk");
+	expect_attr(r, "team", NULL);
+	munmap(ctx, OTEL_CTX_SZ);
+	ident__tick(self.ident, now_ns + 200000000000);
+	expect_attr(ident__resource(self.ident, 1), "service.name", "kiosk");
 	ident__free(self.ident);
 }
 
@@ -870,6 +925,7 @@ int main(void)
 		WITH_PROC(test_exit_twice),
 		WITH_PROC(test_exec),
 		cmocka_unit_test(test_self),
+		cmocka_unit_test(test_published),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

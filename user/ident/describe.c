@@ -2,7 +2,8 @@
 /*
  * From a process to its attributes (semantic conventions: process, service, container, k8s, host,
  * os, telemetry). The first value of a key stays, so the order of the calls is the precedence: what
- * the kernel knows, what the process's environment says, the configuration, what we infer.
+ * the kernel knows, what the process's SDK publishes, what its environment says, the configuration,
+ * what we infer.
  */
 #include "user/ident/describe.h"
 
@@ -15,6 +16,7 @@
 #include <unistd.h>
 
 #include "user/base/clock.h"
+#include "user/base/process_context.h"
 #include "user/base/procfs.h"
 #include "user/base/utf8.h"
 #include "user/ident/command.h"
@@ -33,6 +35,7 @@
 #define CGROUP_LINE_MAX 512
 #define ARGS_SZ (32u * 1024)
 #define ENV_SZ (64u * 1024)
+#define CONTEXT_ATTRS_MAX 128
 #define REDACTED_MAX (1u << 20) /* bytes of texts that redaction changed in a resource */
 #define NSEC_PER_SEC 1000000000ull
 
@@ -54,6 +57,8 @@ struct describer {
 	char args[ARGS_SZ];
 	char env[ENV_SZ];
 	char env_attrs[ENV_ATTRS_SZ];
+	struct attr context_rows[CONTEXT_ATTRS_MAX];
+	char context[PROCESS_CONTEXT_MAX_SZ];
 	char name[SERVICE_NAME_MAX];
 	char owner[16];
 	char created[32];
@@ -359,6 +364,50 @@ struct resource *describer__process(struct describer *d, const struct process *f
 	put_instance_id(d, process.rec);
 	put_all(&d->attrs, &d->common->attrs);
 	return make_resource(d, process.rec->pid);
+}
+
+/* What the kernel and the host tell us is so, whatever an SDK in a container believes; and who traces is sonde. */
+static bool is_ours(struct slice key)
+{
+	static const char *const ours[] = {"process.", "container.", "host.", "os.", "telemetry."};
+
+	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
+		if (slice_starts_with(key, slice_str(ours[i])))
+			return true;
+	return false;
+}
+
+static void put_published(struct describer *d, const struct attrs *published)
+{
+	for (uint16_t i = 0; i < published->cnt; i++) {
+		const struct attr *attr = &published->v[i];
+
+		if (is_ours(attr->key))
+			continue;
+		if (slice_eq(attr->key, SLICE("service.name")) && attr->type == ATTR_STRING)
+			put_service_name(d, attr->str);
+		else
+			put_all(&d->attrs, &(struct attrs){.v = &published->v[i], .cnt = 1});
+	}
+}
+
+struct resource *describer__published(struct describer *d, const struct resource *described,
+				      uint64_t start_ns, uint64_t *published_ns)
+{
+	struct attrs published = {.v = d->context_rows, .cap = CONTEXT_ATTRS_MAX};
+	int dir_fd = procfs_open_same(d->proc_root, described->pid, start_ns);
+	ssize_t len;
+
+	if (dir_fd < 0)
+		return NULL;
+	len = process_context_read(dir_fd, published_ns, d->context);
+	close(dir_fd);
+	if (len <= 0 || process_context_decode(slice_of(d->context, (size_t)len), &published, NULL))
+		return NULL;
+	d->attrs = (struct attrs){.v = d->attr_rows, .cap = ATTRS_MAX};
+	put_published(d, &published);
+	put_all(&d->attrs, &described->attrs);
+	return make_resource(d, described->pid);
 }
 
 struct resource *describer__unknown(struct describer *d)

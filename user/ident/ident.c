@@ -12,13 +12,23 @@
 #include "user/base/clock.h"
 #include "user/ident/describe.h"
 
+#define LOOK_FIRST_NS 1000000000ull
+#define LOOK_LAST_NS (300 * LOOK_FIRST_NS)
+#define LOOK_FACTOR 3
+#define LOOKS_MAX 4 /* at one tick: each takes as long as its process has mappings */
+
 struct entry {
 	TAILQ_ENTRY(entry) order;
 	LIST_ENTRY(entry) by_id;
 	LIST_ENTRY(entry) by_pid; /* the live only: at most one per pid */
 	uint32_t process_id, pid;
-	uint64_t dead_ns; /* 0: alive */
-	struct resource *resource;
+	uint64_t dead_ns;		       /* 0: alive */
+	struct resource *described, *resource; /* the latter also with what the process publishes */
+	struct {
+		uint64_t start_ns, published_ns;
+		uint64_t next_ns, gap_ns; /* when to look again, if somebody asked for it */
+		bool asked;
+	} look;
 	char comm[PROCESS_COMM_SZ];
 };
 
@@ -29,7 +39,8 @@ struct ident {
 	struct describer *describer;
 	uint64_t grace_ns;
 	struct ident_stats stats;
-	uint32_t mask; /* of both hashes; ids and pids are handed out in sequence */
+	uint64_t tick_ns; /* of the next one that does something */
+	uint32_t mask;	  /* of both hashes; ids and pids are handed out in sequence */
 	struct entry_chain *by_id, *by_pid;
 	struct entry *entries;
 	struct entry_list unused, live, dead;
@@ -90,6 +101,7 @@ static void forget(struct ident *ident, struct entry *entry)
 	unlink_entry(ident, entry);
 	LIST_REMOVE(entry, by_id);
 	resource__release(entry->resource);
+	resource__release(entry->described);
 	*entry = (struct entry){.process_id = 0};
 	TAILQ_INSERT_TAIL(&ident->unused, entry, order);
 }
@@ -183,7 +195,9 @@ int ident__process(struct ident *ident, const struct record_process *rec, size_t
 	entry = take_unused(ident);
 	entry->process_id = rec->process_id;
 	entry->pid = rec->pid;
-	entry->resource = resource;
+	entry->described = resource;
+	entry->resource = resource__hold(resource);
+	entry->look.start_ns = rec->start_ns;
 	memcpy(entry->comm, rec->comm, sizeof(entry->comm));
 	LIST_INSERT_HEAD(&ident->by_id[entry->process_id & ident->mask], entry, by_id);
 	link_live(ident, entry);
@@ -200,6 +214,40 @@ void ident__exit(struct ident *ident, uint32_t process_id)
 	expire(ident, now_ns);
 }
 
+/*
+ * An SDK publishes some time after the process has begun, and may do so again. When it does nobody is told, so it is looked
+ * for less and less often.
+ */
+static void look(struct ident *ident, struct entry *entry, uint64_t now_ns)
+{
+	struct resource *resource;
+
+	entry->look.asked = false;
+	entry->look.gap_ns = entry->look.gap_ns ? entry->look.gap_ns * LOOK_FACTOR : LOOK_FIRST_NS;
+	if (entry->look.gap_ns > LOOK_LAST_NS)
+		entry->look.gap_ns = LOOK_LAST_NS;
+	entry->look.next_ns = now_ns + entry->look.gap_ns;
+	resource = describer__published(ident->describer, entry->described, entry->look.start_ns,
+					&entry->look.published_ns);
+	if (!resource)
+		return;
+	resource__release(entry->resource);
+	entry->resource = resource;
+}
+
+void ident__tick(struct ident *ident, uint64_t now_ns)
+{
+	uint32_t looks = 0;
+	struct entry *entry;
+
+	if (now_ns < ident->tick_ns)
+		return;
+	ident->tick_ns = now_ns + LOOK_FIRST_NS / 4;
+	TAILQ_FOREACH(entry, &ident->live, order)
+	if (entry->look.asked && now_ns >= entry->look.next_ns && looks++ < LOOKS_MAX)
+		look(ident, entry, now_ns);
+}
+
 struct resource *ident__resource(struct ident *ident, uint32_t process_id)
 {
 	struct entry *entry = find(ident, process_id);
@@ -209,6 +257,9 @@ struct resource *ident__resource(struct ident *ident, uint32_t process_id)
 	if (!entry->dead_ns) {
 		TAILQ_REMOVE(&ident->live, entry, order);
 		TAILQ_INSERT_TAIL(&ident->live, entry, order);
+		if (!entry->look.next_ns)
+			look(ident, entry, clock_mono_ns());
+		entry->look.asked = true;
 	}
 	return entry->resource;
 }

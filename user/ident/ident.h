@@ -48,6 +48,8 @@ void ident__exit(struct ident *ident, uint32_t process_id);
  * ident__resource returns NULL for a process_id that was never announced, or has been forgotten.
  */
 struct resource *ident__resource(struct ident *ident, uint32_t process_id);
+/* To be called often: looks now and then whether processes whose resource is asked for publish another one. */
+void ident__tick(struct ident *ident, uint64_t now_ns);
 /* For such a process: the host, and service.name "unknown_service". Never NULL. */
 struct resource *ident__unknown(struct ident *ident);
 
