@@ -503,7 +503,8 @@ static void test_copy_ends(void **state)
 /* Batches of requests of one length, of which any records are missing: counted by their bytes. */
 static void test_batches(void **state)
 {
-	static const uint32_t missing[][2] = {{1, 1}, {2, 7}, {9, 31}, {3, 100}, {20, 200}};
+	static const uint32_t missing[][2] = {{0, 2}, {0, 9},  {0, 60},	 {1, 1},
+					      {2, 7}, {9, 31}, {3, 100}, {20, 200}};
 
 	(void)state;
 	for (size_t m = 0; m < CNT(missing); m++) {
@@ -512,6 +513,7 @@ static void test_batches(void **state)
 			struct end end = end_new(rig, both_roles[r]);
 			uint32_t made = 0;
 
+			announce(&end);
 			for (uint32_t turn = 0; turn < 120; turn++) {
 				if (turn == missing[m][0])
 					rig->drop_cnt = missing[m][1];

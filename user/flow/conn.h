@@ -6,6 +6,8 @@
 #ifndef SONDE_FLOW_CONN_H
 #define SONDE_FLOW_CONN_H
 
+#include <sys/queue.h>
+
 #include "include/abi/record.h"
 #include "include/abi/tracer.h"
 #include "user/base/account.h"
@@ -86,6 +88,7 @@ struct read_turn {
 struct conn {
 	struct conn *bucket_next;
 	struct conn *lru_prev, *lru_next;
+	TAILQ_ENTRY(conn) orphan; /* if orphaned: whose socket ended last is last */
 	struct record_connection about;
 	char local_text[112], remote_text[112]; /* addresses as text */
 	const struct protocol *protocol;
@@ -157,6 +160,8 @@ struct conn {
 	struct secured *secured; /* NULL: nothing is known */
 	struct slice label;	 /* what it is, where it is known but not parsed ("tls"); static */
 	bool closed;		 /* goes when the last held exchange has gone */
+	bool over;		 /* plaintext whose session has ended */
+	bool orphaned;		 /* plaintext whose socket has ended, but not its session */
 	uint8_t missed_cnt; /* one-way exchanges whose other end did not come, up to JOIN_MISSES */
 	uint32_t held_cnt;  /* completed exchanges that wait in the join */
 	void *state;	    /* the protocol's */

@@ -8,6 +8,7 @@
 #include "user/protocols/http_headers.h"
 
 #define SWEEP_NS 100000000ull
+#define ORPHAN_NS 1000000000ull	    /* how long after its socket a session may end */
 #define QUIET_NS 1000000000ull	    /* after which a quarantined connection is believed again */
 #define UNFINISHED_NS 2000000000ull /* a cut message whose end cannot be seen ends after this */
 #define SWEEP_EXCHANGES_MAX 4096
@@ -42,6 +43,7 @@ struct flow *flow__new(const struct flow_options *options, struct span_batch *fi
 	}
 	flow->batch = first_batch;
 	flow->early_link = &flow->early;
+	TAILQ_INIT(&flow->orphans);
 	forward_init(flow);
 	return flow;
 }
@@ -54,8 +56,28 @@ static void remove_conn(struct flow *flow, struct conn *conn)
 	stream_lose(flow, conn, FROM_CLIENT);
 	stream_lose(flow, conn, FROM_SERVER);
 	conn->closed = true;
+	if (conn->orphaned)
+		TAILQ_REMOVE(&flow->orphans, conn, orphan);
+	conn->orphaned = false;
 	if (conn->held_cnt == 0)
 		conn_table__remove(&flow->conns, conn);
+}
+
+/* Its session's own end, which may be told after its socket's, says what of it was missed. */
+static void orphan(struct flow *flow, struct conn *conn)
+{
+	if (conn->orphaned)
+		return;
+	conn->orphaned = true;
+	TAILQ_INSERT_TAIL(&flow->orphans, conn, orphan);
+}
+
+static void let_orphans_go(struct flow *flow, uint64_t now_ns)
+{
+	struct conn *conn;
+
+	while ((conn = TAILQ_FIRST(&flow->orphans)) && conn->last_ns + ORPHAN_NS < now_ns)
+		remove_conn(flow, conn);
 }
 
 /* The kernel announces it again should it be used again. */
@@ -249,13 +271,21 @@ static bool take_missed_turns(struct flow *flow, struct conn *conn, enum sender 
 	return missed_cnt > 1;
 }
 
-/* Now that the protocol is known: every other turn that was missed before was a request. */
-static void count_early_turns(struct conn *conn)
+/*
+ * Turns were missed before the protocol was known: every other one was a request. Where requests come in batches their
+ * bytes tell, or else the first batch that was seen, so a turn of the client is awaited.
+ */
+static void count_early_turns(struct conn *conn, uint32_t turn)
 {
 	uint32_t missed_cnt = conn->turns_missed_cnt / 2;
 
+	if (!conn->turns_missed_cnt ||
+	    (!conn->protocol->by_id && (!conn->requests_cnt || turn == conn->request_turn)))
+		return;
 	conn->turns_missed_cnt = 0;
-	if (missed_cnt)
+	if (conn->batched && !conn->about.fresh)
+		account_add(ACCOUNT_LOST_RING, (uint64_t)missed_cnt * conn->requests_cnt);
+	else if (missed_cnt)
 		pair_requests_missed(conn, ACCOUNT_LOST_RING, missed_cnt);
 }
 
@@ -478,7 +508,7 @@ static void take_next(struct flow *flow, struct conn *conn, const struct record_
 	if (take_unrecognised(flow, conn, op, turn))
 		return;
 	sender = sender_of(conn, send);
-	count_early_turns(conn);
+	count_early_turns(conn, turn);
 	conn->last_was_send = send;
 	begin_turn(flow, conn, sender, turn);
 	if (uncertain)
@@ -710,8 +740,16 @@ static void end_conn(struct flow *flow, struct conn *conn, const struct record_e
 		end_responses(flow, conn, "connection_closed", record->time_ns);
 	if (record->reason == END_CLOSED) {
 		/* When a session is over, its socket may still carry something, and ends later. */
-		if (!(record->cookie & PLAINTEXT_COOKIE))
-			remove_conn(flow, conn);
+		if (!(record->cookie & PLAINTEXT_COOKIE)) {
+			if (conn->about.cookie & PLAINTEXT_COOKIE && !conn->over)
+				orphan(flow, conn);
+			else
+				remove_conn(flow, conn);
+		} else {
+			conn->over = true;
+			if (conn->orphaned)
+				remove_conn(flow, conn);
+		}
 	} else if (conn_is_unix(conn) && record->reason != END_SHUTDOWN) {
 		end_unix_pair(flow, conn, record);
 	}
@@ -840,6 +878,7 @@ void flow__tick(struct flow *flow, uint64_t now_ns, uint64_t unix_offset_ns)
 	if (now_ns - flow->sweep_ns > SWEEP_NS) {
 		flow->sweep_ns = now_ns;
 		end_overdue_exchanges(flow, now_ns);
+		let_orphans_go(flow, now_ns);
 		let_idle_connections_go(flow, now_ns);
 		datagram_let_idle_go(flow, now_ns);
 	}
