@@ -341,12 +341,14 @@ static __always_inline void sample_wait(struct scratch *s, struct task_struct *t
 	begin_sample(sample, task, why, off_cpu_pass.interval_ns);
 	sample->process_id = process_id;
 	read_request_of(sample, task);
+	read_thread_context(sample, task, task);
 	len = read_stacks_of(s, task, slot);
 	off_cpu_pass.stacks++;
 	if (task->on_cpu || switches_of(task) != switches) {
 		len = sample->kernel_cnt = sample->user_cnt = 0;
 		sample->user_end = UNWIND_RAN;
 		sample->head.flags &= ~SAMPLE_COPIED;
+		sample->context.valid = 0;
 	}
 	sample->head.size = sizeof(*sample) + len;
 	if (!process_id || !write_record(s, sample, sizeof(*sample) + (len & SAMPLE_MASK))) {

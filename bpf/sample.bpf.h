@@ -8,6 +8,7 @@
 
 #include "bpf/go_work.bpf.h"
 #include "bpf/process.bpf.h"
+#include "bpf/thread_context.bpf.h"
 #include "bpf/unwind.bpf.h"
 
 /* The state of a thread that is to be sampled; NULL for any other, or when it cannot be had. */
@@ -126,8 +127,10 @@ static __always_inline int take_sample(struct bpf_perf_event_data *ctx)
 	}
 	sample = &s->sample;
 	__builtin_memset(sample, 0, sizeof(*sample));
-	if (state)
+	if (state) {
 		read_request(sample, state);
+		read_thread_context(sample, task, NULL);
+	}
 	sample->time_ns = bpf_ktime_get_ns();
 	sample->pid = task->tgid;
 	sample->tid = task->pid;

@@ -673,6 +673,12 @@ static int set_v8(void *ctx, uint32_t process_id, const struct v8_layout *layout
 	return capture__set_v8(((struct pipeline *)ctx)->capture, process_id, layout);
 }
 
+static int set_thread_context(void *ctx, uint32_t process_id,
+			      const struct thread_context_place *place)
+{
+	return capture__set_thread_context(((struct pipeline *)ctx)->capture, process_id, place);
+}
+
 /* A request is served, or given up, after exchange_timeout: then no sample need wait for it. */
 static int start_profiler(struct pipeline *p)
 {
@@ -694,6 +700,7 @@ static int start_profiler(struct pipeline *p)
 				.rules = set_unwind_rules,
 				.python = set_python,
 				.v8 = set_v8,
+				.thread_context = set_thread_context,
 			},
 		.deliver = take_profile,
 		.ctx = p,

@@ -15,6 +15,7 @@
 #endif
 
 #include "include/abi/python.h"
+#include "include/abi/thread_context.h"
 #include "include/abi/unwind.h"
 #include "include/abi/v8.h"
 
@@ -380,7 +381,8 @@ struct record_sample {
 	__u16 burst;   /* of those that the faster clock took, its number; 0: the usual clock did */
 	__u8 v8_cnt;
 	__u8 reserved[3];
-	/* payload follows */
+	struct thread_context context; /* of the thread */
+				       /* payload follows */
 };
 
 /* For user space to unwind: the leaf's registers, and len bytes of the stack, from UNWIND_RED_ZONE below its stack pointer on. */

@@ -62,6 +62,7 @@ static void try_elf(char *bytes, size_t n)
 {
 	struct elf_file *elf = elf_file__open_bytes(bytes, n);
 	struct elf_segment segments[SEGMENTS_MAX];
+	struct elf_thread_local variable;
 	uint8_t build_id[BUILD_ID_MAX];
 	struct slice link;
 
@@ -69,6 +70,7 @@ static void try_elf(char *bytes, size_t n)
 		return;
 	CHECK(elf_file__segments(elf, segments) <= SEGMENTS_MAX);
 	CHECK(elf_file__build_id(elf, build_id) <= BUILD_ID_MAX);
+	elf_file__thread_local(elf, "otel_thread_ctx_v1", &variable);
 	link = elf_file__debug_link(elf);
 	CHECK(!link.n || memchr(link.p, link.p[0], link.n));
 	for (int which = 0; which < 3; which++) {

@@ -43,7 +43,9 @@ static int tear_down(void **state)
 	return 0;
 }
 
-static void add(uint64_t time_ns, uint64_t cookie, uint64_t off, uint32_t tid, uint16_t flags)
+/* With what the thread itself publishes. */
+static void add_published(uint64_t time_ns, uint64_t cookie, uint64_t off, uint32_t tid,
+			  uint16_t flags, struct thread_context context)
 {
 	struct record_sample sample = {
 		.head = {.size = sizeof(sample), .kind = RECORD_SAMPLE, .flags = flags},
@@ -53,9 +55,15 @@ static void add(uint64_t time_ns, uint64_t cookie, uint64_t off, uint32_t tid, u
 		.pid = tid,
 		.tid = tid,
 		.comm = "worker",
+		.context = context,
 	};
 
 	gather__sample(g, &sample, resource, UNIX_OFFSET);
+}
+
+static void add(uint64_t time_ns, uint64_t cookie, uint64_t off, uint32_t tid, uint16_t flags)
+{
+	add_published(time_ns, cookie, off, tid, flags, (struct thread_context){.valid = 0});
 }
 
 /* Served from 100 to 200 by TID. */
@@ -370,6 +378,41 @@ static void test_beside(void **state)
 	profile__free(profile);
 }
 
+/* A span that the thread publishes is told rather than the request's; what interleaves takes the latter back alone. */
+static void test_published(void **state)
+{
+	static const struct thread_context contexts[] = {
+		{.trace_id = {7}, .span_id = {8}, .valid = 1},
+		{.trace_id = {7}, .span_id = {8}, .valid = 0}, /* it is being written */
+		{.trace_id = {7}, .valid = 1},		       /* works for none */
+	};
+	const struct served request = served();
+	struct profile *profile;
+
+	(void)state;
+	for (int interleaved = 0; interleaved <= 1; interleaved++) {
+		for (size_t i = 0; i < CNT(contexts); i++)
+			add_published(150, COOKIE, OFF, TID, 0, contexts[i]);
+		gather__served(g, &request);
+		if (interleaved)
+			add(160, 0, 0, TID, SAMPLE_INTERLEAVED);
+		profile = take(0, true, (uint32_t)(CNT(contexts) + (size_t)interleaved));
+		for (size_t i = 0; i < CNT(contexts); i++) {
+			const struct profile_sample *sample = &profile->samples.v[i];
+			uint32_t told = profile_told_link(sample);
+
+			assert_int_equal(sample->link != 0, !interleaved);
+			assert_int_equal(sample->published != 0, i == 0);
+			assert_int_equal(told != 0, i == 0 || !interleaved);
+			assert_int_equal(profile->links.v[told].span_id.bytes[0], i == 0 ? 8
+										  : interleaved
+											  ? 0
+											  : 2);
+		}
+		profile__free(profile);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -382,6 +425,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_carried_stack, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_full, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_beside, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_published, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

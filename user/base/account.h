@@ -60,6 +60,8 @@
 	X(OFF_CPU_THREADS, "off_cpu_threads", "", "Threads that were looked at, each time")        \
 	X(OFF_CPU_MICROS, "off_cpu_micros", "", "CPU time in us that looking has taken")           \
 	X(SAMPLES_LINKED, "samples_linked", "", "CPU samples linked to a span")                    \
+	X(SAMPLES_PUBLISHED, "samples_published", "",                                              \
+	  "Samples of threads whose own SDK says which span they work for")                        \
 	X(SAMPLES_FULL, "samples_lost", "ring_full", "CPU samples lost: ring full")                \
 	X(SAMPLES_BUSY, "samples_lost", "task_state",                                              \
 	  "CPU samples lost: the thread's state could not be had")                                 \

@@ -513,3 +513,121 @@ const char *elf_file__slot_name(struct elf_file *file, uint64_t address)
 	}
 	return NULL;
 }
+
+/* --- thread-local storage --------------------------------------------------------------------- */
+
+static bool find_thread_local(struct elf_file *file, bool dynamic, const char *name,
+			      uint64_t *offset)
+{
+	GElf_Shdr header, names;
+	Elf_Data *data = symbols_of(file, dynamic, &header, &names);
+	GElf_Sym symbol;
+
+	for (int i = 0; data && gelf_getsym(data, i, &symbol); i++) {
+		const char *has =
+			symbol.st_shndx == SHN_UNDEF || GELF_ST_TYPE(symbol.st_info) != STT_TLS
+				? NULL
+				: elf_strptr(file->elf, header.sh_link, symbol.st_name);
+
+		if (has && strcmp(has, name) == 0) {
+			*offset = symbol.st_value;
+			return true;
+		}
+	}
+	return false;
+}
+
+static enum thread_local_slot slot_kind(const GElf_Rela *entry)
+{
+	switch (GELF_R_TYPE(entry->r_info)) {
+	case R_X86_64_TLSDESC:
+		return THREAD_LOCAL_DESCRIPTOR;
+	case R_X86_64_DTPMOD64:
+		return THREAD_LOCAL_MODULE;
+	case R_X86_64_TPOFF64:
+		return THREAD_LOCAL_OFFSET;
+	}
+	return THREAD_LOCAL_NO_SLOT;
+}
+
+/* Is it for that variable? Where the linker has bound it by itself only its offset is left, if that. */
+static bool is_for(struct elf_file *file, Elf_Scn *symbols, const GElf_Rela *entry,
+		   const char *name, const struct elf_thread_local *variable)
+{
+	const char *has;
+
+	if (GELF_R_SYM(entry->r_info) == 0)
+		return slot_kind(entry) != THREAD_LOCAL_MODULE &&
+		       (uint64_t)entry->r_addend == variable->offset;
+	has = symbol_name(file, symbols, GELF_R_SYM(entry->r_info));
+	return has && strcmp(has, name) == 0;
+}
+
+static void find_slot(struct elf_file *file, const char *name, struct elf_thread_local *out)
+{
+	Elf_Scn *section = NULL;
+	GElf_Shdr header;
+	GElf_Rela entry;
+
+	while ((section = elf_nextscn(file->elf, section))) {
+		Elf_Data *data = NULL;
+
+		if (gelf_getshdr(section, &header) && header.sh_type == SHT_RELA)
+			data = elf_getdata(section, NULL);
+		for (int i = 0; data && gelf_getrela(data, i, &entry); i++)
+			if (slot_kind(&entry) && is_for(file, elf_getscn(file->elf, header.sh_link),
+							&entry, name, out)) {
+				out->slot_kind = slot_kind(&entry);
+				out->slot = entry.r_offset;
+				return;
+			}
+	}
+}
+
+/* Only the linker of a program is sure to say so; some libraries can be run, too. */
+static bool says_program(struct elf_file *file)
+{
+	Elf_Scn *section = NULL;
+	GElf_Shdr header;
+	GElf_Dyn entry;
+
+	while ((section = elf_nextscn(file->elf, section))) {
+		Elf_Data *data = NULL;
+
+		if (gelf_getshdr(section, &header) && header.sh_type == SHT_DYNAMIC)
+			data = elf_getdata(section, NULL);
+		for (int i = 0; data && gelf_getdyn(data, i, &entry); i++)
+			if (entry.d_tag == DT_FLAGS_1)
+				return entry.d_un.d_val & DF_1_PIE;
+	}
+	return false;
+}
+
+bool elf_file__thread_local(struct elf_file *file, const char *name, struct elf_thread_local *out)
+{
+	GElf_Phdr header;
+	size_t headers_cnt;
+	bool runs = false;
+	GElf_Ehdr elf;
+
+	*out = (struct elf_thread_local){0};
+	if (!gelf_getehdr(file->elf, &elf) || elf.e_machine != EM_X86_64 ||
+	    elf_getphdrnum(file->elf, &headers_cnt) ||
+	    (!find_thread_local(file, true, name, &out->offset) &&
+	     !find_thread_local(file, false, name, &out->offset)))
+		return false;
+	out->of_program = elf.e_type == ET_EXEC || says_program(file);
+	for (size_t i = 0; i < headers_cnt; i++) {
+		if (!gelf_getphdr(file->elf, (int)i, &header))
+			continue;
+		runs |= header.p_type == PT_INTERP;
+		if (header.p_type == PT_TLS) {
+			out->block_sz = header.p_memsz;
+			out->align = header.p_align;
+		}
+	}
+	if (!out->of_program)
+		find_slot(file, name, out);
+	out->of_program |= runs && !out->slot_kind;
+	return out->block_sz > out->offset;
+}

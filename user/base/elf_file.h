@@ -46,6 +46,23 @@ struct elf_table {
 	struct elf_names names;
 };
 
+/* What the loader writes for a thread-local variable (ELF Handling For Thread-Local Storage). */
+enum thread_local_slot {
+	THREAD_LOCAL_NO_SLOT,
+	THREAD_LOCAL_OFFSET, /* its offset from the thread pointer */
+	THREAD_LOCAL_MODULE, /* the number of the file's module, and the offset in its block */
+	THREAD_LOCAL_DESCRIPTOR, /* a function and its argument: the offset from the thread pointer, or the address of such a pair */
+};
+
+/* A thread-local variable that a file has a symbol of. */
+struct elf_thread_local {
+	uint64_t offset;	  /* in the file's block */
+	uint64_t block_sz, align; /* of the block */
+	bool of_program;	  /* not of a library */
+	enum thread_local_slot slot_kind;
+	uint64_t slot; /* its address in the file */
+};
+
 struct elf_file;
 
 /* Borrows fd, or the bytes. NULL if it is no ELF file. */
@@ -79,6 +96,8 @@ int elf_file__packed_symbols(struct elf_file *elf, struct elf_table *table);
 void elf_file__find(struct elf_file *elf, struct elf_function *functions, size_t cnt);
 /* The same of all that .dynsym has, variables too. */
 void elf_file__exported(struct elf_file *elf, struct elf_function *symbols, size_t cnt);
+/* False if the file has no thread-local variable of that name. x86-64. */
+bool elf_file__thread_local(struct elf_file *elf, const char *name, struct elf_thread_local *out);
 /* The name of the function whose address the loader writes to address; NULL if there is none. While open. */
 const char *elf_file__slot_name(struct elf_file *elf, uint64_t address);
 

@@ -726,6 +726,15 @@ int capture__set_v8(struct capture *capture, uint32_t process_id, const struct v
 		      : bpf_map_delete_elem(fd, &process_id);
 }
 
+int capture__set_thread_context(struct capture *capture, uint32_t process_id,
+				const struct thread_context_place *place)
+{
+	int fd = bpf_map__fd(capture->bpf->maps.thread_context_places);
+
+	return place ? bpf_map_update_elem(fd, &process_id, place, BPF_ANY)
+		     : bpf_map_delete_elem(fd, &process_id);
+}
+
 static bool is_go(const struct uprobe_site *site)
 {
 	uint64_t call = TLS_COOKIE_CALL(site->cookie);

@@ -126,6 +126,9 @@ void capture__withdraw_unwind(struct capture *capture, bool table, const uint32_
 int capture__set_python(struct capture *capture, uint32_t process_id,
 			const struct python_layout *layout);
 int capture__set_v8(struct capture *capture, uint32_t process_id, const struct v8_layout *layout);
+/* The same of where its threads publish what they work for. */
+int capture__set_thread_context(struct capture *capture, uint32_t process_id,
+				const struct thread_context_place *place);
 int capture__unwind_rules(struct capture *capture, uint32_t first, const struct unwind_rule *rules,
 			  uint32_t cnt);
 /* Can it probe? */

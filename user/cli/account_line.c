@@ -63,6 +63,7 @@ static void put_samples(struct text *text, const char *before)
 		put(text, ", %" PRIu64 " linked to spans", linked);
 	if (!put_causes(text, "samples_lost", ", lost: "))
 		put(text, ", none lost");
+	put_if(text, ACCOUNT_SAMPLES_PUBLISHED, "of spans that their programs' own SDK names");
 	put_if(text, ACCOUNT_SAMPLES_SENT, "samples exported");
 	put_if(text, ACCOUNT_STACKS_WHOLE, "stacks whole");
 	put_causes(text, "stacks_cut", "; stacks cut: ");

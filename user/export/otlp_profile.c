@@ -181,7 +181,7 @@ static void mark_sample(struct encoding *e, const struct profile_sample *s)
 {
 	const struct profile_stack *stack = &e->p->stacks.v[s->stack];
 
-	mark(e, LINKS, s->link);
+	mark(e, LINKS, profile_told_link(s));
 	mark(e, THREAD_NAMES, s->thread_name);
 	mark(e, TIDS, s->tid);
 	mark(e, CPUS, cpu_of(s));
@@ -418,7 +418,7 @@ static void put_sample(struct encoding *e, uint32_t first, uint32_t end)
 			pb_packed_varint(e->w, e->sorted[i]->value_ns);
 		pb_message(e->w, 4, packed_end); /* .values */
 	}
-	put_nonzero(e->w, 3, number(e, LINKS, s->link));
+	put_nonzero(e->w, 3, number(e, LINKS, profile_told_link(s)));
 	packed_end = pb_len(e->w);
 	put_index(e, number(e, CPUS, cpu_of(s)));
 	put_index(e, number(e, TIDS, s->tid));

@@ -206,10 +206,11 @@ static void put_label(struct pb_writer *w, uint32_t key, unsigned int field, uin
 static void put_labels(struct pb_writer *w, const struct profile *p, const struct profile_sample *s)
 {
 	const struct resource *resource = p->resources.v[s->resource];
+	uint32_t link = profile_told_link(s);
 
-	if (s->link) {
-		put_label(w, word_index(p, SPAN_ID), 2, link_index(p, s->link) + 1);
-		put_label(w, word_index(p, TRACE_ID), 2, link_index(p, s->link));
+	if (link) {
+		put_label(w, word_index(p, SPAN_ID), 2, link_index(p, link) + 1);
+		put_label(w, word_index(p, TRACE_ID), 2, link_index(p, link));
 	}
 	if (s->tid)
 		put_label(w, word_index(p, TID), 3, s->tid);

@@ -9,7 +9,7 @@ static uint32_t key_of(const struct profile_sample *s, enum sample_key key)
 	const uint32_t keys[] = {
 		[SAMPLE_RESOURCE] = s->resource - 1, /* 0 wraps around to the end */
 		[SAMPLE_STACK] = s->stack,
-		[SAMPLE_LINK] = s->link,
+		[SAMPLE_LINK] = profile_told_link(s),
 		[SAMPLE_THREAD_NAME] = s->thread_name,
 		[SAMPLE_TID] = s->tid,
 		[SAMPLE_CPU] = s->cpu,

@@ -71,7 +71,7 @@ struct flow {
 	struct early *early, **early_link;    /* as they came; FLOW_EARLY_MAX at most */
 	uint32_t early_cnt;
 	uint32_t in_body_cnt; /* messages whose end has not passed yet */
-	TAILQ_HEAD(, conn) orphans;
+	TAILQ_HEAD(orphans, conn) orphans;
 	char room[MSG_ROOM_SZ];
 };
 

@@ -76,7 +76,9 @@ struct profile_link {
 struct profile_sample {
 	uint64_t time_ns;  /* since the Unix epoch */
 	uint32_t resource; /* profile.resources */
-	uint32_t stack, link;
+	uint32_t stack;
+	uint32_t link;	      /* of the request that it is for, as far as is proven; 0: none */
+	uint32_t published;   /* of the span that the thread's own SDK says it works for; 0: none */
 	uint32_t thread_name; /* strings */
 	uint32_t tid;
 	uint32_t cpu; /* PROFILE_NO_CPU: none */
@@ -131,6 +133,11 @@ uint32_t profile__resource(struct profile *p, struct resource *resource);
 /* The frames at a location as entries of the table, the innermost first; returns how many, at least 1. */
 uint32_t profile_frames(const struct profile *p, uint32_t location,
 			uint32_t frames[PROFILE_INLINED_MAX]);
+/* The link that others are told: who works knows best for what. */
+static inline uint32_t profile_told_link(const struct profile_sample *sample)
+{
+	return sample->published ?: sample->link;
+}
 /* What a sample stands for: 1 of CPU profiles, else its ns. */
 uint64_t profile_weight(const struct profile *p, const struct profile_sample *sample);
 /* Adds an observation. 0, or -ENOMEM as above. */

@@ -55,16 +55,23 @@ static uint32_t copy_stack(struct profile *to, const struct profile *from, uint3
 	return profile__stack(to, locations, stack.cnt);
 }
 
+static uint32_t copy_link(struct profile *to, const struct profile *from, uint32_t link)
+{
+	return link ? profile__link(to, &from->links.v[link]) : 0;
+}
+
 bool profile_move_sample(struct profile *to, const struct profile *from,
 			 struct profile_sample *sample)
 {
-	bool linked = sample->link;
+	bool linked = sample->link, published = sample->published;
 
 	sample->resource = profile__resource(to, from->resources.v[sample->resource]);
 	sample->stack = copy_stack(to, from, sample->stack);
 	sample->thread_name = copy_string(to, from, sample->thread_name);
-	sample->link = linked ? profile__link(to, &from->links.v[sample->link]) : 0;
-	return sample->stack && sample->resource && (!linked || sample->link);
+	sample->link = copy_link(to, from, sample->link);
+	sample->published = copy_link(to, from, sample->published);
+	return sample->stack && sample->resource && (!linked || sample->link) &&
+	       (!published || sample->published);
 }
 
 struct copying {
@@ -109,15 +116,16 @@ static bool relocate_samples(struct copying *c)
 
 	for (uint32_t i = 0; i < from->samples.cnt; i++) {
 		struct profile_sample sample = from->samples.v[i];
-		bool linked = sample.link, owned = sample.resource;
+		bool linked = sample.link, owned = sample.resource, published = sample.published;
 
 		sample.stack = relocate_stack(c, sample.stack);
 		sample.resource =
 			owned ? profile__resource(c->to, from->resources.v[sample.resource]) : 0;
 		sample.thread_name = copy_string(c->to, from, sample.thread_name);
-		sample.link = linked ? profile__link(c->to, &from->links.v[sample.link]) : 0;
+		sample.link = copy_link(c->to, from, sample.link);
+		sample.published = copy_link(c->to, from, sample.published);
 		if (!sample.stack || (owned && !sample.resource) || (linked && !sample.link) ||
-		    profile__add(c->to, &sample))
+		    (published && !sample.published) || profile__add(c->to, &sample))
 			return false;
 	}
 	return true;

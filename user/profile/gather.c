@@ -165,6 +165,19 @@ static void wait_on(struct gather *g, const struct record_sample *record)
 		account_add(ACCOUNT_SAMPLES_MEMORY, 1);
 }
 
+/* What the thread's own SDK says that it works for; 0: nothing. */
+static uint32_t published_link(struct profile *profile, const struct thread_context *context)
+{
+	static const struct span_id none;
+	struct profile_link link;
+
+	memcpy(&link.trace_id, context->trace_id, sizeof(link.trace_id));
+	memcpy(&link.span_id, context->span_id, sizeof(link.span_id));
+	if (context->valid != 1 || memcmp(&link.span_id, &none, sizeof(none)) == 0)
+		return 0;
+	return profile__link(profile, &link);
+}
+
 void gather__sample(struct gather *g, const struct record_sample *record, struct resource *resource,
 		    uint64_t unix_offset_ns)
 {
@@ -184,6 +197,7 @@ void gather__sample(struct gather *g, const struct record_sample *record, struct
 		.tid = record->tid,
 		.cpu = record->cpu,
 		.value_ns = record->off_cpu_ns,
+		.published = published_link(profile, &record->context),
 	};
 	note = (struct note){
 		.cookie = g->wait_ns ? record->request_cookie : 0,
@@ -282,7 +296,7 @@ static void carry_over(struct gather *g, const struct profile *from, uint32_t i,
 /* Sets what the samples say: how many are linked, from when to when. */
 static void finish(struct profile *profile)
 {
-	uint64_t linked_cnt = 0;
+	uint64_t linked_cnt = 0, published_cnt = 0;
 
 	profile->end_ns = clock_unix_ns();
 	for (uint32_t i = 0; i < profile->samples.cnt; i++) {
@@ -293,8 +307,10 @@ static void finish(struct profile *profile)
 		if (sample->time_ns >= profile->end_ns)
 			profile->end_ns = sample->time_ns + 1;
 		linked_cnt += sample->link != 0;
+		published_cnt += sample->published != 0;
 	}
 	account_add(ACCOUNT_SAMPLES_LINKED, linked_cnt);
+	account_add(ACCOUNT_SAMPLES_PUBLISHED, published_cnt);
 	account_add(ACCOUNT_PROFILES, 1);
 }
 

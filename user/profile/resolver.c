@@ -26,6 +26,7 @@
 #include "user/profile/python.h"
 #include "user/profile/python_merge.h"
 #include "user/profile/symbols.h"
+#include "user/profile/thread_context.h"
 #include "user/profile/unwinder.h"
 #include "user/profile/v8.h"
 
@@ -46,6 +47,7 @@ struct process {
 	struct perf_map perf_map;
 	struct python python;
 	struct v8 v8;
+	struct thread_context_search thread_context;
 	uint64_t reread_ns, wait_ns; /* not before; and how long then */
 	uint64_t exec_pages;	     /* before the mappings were read */
 	bool told;		     /* the kernel's side has been, of its mappings */
@@ -108,6 +110,8 @@ static void forget(struct resolver *r, struct process *process)
 	if (r->unwinder && process->v8.state == V8_KNOWN)
 		unwinder__tell_v8(r->unwinder, process->process_id, NULL);
 	v8__free(&process->v8);
+	if (r->unwinder && process->thread_context.known)
+		unwinder__tell_thread_context(r->unwinder, process->process_id, NULL);
 	if (process->dir_fd >= 0)
 		close(process->dir_fd);
 	process->used = 0;
@@ -769,6 +773,21 @@ static uint16_t read_native(struct resolver *r, struct profile *profile, struct 
 	return end == UNWIND_BY_KERNEL && cnt == SAMPLE_STACK_MAX ? UNWIND_DEEP : end;
 }
 
+static int open_of(void *process, const struct mapping *mapping)
+{
+	return open_mapped(process, mapping);
+}
+
+static void find_thread_context(struct resolver *r, struct process *process)
+{
+	struct thread_context_place place;
+
+	if (r->unwinder &&
+	    thread_context__find(&process->thread_context, process->dir_fd, &process->mappings,
+				 open_of, process, clock_mono_ns(), &place))
+		unwinder__tell_thread_context(r->unwinder, process->process_id, &place);
+}
+
 static void push_user(struct resolver *r, struct profile *profile, const struct record_sample *s,
 		      struct stack *stack)
 {
@@ -780,6 +799,7 @@ static void push_user(struct resolver *r, struct profile *profile, const struct 
 		push_error(stack, profile, ACCOUNT_STACKS_ENDED, "[process ended]");
 		return;
 	}
+	find_thread_context(r, process);
 	end = read_native(r, profile, process, s, &native);
 	native.whole = end == UNWIND_ROOT;
 	if (!push_v8(profile, process, s, &native, stack) &&

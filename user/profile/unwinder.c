@@ -357,6 +357,16 @@ void unwinder__tell_v8(struct unwinder *u, uint32_t process_id, const struct v8_
 			 strerror(-err));
 }
 
+void unwinder__tell_thread_context(struct unwinder *u, uint32_t process_id,
+				   const struct thread_context_place *place)
+{
+	int err = u->sink.thread_context(u->sink.ctx, process_id, place);
+
+	if (err && place)
+		log_warn("cannot hand the sampler where threads publish their spans: %s",
+			 strerror(-err));
+}
+
 /* --- walking ---------------------------------------------------------------------------------- */
 
 static enum unwind_end walk_once(struct unwinder *u, struct mapping *m, const struct table *t,

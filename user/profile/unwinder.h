@@ -24,6 +24,9 @@ struct unwind_sink {
 	int (*python)(void *ctx, uint32_t process_id, const struct python_layout *layout);
 	/* The same of V8. */
 	int (*v8)(void *ctx, uint32_t process_id, const struct v8_layout *layout);
+	/* And where its threads publish what they work for. */
+	int (*thread_context)(void *ctx, uint32_t process_id,
+			      const struct thread_context_place *place);
 };
 
 struct unwinder;
@@ -53,6 +56,8 @@ void unwinder__tell_python(struct unwinder *u, uint32_t process_id,
 			   const struct python_layout *layout);
 /* The same of V8. */
 void unwinder__tell_v8(struct unwinder *u, uint32_t process_id, const struct v8_layout *layout);
+void unwinder__tell_thread_context(struct unwinder *u, uint32_t process_id,
+				   const struct thread_context_place *place);
 /* Publishes what has been told and built. May wait 80 ms. */
 void unwinder__flush(struct unwinder *u);
 
