@@ -89,8 +89,8 @@ def wrk(url, connections=32, seconds=2.0, threads=2, script=None, env=None):
 
 
 def paced(address, paths, connections, rate, seconds):
-    """A fixed rate of requests; returns {requests, errors, seconds, counts}, the last by "PATH
-    STATUS". More than one path: "PATH:COUNT,..."."""
+    """A fixed rate of requests; returns {requests, errors, seconds, late, counts}, the last by "PATH
+    STATUS", late by how many seconds the latest request was. More than one path: "PATH:COUNT,..."."""
     done = subprocess.run([go_program("paced"), address, paths, str(connections), str(rate),
                            str(seconds)], capture_output=True, text=True, timeout=seconds + 30,
                           stdin=subprocess.DEVNULL)

@@ -260,17 +260,16 @@ def check_counted(metrics, truth):
 
 def check_steady(tmp_path, port, load, rate=20_000):
     """Nothing is lost at that many operations a second. load(RATE) returns how many there were and
-    whether the pace was held. A load that was held up catches up in bursts, of which something may be
-    lost: all is counted, and it is tried again, slower where this machine does not hold the
-    pace untraced either."""
+    by how many seconds the latest was late. A load that was held up catches up in a burst, of which
+    something may be lost: all is counted, and it is tried again, in the end more slowly."""
     for part in (1, 1, 1, 2, 4):
-        assert part == 1 or not load(rate)[1], f"{rate} a second are held untraced, but not traced"
         with Agent(tmp_path, {"targets": {"ports": [port]}, "export": {"discard": True}}) as agent:
-            operations, held = load(rate // part)
+            operations, late = load(rate // part)
             metrics = agent.settled_metrics()
             agent.stop()
         check_counted(metrics, 2 * operations)
-        if held:
-            assert (int(metrics["sonde_spans_total"]), lost(metrics)) == (2 * operations, 0)
+        if not lost(metrics):
+            assert int(metrics["sonde_spans_total"]) == 2 * operations
             return
-    raise AssertionError(f"this machine does not hold {rate // part} operations a second")
+        assert late > 0.1, f"{lost(metrics)} lost of {operations}, none of which was late"
+    raise AssertionError(f"{lost(metrics)} lost of {operations} at {rate // part} a second")

@@ -164,6 +164,25 @@ static void test_sealed_first(void **state)
 	}
 }
 
+/* What a session still does after its socket's end goes with it. */
+static void test_asks_after_socket_ended(void **state)
+{
+	struct rig *rig = new_rig(8);
+	struct end carrier = end_new(rig, ROLE_CLIENT), plain = plaintext_of(&carrier, true);
+
+	(void)state;
+	shake_hands(&carrier);
+	ask(&plain, GET);
+	answer(&plain, OK_EMPTY);
+	finish(&carrier, END_CLOSED, 0);
+	ask(&plain, GET);
+	rig_wait(rig, 2 * SECOND);
+	assert_int_equal(flow__connection_cnt(rig->flow), 0);
+	rig_wait(rig, 1000 * SECOND);
+	check_spans(rig, 2);
+	rig_finish(rig);
+}
+
 /* A program that closes its socket and then frees the session: what was missed before is counted all the same. */
 static void test_socket_ends_first(void **state)
 {
@@ -805,6 +824,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_carrier_comes),
 		cmocka_unit_test(test_sealed_first),
+		cmocka_unit_test(test_asks_after_socket_ended),
 		cmocka_unit_test(test_socket_ends_first),
 		cmocka_unit_test(test_after_session),
 		cmocka_unit_test(test_close_delimited),

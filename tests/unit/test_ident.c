@@ -870,6 +870,7 @@ static void test_published(void **state)
 	const struct resource *r = resource_of(&self, me);
 	uint64_t now_ns = clock_mono_ns(), id = r->id;
 	struct otel_ctx *ctx = otel_ctx_map();
+	struct resource *held;
 
 	(void)state;
 	close(fd);
@@ -886,8 +887,14 @@ static void test_published(void **state)
 	expect_attr(r, "os.type", "linux");
 	expect_attr(r, "team", "tills");
 	expect_unique_keys(r);
-	otel_ctx_publish_pairs(ctx, 8, (const char *const[][2]){{"service.name", "kiosk"}}, 1);
-	ident__tick(self.ident, now_ns + 20000000000);
+	otel_ctx_publish_pairs(ctx, 8, first, COUNT(first));
+	ident__tick(self.ident, now_ns + 10000000000);
+	assert_ptr_equal(ident__resource(self.ident, 1), r); /* the same once more */
+	held = resource__hold(ident__resource(self.ident, 1));
+	otel_ctx_publish_pairs(ctx, 9, (const char *const[][2]){{"service.name", "kiosk"}}, 1);
+	ident__tick(self.ident, now_ns + 30000000000);
+	assert_true(held->superseded);
+	resource__release(held);
 	r = ident__resource(self.ident, 1);
 	expect_attr(r, "service.name", "kiosk");
 	expect_attr(r, "team", NULL);

@@ -49,11 +49,11 @@ static dev_t device_of_shared_memory(void)
 
 static bool is_named(struct slice path)
 {
-	static const char *const names[] = {"/memfd:OTEL_CTX", "[anon_shmem:OTEL_CTX",
-					    "[anon:OTEL_CTX"};
+	static const char *const names[] = {"/memfd:OTEL_CTX", "/memfd:OTEL_CTX (deleted)",
+					    "[anon_shmem:OTEL_CTX]", "[anon:OTEL_CTX]"};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (slice_starts_with(path, slice_str(names[i])))
+		if (slice_eq(path, slice_str(names[i])))
 			return true;
 	return false;
 }
@@ -149,12 +149,12 @@ ssize_t process_context_read(int proc_dir_fd, uint64_t *published_ns, char *buf)
 	char *text;
 	ssize_t len = procfs_read_all(proc_dir_fd, "maps", MAPS_MAX_SZ, &text);
 
-	if (len <= 0)
-		return len;
 	/* Most processes have none. */
-	len = memmem(text, (size_t)len, "OTEL_CTX", 8)
-		      ? read_listed(proc_dir_fd, slice_of(text, (size_t)len), published_ns, buf)
-		      : 0;
+	if (len > 0)
+		len = memmem(text, (size_t)len, "OTEL_CTX", 8)
+			      ? read_listed(proc_dir_fd, slice_of(text, (size_t)len), published_ns,
+					    buf)
+			      : 0;
 	free(text);
 	return len;
 }

@@ -16,7 +16,7 @@
  * Reads it if it is another than that of *published_ns, which is 0 for none, into buf, which has room for
  * PROCESS_CONTEXT_MAX_SZ. Returns the length, and sets *published_ns; 0 if there is none, or no other; or a negative
  * errno. proc_dir_fd is from procfs_open. Takes as long as the kernel takes to list the process's mappings; memory that
- * a file stands behind is not read, since a file system may keep who reads it waiting.
+ * a file stood behind when they were listed is not read, since a file system may keep who reads it waiting.
  */
 ssize_t process_context_read(int proc_dir_fd, uint64_t *published_ns, char *buf);
 

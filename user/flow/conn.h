@@ -89,6 +89,7 @@ struct conn {
 	struct conn *bucket_next;
 	struct conn *lru_prev, *lru_next;
 	TAILQ_ENTRY(conn) orphan; /* if orphaned: whose socket ended last is last */
+	uint64_t orphan_ns;	  /* when that was */
 	struct record_connection about;
 	char local_text[112], remote_text[112]; /* addresses as text */
 	const struct protocol *protocol;

@@ -48,10 +48,37 @@ struct flow *flow__new(const struct flow_options *options, struct span_batch *fi
 	return flow;
 }
 
+/*
+ * Turns were missed before the protocol was known: every other one was a request. Where requests come in batches their
+ * bytes tell, or else the first batch that was seen.
+ */
+static void settle_early_turns(struct conn *conn)
+{
+	uint32_t missed_cnt = conn->turns_missed_cnt / 2;
+
+	if (!conn->protocol)
+		return;
+	conn->turns_missed_cnt = 0;
+	if (conn->batched && !conn->about.fresh)
+		account_add(ACCOUNT_LOST_RING, (uint64_t)missed_cnt * conn->requests_cnt);
+	else if (missed_cnt)
+		pair_requests_missed(conn, ACCOUNT_LOST_RING, missed_cnt);
+}
+
+/* A turn of the client is awaited: it tells whether they come in batches. */
+static void count_early_turns(struct conn *conn, uint32_t turn)
+{
+	if (conn->turns_missed_cnt &&
+	    (conn->protocol->by_id || (conn->requests_cnt && turn != conn->request_turn)))
+		settle_early_turns(conn);
+}
+
 static void remove_conn(struct flow *flow, struct conn *conn)
 {
-	if (!conn->closed)
+	if (!conn->closed) {
 		detect_unknown(flow, conn);
+		settle_early_turns(conn);
+	}
 	early_forget(flow, conn);
 	stream_lose(flow, conn, FROM_CLIENT);
 	stream_lose(flow, conn, FROM_SERVER);
@@ -64,11 +91,12 @@ static void remove_conn(struct flow *flow, struct conn *conn)
 }
 
 /* Its session's own end, which may be told after its socket's, says what of it was missed. */
-static void orphan(struct flow *flow, struct conn *conn)
+static void orphan(struct flow *flow, struct conn *conn, uint64_t time_ns)
 {
 	if (conn->orphaned)
 		return;
 	conn->orphaned = true;
+	conn->orphan_ns = time_ns;
 	TAILQ_INSERT_TAIL(&flow->orphans, conn, orphan);
 }
 
@@ -76,8 +104,10 @@ static void let_orphans_go(struct flow *flow, uint64_t now_ns)
 {
 	struct conn *conn;
 
-	while ((conn = TAILQ_FIRST(&flow->orphans)) && conn->last_ns + ORPHAN_NS < now_ns)
+	while ((conn = TAILQ_FIRST(&flow->orphans)) && conn->orphan_ns + ORPHAN_NS < now_ns) {
+		pair_ended(flow, conn, "connection_closed", now_ns);
 		remove_conn(flow, conn);
+	}
 }
 
 /* The kernel announces it again should it be used again. */
@@ -134,6 +164,11 @@ static bool carries_seen(const struct flow *flow, uint64_t cookie)
 	       conn_table__peek(&flow->conns, cookie | PLAINTEXT_COOKIE);
 }
 
+static struct conn *least_useful(const struct flow *flow)
+{
+	return TAILQ_FIRST(&flow->orphans) ?: flow->conns.lru_first;
+}
+
 static void take_connection(struct flow *flow, const struct record_connection *record)
 {
 	struct conn *conn = conn_table__get(&flow->conns, record->cookie);
@@ -146,11 +181,11 @@ static void take_connection(struct flow *flow, const struct record_connection *r
 		remove_conn(flow, conn);
 	}
 	while (flow->conns.cnt >= flow->conns.max_cnt) {
-		conn = flow->conns.lru_first;
+		conn = least_useful(flow);
 		pair_dropped(flow, conn, ACCOUNT_LOST_EVICTED);
 		if (conn->held_cnt)
 			flow_release_held(flow, JOIN_RELEASE_ALL);
-		if (flow->conns.lru_first == conn)
+		if (least_useful(flow) == conn)
 			let_go(flow, conn);
 	}
 	conn = conn_table__add(&flow->conns, record);
@@ -269,24 +304,6 @@ static bool take_missed_turns(struct flow *flow, struct conn *conn, enum sender 
 	if (missed_cnt > 1)
 		reset_stream(flow, conn, sender);
 	return missed_cnt > 1;
-}
-
-/*
- * Turns were missed before the protocol was known: every other one was a request. Where requests come in batches their
- * bytes tell, or else the first batch that was seen, so a turn of the client is awaited.
- */
-static void count_early_turns(struct conn *conn, uint32_t turn)
-{
-	uint32_t missed_cnt = conn->turns_missed_cnt / 2;
-
-	if (!conn->turns_missed_cnt ||
-	    (!conn->protocol->by_id && (!conn->requests_cnt || turn == conn->request_turn)))
-		return;
-	conn->turns_missed_cnt = 0;
-	if (conn->batched && !conn->about.fresh)
-		account_add(ACCOUNT_LOST_RING, (uint64_t)missed_cnt * conn->requests_cnt);
-	else if (missed_cnt)
-		pair_requests_missed(conn, ACCOUNT_LOST_RING, missed_cnt);
 }
 
 static bool tells_last(const struct record_end *record)
@@ -742,7 +759,7 @@ static void end_conn(struct flow *flow, struct conn *conn, const struct record_e
 		/* When a session is over, its socket may still carry something, and ends later. */
 		if (!(record->cookie & PLAINTEXT_COOKIE)) {
 			if (conn->about.cookie & PLAINTEXT_COOKIE && !conn->over)
-				orphan(flow, conn);
+				orphan(flow, conn, record->time_ns);
 			else
 				remove_conn(flow, conn);
 		} else {
@@ -753,6 +770,15 @@ static void end_conn(struct flow *flow, struct conn *conn, const struct record_e
 	} else if (conn_is_unix(conn) && record->reason != END_SHUTDOWN) {
 		end_unix_pair(flow, conn, record);
 	}
+}
+
+/* Not one record of its operations found room: what it speaks is not known, but how often it was asked. */
+static void count_unheard(struct conn *conn, const struct record_end *record)
+{
+	if (conn->told_turn || conn->protocol || conn->sealed || record->reason != END_CLOSED)
+		return;
+	account_add(ACCOUNT_LOST_RING, (record->turn + 1) / 2);
+	conn->told_turn = record->turn;
 }
 
 static void take_end(struct flow *flow, const struct record_end *record)
@@ -766,8 +792,10 @@ static void take_end(struct flow *flow, const struct record_end *record)
 		if (tells_last(record) && record->tail_direction == DIRECTION_SEND)
 			times_note_sent(conn, record->turn, record->tail_flags, record->tail_ns);
 		take_tail(flow, conn, record->tail_off, record->tail_ns, record->tail_direction);
-		if (tells_last(record))
+		if (tells_last(record)) {
+			count_unheard(conn, record);
 			take_last_turns(conn, record);
+		}
 		take_rest(flow, conn, record);
 		end_conn(flow, conn, record);
 	}
@@ -906,8 +934,10 @@ void flow__free(struct flow *flow)
 		flow_release_held(flow, JOIN_RELEASE_ALL);
 		for (struct conn *conn = flow->conns.lru_first; conn; conn = conn->lru_next) {
 			pair_dropped(flow, conn, ACCOUNT_LOST_OPEN);
-			if (!conn->closed)
+			if (!conn->closed) {
 				detect_unknown(flow, conn);
+				settle_early_turns(conn);
+			}
 		}
 		datagram_close_all(flow);
 		conn_table__free(&flow->conns);

@@ -51,7 +51,7 @@ struct describer {
 	struct slice service_name; /* as configured, else empty; points into common */
 	/* The process at hand: */
 	struct attrs attrs;
-	struct attr attr_rows[ATTRS_MAX];
+	struct attr attr_rows[ATTRS_MAX + CONTEXT_ATTRS_MAX];
 	char exe[EXE_SZ];
 	char cgroup[CGROUP_SZ];
 	char args[ARGS_SZ];
@@ -83,6 +83,28 @@ static void put_all(struct attrs *attrs, const struct attrs *from)
 		if (attr)
 			*attr = from->v[i];
 	}
+}
+
+static bool attr_equal(const struct attr *a, const struct attr *b)
+{
+	if (a->type != b->type || !slice_eq(a->key, b->key))
+		return false;
+	if (a->type == ATTR_STRING)
+		return slice_eq(a->str, b->str);
+	if (a->type != ATTR_STRINGS)
+		return a->num == b->num; /* the bits of a double, too */
+	for (uint32_t i = 0; i < a->items_cnt && i < b->items_cnt; i++)
+		if (!slice_eq(a->items[i], b->items[i]))
+			return false;
+	return a->items_cnt == b->items_cnt;
+}
+
+static bool attrs_equal(const struct attrs *a, const struct attrs *b)
+{
+	for (uint16_t i = 0; i < a->cnt && i < b->cnt; i++)
+		if (!attr_equal(&a->v[i], &b->v[i]))
+			return false;
+	return a->cnt == b->cnt;
 }
 
 static void put_telemetry(const struct describer *d, struct attrs *attrs)
@@ -328,12 +350,17 @@ static void put_instance_id(struct describer *d, const struct record_process *re
 	put(&d->attrs, SLICE("service.instance.id"), slice_str(d->instance));
 }
 
+static void redact(struct describer *d)
+{
+	if (!d->redact)
+		return;
+	arena__reset(&d->arena);
+	d->redact(d->ctx, &d->attrs, &d->arena);
+}
+
 static struct resource *make_resource(struct describer *d, uint32_t pid)
 {
-	if (d->redact) {
-		arena__reset(&d->arena);
-		d->redact(d->ctx, &d->attrs, &d->arena);
-	}
+	redact(d);
 	return resource__new(&d->attrs, pid);
 }
 
@@ -369,7 +396,8 @@ struct resource *describer__process(struct describer *d, const struct process *f
 /* What the kernel and the host tell us is so, whatever an SDK in a container believes; and who traces is sonde. */
 static bool is_ours(struct slice key)
 {
-	static const char *const ours[] = {"process.", "container.", "host.", "os.", "telemetry."};
+	static const char *const ours[] = {"process.", "container.", "k8s.pod.uid",
+					   "host.",    "os.",	     "telemetry."};
 
 	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
 		if (slice_starts_with(key, slice_str(ours[i])))
@@ -382,17 +410,16 @@ static void put_published(struct describer *d, const struct attrs *published)
 	for (uint16_t i = 0; i < published->cnt; i++) {
 		const struct attr *attr = &published->v[i];
 
-		if (is_ours(attr->key))
-			continue;
-		if (slice_eq(attr->key, SLICE("service.name")) && attr->type == ATTR_STRING)
-			put_service_name(d, attr->str);
-		else
+		if (!slice_eq(attr->key, SLICE("service.name")) && !is_ours(attr->key))
 			put_all(&d->attrs, &(struct attrs){.v = &published->v[i], .cnt = 1});
+		else if (attr->type == ATTR_STRING && !is_ours(attr->key))
+			put_service_name(d, attr->str);
 	}
 }
 
 struct resource *describer__published(struct describer *d, const struct resource *described,
-				      uint64_t start_ns, uint64_t *published_ns)
+				      const struct resource *now, uint64_t start_ns,
+				      uint64_t *published_ns)
 {
 	struct attrs published = {.v = d->context_rows, .cap = CONTEXT_ATTRS_MAX};
 	int dir_fd = procfs_open_same(d->proc_root, described->pid, start_ns);
@@ -404,10 +431,12 @@ struct resource *describer__published(struct describer *d, const struct resource
 	close(dir_fd);
 	if (len <= 0 || process_context_decode(slice_of(d->context, (size_t)len), &published, NULL))
 		return NULL;
-	d->attrs = (struct attrs){.v = d->attr_rows, .cap = ATTRS_MAX};
+	d->attrs = (struct attrs){.v = d->attr_rows, .cap = ATTRS_MAX + CONTEXT_ATTRS_MAX};
 	put_published(d, &published);
-	put_all(&d->attrs, &described->attrs);
-	return make_resource(d, described->pid);
+	redact(d);
+	put_all(&d->attrs, &described->attrs); /* which has been redacted */
+	return attrs_equal(&d->attrs, &now->attrs) ? NULL
+						   : resource__new(&d->attrs, described->pid);
 }
 
 struct resource *describer__unknown(struct describer *d)

@@ -24,11 +24,12 @@ int process_parse(const struct record_process *rec, size_t size, struct process 
 /* A new resource with one reference, or NULL with errno. */
 struct resource *describer__process(struct describer *d, const struct process *process);
 /*
- * That resource with what the process's SDK publishes of it now (user/base/process_context.h), if it is another than that
- * of *published_ns: a new one with one reference, and *published_ns is set. Else NULL.
+ * That resource with what the process's SDK publishes of it (user/base/process_context.h), if that has changed since
+ * *published_ns, which is set, and is not what the resource of now has already: a new one with one reference. Else NULL.
  */
 struct resource *describer__published(struct describer *d, const struct resource *described,
-				      uint64_t start_ns, uint64_t *published_ns);
+				      const struct resource *now, uint64_t start_ns,
+				      uint64_t *published_ns);
 /* What all resources have in common; borrowed, lives as long as d. */
 struct resource *describer__unknown(struct describer *d);
 

@@ -15,7 +15,7 @@
 #define LOOK_FIRST_NS 1000000000ull
 #define LOOK_LAST_NS (300 * LOOK_FIRST_NS)
 #define LOOK_FACTOR 3
-#define LOOKS_MAX 4 /* at one tick: each takes as long as its process has mappings */
+#define LOOKS_MAX 8 /* from one tick to the next: each takes as long as its process has mappings */
 
 struct entry {
 	TAILQ_ENTRY(entry) order;
@@ -39,8 +39,9 @@ struct ident {
 	struct describer *describer;
 	uint64_t grace_ns;
 	struct ident_stats stats;
-	uint64_t tick_ns; /* of the next one that does something */
-	uint32_t mask;	  /* of both hashes; ids and pids are handed out in sequence */
+	uint64_t tick_ns;   /* of the next one that does something */
+	uint32_t looks_cnt; /* since the last one that did */
+	uint32_t mask;	    /* of both hashes; ids and pids are handed out in sequence */
 	struct entry_chain *by_id, *by_pid;
 	struct entry *entries;
 	struct entry_list unused, live, dead;
@@ -214,6 +215,11 @@ void ident__exit(struct ident *ident, uint32_t process_id)
 	expire(ident, now_ns);
 }
 
+static bool may_look(struct ident *ident)
+{
+	return ident->looks_cnt < LOOKS_MAX && ++ident->looks_cnt;
+}
+
 /*
  * An SDK publishes some time after the process has begun, and may do so again. When it does nobody is told, so it is looked
  * for less and less often.
@@ -227,24 +233,25 @@ static void look(struct ident *ident, struct entry *entry, uint64_t now_ns)
 	if (entry->look.gap_ns > LOOK_LAST_NS)
 		entry->look.gap_ns = LOOK_LAST_NS;
 	entry->look.next_ns = now_ns + entry->look.gap_ns;
-	resource = describer__published(ident->describer, entry->described, entry->look.start_ns,
-					&entry->look.published_ns);
+	resource = describer__published(ident->describer, entry->described, entry->resource,
+					entry->look.start_ns, &entry->look.published_ns);
 	if (!resource)
 		return;
+	entry->resource->superseded = true;
 	resource__release(entry->resource);
 	entry->resource = resource;
 }
 
 void ident__tick(struct ident *ident, uint64_t now_ns)
 {
-	uint32_t looks = 0;
 	struct entry *entry;
 
 	if (now_ns < ident->tick_ns)
 		return;
 	ident->tick_ns = now_ns + LOOK_FIRST_NS / 4;
+	ident->looks_cnt = 0;
 	TAILQ_FOREACH(entry, &ident->live, order)
-	if (entry->look.asked && now_ns >= entry->look.next_ns && looks++ < LOOKS_MAX)
+	if (entry->look.asked && now_ns >= entry->look.next_ns && may_look(ident))
 		look(ident, entry, now_ns);
 }
 
@@ -257,9 +264,9 @@ struct resource *ident__resource(struct ident *ident, uint32_t process_id)
 	if (!entry->dead_ns) {
 		TAILQ_REMOVE(&ident->live, entry, order);
 		TAILQ_INSERT_TAIL(&ident->live, entry, order);
-		if (!entry->look.next_ns)
-			look(ident, entry, clock_mono_ns());
 		entry->look.asked = true;
+		if (!entry->look.next_ns && may_look(ident))
+			look(ident, entry, clock_mono_ns());
 	}
 	return entry->resource;
 }

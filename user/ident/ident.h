@@ -44,7 +44,7 @@ int ident__process(struct ident *ident, const struct record_process *rec, size_t
 void ident__exit(struct ident *ident, uint32_t process_id);
 
 /*
- * Both are borrowed: hold what must outlive the next call of ident__process or ident__exit.
+ * Both are borrowed: hold what must outlive the next call of ident__process, ident__exit or ident__tick.
  * ident__resource returns NULL for a process_id that was never announced, or has been forgotten.
  */
 struct resource *ident__resource(struct ident *ident, uint32_t process_id);

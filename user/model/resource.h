@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An OpenTelemetry resource: who emitted the telemetry. Immutable once made, shared between
+ * An OpenTelemetry resource: who emitted the telemetry. Immutable once made, but for being superseded, and shared between
  * threads by reference count.
  */
 #ifndef SONDE_MODEL_RESOURCE_H
@@ -10,6 +10,7 @@
 
 struct resource {
 	_Atomic unsigned int refs;
+	_Atomic bool superseded;   /* the process has another one by now */
 	uint64_t id;		   /* unique within this run, never 0 */
 	struct slice service_name; /* points into attrs */
 	uint64_t service_key;	   /* a hash of it */

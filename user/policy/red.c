@@ -494,7 +494,7 @@ int red__snapshot(struct red *red, uint64_t now_ns, struct metric_snapshot *out)
 
 static bool has_ended(const struct resource *resource)
 {
-	return kill((pid_t)resource->pid, 0) && errno == ESRCH;
+	return resource->superseded || (kill((pid_t)resource->pid, 0) && errno == ESRCH);
 }
 
 void red__next_interval(struct red *red, uint64_t now_ns)

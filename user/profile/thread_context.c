@@ -127,6 +127,18 @@ static bool look_into(int fd, const struct mapping *mapping, const struct proces
 	return false;
 }
 
+/* Whose tables of modules are others than glibc's. */
+static bool is_musl(const struct mappings *mappings)
+{
+	for (uint32_t i = 0; i < mappings->cnt; i++) {
+		struct slice path = mappings->v[i].path;
+
+		if (path.n && memmem(path.p, path.n, "/ld-musl-", 9))
+			return true;
+	}
+	return false;
+}
+
 bool thread_context__find(struct thread_context_search *search, int proc_dir_fd,
 			  const struct mappings *mappings,
 			  int (*open)(void *ctx, const struct mapping *mapping), void *ctx,
@@ -156,6 +168,6 @@ bool thread_context__find(struct thread_context_search *search, int proc_dir_fd,
 		close(fd);
 	}
 	close(memory_fd);
-	search->known = found;
-	return found;
+	search->known = found && !(place->module && is_musl(mappings));
+	return search->known;
 }

@@ -3,7 +3,7 @@
 // Sends requests at a fixed rate: paced ADDRESS PATHS CONNECTIONS RATE SECONDS. Each keep-alive
 // connection has one request outstanding and its own schedule; one that is late catches up.
 // PATHS is one, or PATH:COUNT,... to go round. Prints {"requests": N, "seconds": S, "errors": N,
-// "counts": {"PATH STATUS": N}}.
+// "late": S, "counts": {"PATH STATUS": N}}; late is by how much the latest request was.
 package main
 
 import (
@@ -58,6 +58,7 @@ func main() {
 	var group sync.WaitGroup
 	var lock sync.Mutex
 	counts := map[string]int{}
+	late := time.Duration(0)
 	begin := time.Now()
 	for c := 0; c < connections; c++ {
 		group.Add(1)
@@ -71,11 +72,14 @@ func main() {
 			defer conn.Close()
 			reader := bufio.NewReader(conn)
 			own := map[string]int{}
+			latest := time.Duration(0)
 			start := time.Now().Add(interval * time.Duration(c) / time.Duration(connections))
 			for i := 0; i < each; i++ {
-				if wait := time.Until(start.Add(interval * time.Duration(i))); wait > 0 {
+				wait := time.Until(start.Add(interval * time.Duration(i)))
+				if wait > 0 {
 					time.Sleep(wait)
 				}
+				latest = max(latest, -wait)
 				path := paths[(c*each+i)%len(paths)]
 				conn.Write([]byte("GET " + path + " HTTP/1.1\r\nHost: " + address + "\r\n\r\n"))
 				response, err := http.ReadResponse(reader, nil)
@@ -92,10 +96,11 @@ func main() {
 			for key, n := range own {
 				counts[key] += n
 			}
+			late = max(late, latest)
 		}()
 	}
 	group.Wait()
 	json.NewEncoder(os.Stdout).Encode(map[string]any{
 		"requests": done.Load(), "errors": errors.Load(), "seconds": time.Since(begin).Seconds(),
-		"counts": counts})
+		"late": late.Seconds(), "counts": counts})
 }
