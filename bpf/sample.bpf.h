@@ -127,13 +127,13 @@ static __always_inline int take_sample(struct bpf_perf_event_data *ctx)
 	}
 	sample = &s->sample;
 	__builtin_memset(sample, 0, sizeof(*sample));
+	sample->pid = task->tgid;
+	sample->tid = task->pid;
 	if (state) {
 		read_request(sample, state);
 		read_thread_context(sample, task, NULL);
 	}
 	sample->time_ns = bpf_ktime_get_ns();
-	sample->pid = task->tgid;
-	sample->tid = task->pid;
 	sample->cpu = cpu;
 	sample->burst = burst;
 	if (bpf_core_field_exists(task->start_boottime))

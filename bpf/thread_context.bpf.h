@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * Reads the span that a thread's own SDK says it works for (OTEP 4947): a pointer in its thread-local storage. glibc,
+ * Reads the span that a thread works for, where others than sonde say it. Its own SDK does so (OTEP 4947) by a pointer in its thread-local storage. glibc,
  * x86-64: the thread pointer is the FS base; the second word there is the address of the table of modules' blocks, of 16
  * bytes each, before whose first stands how many there are.
  */
@@ -16,6 +16,14 @@ struct {
 	__type(key, __u32);
 	__type(value, struct thread_context_place);
 } thread_context_places SEC(".maps") __weak;
+
+/* Another tracer's, if it is asked for: by thread, as bpf_get_current_pid_tgid() has it. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1);
+	__type(key, __u64);
+	__type(value, struct shared_context);
+} traces_ctx_v1 SEC(".maps") __weak;
 
 #if defined(__TARGET_ARCH_x86)
 
@@ -48,9 +56,8 @@ static __always_inline __u64 thread_context_pointer(const struct thread_context_
 	return load_thread(&at, sizeof(at), at + place->offset, waiting) ? at : 0;
 }
 
-static __always_inline void read_thread_context(struct record_sample *sample,
-						struct task_struct *task,
-						struct task_struct *waiting)
+static __always_inline void read_published(struct record_sample *sample, struct task_struct *task,
+					   struct task_struct *waiting)
 {
 	__u32 process_id = sample->process_id;
 	const struct thread_context_place *place =
@@ -65,11 +72,32 @@ static __always_inline void read_thread_context(struct record_sample *sample,
 }
 
 #else
+static __always_inline void read_published(struct record_sample *sample, struct task_struct *task,
+					   struct task_struct *waiting)
+{
+}
+#endif
+
+static __always_inline void read_shared(struct record_sample *sample)
+{
+	__u64 id = (__u64)sample->pid << 32 | sample->tid;
+	const struct shared_context *shared = bpf_map_lookup_elem(&traces_ctx_v1, &id);
+
+	if (!shared)
+		return;
+	__builtin_memcpy(sample->context.trace_id, shared->trace_id, sizeof(shared->trace_id));
+	__builtin_memcpy(sample->context.span_id, shared->span_id, sizeof(shared->span_id));
+	sample->context.valid = 1;
+}
+
+/* The thread itself knows best. Ids of zeros are of none. */
 static __always_inline void read_thread_context(struct record_sample *sample,
 						struct task_struct *task,
 						struct task_struct *waiting)
 {
+	read_published(sample, task, waiting);
+	if (settings.shared_context && sample->context.valid != 1)
+		read_shared(sample);
 }
-#endif
 
 #endif

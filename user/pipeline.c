@@ -730,6 +730,7 @@ int pipeline__start(struct pipeline *p, char why[PIPELINE_WHY_SZ])
 		.propagation = p->options.with_policy || c->propagation.mode,
 		.sample_hz = p->options.off_cpu ? 0 : p->options.sample_hz,
 		.bursts = p->trigger,
+		.context_map = c->profiles.context_map,
 		.off_cpu_hz = p->options.off_cpu ? p->options.sample_hz : 0,
 		.sample_or_fail = p->options.sample_or_fail,
 	};

@@ -25,6 +25,11 @@ struct thread_context {
 	__u8 reserved[7];
 };
 
+/* The same as another tracer says it, in a map of its own that is pinned. */
+struct shared_context {
+	__u8 trace_id[16], span_id[8];
+};
+
 #define THREAD_CONTEXT_SZ 25 /* of those bytes; what follows is the publisher's */
 
 #endif

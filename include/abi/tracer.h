@@ -63,6 +63,7 @@ struct tracer_settings {
 	__u8 timing;	     /* threads remember what their request's time went to */
 	__u8 puma_tells;     /* threads of Puma which request they begin */
 	__u8 propagates;     /* ids may go to other hosts; else the kernel need not verify how */
+	__u8 shared_context; /* another tracer may say what threads work for */
 	__u8 bursts;	     /* there may be a faster clock for some processes */
 	__u8 unwinding; /* by tables, where there is bpf_loop; else by the kernel's frame pointers */
 };

@@ -88,7 +88,7 @@ def test_thread_context(tmp_path, collector, way):
         inside = [s["spanId"] for s in samples if bool({"main"} & names(s)) == of_main
                   and {"red", "green"} & names(s)]
         found = next(i for i, span_id in enumerate(inside) if span_id)
-        assert all(inside[found:]) and found < len(inside) / 4, (found, len(inside))
+        assert all(inside[found:]) and len(inside) - found > 50, (found, len(inside))
     assert running.account["samples_published"] == sum(linked.values())
 
 
@@ -102,6 +102,49 @@ def test_waiting_threads(tmp_path, collector):
     samples = wait_for(lambda: collector.samples(process.pid), "the profile to arrive")
     linked = check_links(samples, ids)
     assert not linked["plain"] and min(linked["red"], linked["green"]) > 20, linked
+
+
+# --- another tracer's map --------------------------------------------------------------------------
+
+@pytest.fixture
+def pins(tmp_path):
+    """A BPF file system."""
+    directory = tmp_path / "bpf"
+    directory.mkdir()
+    subprocess.run(["mount", "-t", "bpf", "bpf", directory], check=True)
+    yield directory
+    subprocess.run(["umount", directory], check=True)
+
+
+def test_map_of_another_tracer(tmp_path, collector, pins):
+    """Made by whoever comes first, here sonde; the second time it is there."""
+    path = pins / "otel" / "traces_ctx_v1"
+    env = {"SONDE_PROFILES_CONTEXT_MAP": str(path)}
+    with Profile(tmp_path, "--freq", "19", env=env) as first:
+        assert path.exists()
+        first.stop()
+    with publisher(tmp_path, "program", "-m", path) as (process, ids):
+        with Profile(tmp_path, "-p", process.pid, "--freq", "199", "--export", collector.url,
+                     env=env) as running:
+            time.sleep(2)
+            running.stop()
+    samples = wait_for(lambda: collector.samples(process.pid), "the profile to arrive")
+    linked = check_links(samples, ids)
+    assert not linked["plain"]
+    inside = [s["spanId"] for s in samples if {"red", "green"} & names(s)]
+    assert len(inside) > 100 and all(inside)
+
+
+def test_no_such_map(tmp_path, pins):
+    """What cannot be used is told, with what to do, and the profile is made without."""
+    wrong = pins / "wrong"
+    subprocess.run(["bpftool", "map", "create", wrong, "type", "array", "key", "4", "value", "24",
+                    "entries", "1", "name", "wrong"], check=True)
+    for path, told in ((wrong, "not a map that says"),
+                       (tmp_path / "map", "mount -t bpf")):
+        with Profile(tmp_path, "--freq", "99", env={"SONDE_PROFILES_CONTEXT_MAP": str(path)}) as running:
+            running.stop()
+        assert told in running.stderr, running.stderr
 
 
 # --- a real SDK ------------------------------------------------------------------------------------
@@ -161,5 +204,5 @@ def test_threads_of_a_real_sdk(tmp_path, collector, till):
         elif place and found:
             assert (sample["traceId"], sample["spanId"]) in truth[place], (place, sample["spanId"])
             linked[place] += 1
-    assert min(linked["outer"], linked["inner"]) > 100, linked
+    assert min(linked["outer"], linked["inner"]) > 50, linked
     assert {s["resource"]["service.name"] for s in samples} == {till.service}

@@ -19,6 +19,7 @@
 #include "user/base/account.h"
 #include "user/base/address.h"
 #include "user/base/log.h"
+#include "user/capture/context_map.h"
 #include "user/capture/filter.h"
 #include "user/capture/kprobes.h"
 #include "user/capture/off_cpu.h"
@@ -155,6 +156,9 @@ static int load(struct capture *capture, const struct probe_result *results)
 		return -errno;
 	probes_select(capture->bpf, results);
 	set_up(capture);
+	if (capture->options.context_map && capture->bpf->rodata->settings.profiling)
+		capture->bpf->rodata->settings.shared_context = !context_map_share(
+			capture->bpf->maps.traces_ctx_v1, capture->options.context_map);
 	err = tracer_bpf__load(capture->bpf);
 	return err;
 }

@@ -25,8 +25,9 @@ struct capture_options {
 	uint32_t
 		off_cpu_hz; /* look for threads that are off the CPUs, so many times a second; 0: never */
 	bool frame_pointers; /* stacks of processes by these, even where there is a better way */
-	bool bursts;	     /* some processes may be sampled faster for a while */
-	bool sample_or_fail; /* else go on without samples where the kernel gives none */
+	const char *context_map; /* see there; NULL: none */
+	bool bursts;		 /* some processes may be sampled faster for a while */
+	bool sample_or_fail;	 /* else go on without samples where the kernel gives none */
 	/* Called for each valid record, which is gone when it returns. */
 	void (*record)(void *ctx, const struct record_head *record);
 	void *ctx;

@@ -169,6 +169,7 @@ struct config {
 		uint64_t frequency_hz;
 		uint64_t interval_ns;
 		bool lines;
+		char *context_map; /* NULL: none */
 	} profiles;
 	struct {
 		bool enabled;

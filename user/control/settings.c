@@ -577,6 +577,13 @@ const struct setting settings[] = {
 		.fallback = "false",
 	},
 	{
+		.path = "profiles.context_map",
+		.help = "A pinned BPF map in which another tracer says which span each thread works for, as OBI does "
+			"(/sys/fs/bpf/otel/traces_ctx_v1); samples are linked to these. Made if there is none",
+		TEXT(profiles.context_map),
+		.fallback = "",
+	},
+	{
 		.path = "triggers.enabled",
 		.help = "Whether a route that becomes slower than it was has its service sampled faster for a while, "
 			"and its traces kept",

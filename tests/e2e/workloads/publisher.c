@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Publishes what its threads work for, as an SDK would (OTEPs 4719 and 4947): publisher [-s] [LIBRARY]. The thread-local
+ * Publishes what its threads work for, as an SDK would (OTEPs 4719 and 4947): publisher [-s] [-m MAP] [LIBRARY]. The thread-local
  * variable is the program's, or that of a library, compiled from this file too (-DLIBRARY), which it is linked with
  * (-DLINKS_LIBRARY), or opens when one of its threads runs already (-DOPENS_LIBRARY). Each thread goes round: a while in red() and in green(), which belong to a span each, and in plain(),
- * which belongs to none; on the CPU, or asleep (-s). Prints the spans' ids: "red TRACE SPAN", "green TRACE SPAN".
+ * which belongs to none; on the CPU, or asleep (-s). With -m
+ * it is its own tracer instead, and writes to a pinned map what its threads work for, as OBI does (OTEP 4855). Prints the spans' ids: "red TRACE SPAN", "green TRACE SPAN".
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <linux/bpf.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -41,7 +44,7 @@ void attach(struct thread_record *record);
 #ifndef LIBRARY
 static void (*publish_record)(struct thread_record *record);
 static atomic_bool ready;
-static int asleep;
+static int asleep, map_fd = -1;
 
 static struct thread_record red_record = {"red red red red", "red red", 1, 1, 0};
 static struct thread_record green_record = {"green green gree", "green g", 1, 1, 0};
@@ -79,6 +82,32 @@ PLACE plain(void)
 {
 	spend();
 	__asm__ volatile("# plain");
+}
+
+static int call_bpf(int command, union bpf_attr *attr)
+{
+	return (int)syscall(SYS_bpf, command, attr, sizeof(*attr));
+}
+
+/* Trace id and span id are what a record begins with. */
+static void publish_to_map(struct thread_record *record)
+{
+	uint64_t key = (uint64_t)getpid() << 32 | (uint32_t)gettid();
+	union bpf_attr attr = {
+		.map_fd = (uint32_t)map_fd,
+		.key = (uint64_t)&key,
+		.value = (uint64_t)record,
+	};
+
+	call_bpf(record ? BPF_MAP_UPDATE_ELEM : BPF_MAP_DELETE_ELEM, &attr);
+}
+
+static void open_map(const char *path)
+{
+	union bpf_attr attr = {.pathname = (uint64_t)path};
+
+	map_fd = call_bpf(BPF_OBJ_GET, &attr);
+	publish_record = publish_to_map;
 }
 
 static void *work(void *arg)
@@ -135,9 +164,12 @@ int main(int argc, char **argv)
 	library = NULL;
 	publish_record = attach;
 #endif
-	if (!publish_record)
+	if (argc > 2 && strcmp(argv[1], "-m") == 0)
+		open_map(argv[2]);
+	else
+		publish_process();
+	if (!publish_record || (publish_record == publish_to_map && map_fd < 0))
 		return 1;
-	publish_process();
 	print_ids("red", &red_record);
 	print_ids("green", &green_record);
 	fflush(stdout);
