@@ -53,7 +53,8 @@ __u64 hops_written = 0, hops_read = 0;
 __u32 puma_seen = 0;  /* socket_asked is to be attached */
 __u32 hop_denies = 0; /* there are processes whose requests are never to carry ids */
 
-__u32 bursting = 0; /* there are processes in burst_pids */
+__u32 bursting = 0;	 /* there are processes in burst_pids */
+__u32 late_ends_cnt = 0; /* put into late_ends so far */
 
 /* Do ids go to other hosts now? */
 static __always_inline bool propagates(void)
@@ -115,6 +116,7 @@ struct connection_state {
 	__u32 polled_by;	    /* the thread that was last seen to wait for it, by poll() */
 	__u8 polled;		    /* enum polled: what it waited for */
 	__u8 overtaken;		    /* when it last received, a send was still untold */
+	__u32 unheard_from;	    /* the turn from which on nobody could be told of it; 0: none */
 	__u64 tls_session;	    /* the one that it was last seen to carry */
 	__u64 receiver;		    /* the goroutine that last received from it; 0: none */
 	struct frame_walk walks[2]; /* by enum record_direction */
@@ -259,6 +261,13 @@ struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 8 * 1024 * 1024);
 } records SEC(".maps") __weak;
+
+/* Ends of connections that found no room in the ring. User space takes them from here once it has read what came before. */
+struct {
+	__uint(type, BPF_MAP_TYPE_QUEUE);
+	__uint(max_entries, LATE_ENDS_MAX);
+	__type(value, struct record_end);
+} late_ends SEC(".maps") __weak;
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -117,6 +117,10 @@ static __noinline void announce_connection(struct scratch *s, struct sock *sk,
 		conn->copy_turn = settings.copy_turn;
 	}
 	conn->announced = emit(s, c, sizeof(*c));
+	if (conn->announced)
+		conn->unheard_from = 0;
+	else if (!conn->unheard_from)
+		conn->unheard_from = conn->turn + 1;
 }
 
 static __always_inline void judge_walk(struct frame_walk *walk, __u8 agreed, __u8 again)
@@ -190,12 +194,38 @@ static __always_inline bool is_traced_kind(struct sock *sk, bool typed)
 		((family == FAMILY_INET || family == FAMILY_INET6) && FIELD(sk, sk_protocol) == 6));
 }
 
+/*
+ * A connection is gone that nobody was told of: how often it was asked is all that is known, and that each exchange is
+ * two turns. Where it carried a session of TLS, that one counts.
+ */
+static __always_inline void count_unheard(struct scratch *s, struct connection_state *conn)
+{
+	if (conn->unheard_from && !conn->tls_session)
+		s->counts.unheard += (conn->turn + 2 - conn->unheard_from) / 2;
+	conn->unheard_from = 0;
+}
+
+/* It finds room in the ring, or among the late ones: without its end a connection's losses would not be counted. */
+static __always_inline bool write_end(struct scratch *s, struct record_end *e)
+{
+	if (write_record(s, e, sizeof(*e)))
+		return true;
+	if (e->reason == END_CLOSED && bpf_map_push_elem(&late_ends, e, BPF_ANY) == 0) {
+		__sync_fetch_and_add(&late_ends_cnt, 1);
+		return true;
+	}
+	s->counts.ring_full++;
+	return false;
+}
+
 /* May interrupt a hook that puts a record together in the scratch: has its own. */
 static __noinline void emit_end(struct scratch *s, struct connection_state *conn, __u64 now,
 				enum end_reason reason, __u16 error)
 {
 	struct record_end e = {};
 
+	if (!conn->announced && reason == END_CLOSED)
+		count_unheard(s, conn);
 	if (!conn->announced || conn->ignored || (conn->ended & (1 << reason)))
 		return;
 	e.head.size = sizeof(e);
@@ -213,7 +243,7 @@ static __noinline void emit_end(struct scratch *s, struct connection_state *conn
 	e.turn = conn->turn;
 	e.last_begun[0] = conn->walks[0].last_begun;
 	e.last_begun[1] = conn->walks[1].last_begun;
-	if (emit(s, &e, sizeof(e))) {
+	if (write_end(s, &e)) {
 		conn->ended |= 1 << reason;
 		conn->tail_off = 0;
 	}

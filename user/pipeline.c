@@ -590,6 +590,7 @@ static void *capture_loop(void *arg)
 	int interval_ms = (int)(p->options.config->capture.drain_interval_ns / 1000000);
 	uint64_t offset_ns = p->unix_offset_ns, clock_ns = clock_mono_ns(), tails_ns = 0;
 	struct tracer_counts counts;
+	uint64_t unheard_cnt = 0;
 	bool last = false;
 
 	flow__tick(p->flow, clock_ns, offset_ns);
@@ -625,6 +626,8 @@ static void *capture_loop(void *arg)
 		account_set(ACCOUNT_TLS_BUSY, counts.tls_busy);
 		account_set(ACCOUNT_SAMPLES_FULL, counts.samples_full);
 		account_set(ACCOUNT_SAMPLES_BUSY, counts.samples_busy);
+		account_add(ACCOUNT_LOST_RING, counts.unheard - unheard_cnt);
+		unheard_cnt = counts.unheard;
 		if (p->profiler)
 			profiler__flush(p->profiler, offset_ns);
 		atomic_store(&p->connection_cnt, flow__connection_cnt(p->flow));

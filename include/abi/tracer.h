@@ -25,6 +25,7 @@
 #define SCRATCHES(cpus) \
 	(SCRATCHES_PER_CPU * (cpus) + 1) /* the last one is for what is off the CPUs */
 #define VERDICTS_MAX 16384
+#define LATE_ENDS_MAX 4096
 #define TLS_SESSIONS_MIN 16384
 #define TLS_FILES_MAX 1024
 #define SYSCALLS_MAX 512
@@ -126,6 +127,7 @@ struct tracer_counts {
 	__u64 tls_busy;	    /* and those that found no room to work in */
 	__u64 samples_full; /* samples that could not be written: ring full */
 	__u64 samples_busy; /* samples that found the task's storage in use or out of memory */
+	__u64 unheard; /* requests of connections that ended before anything could be said of them */
 };
 
 /* In each of the programs' scratches the counts stand first; behind them, this far, its own number. */

@@ -249,12 +249,12 @@ def lost(metrics):
     return int(sum(v for k, v in metrics.items() if k.startswith("sonde_lost_total")))
 
 
-def check_counted(metrics, truth):
-    """Spans + lost by cause = ends of exchanges, but for one in a thousand. Returns how many spans."""
+def check_counted(metrics, truth, share=0.001):
+    """Spans + lost by cause = ends of exchanges, but for that share. Returns how many spans."""
     spans, gone = int(metrics["sonde_spans_total"]), lost(metrics)
     told = {k: int(v) for k, v in metrics.items() if v and k.startswith("sonde_")}
     print(f"{truth} ends of exchanges, {spans} spans, {gone} lost")
-    assert abs(spans + gone - truth) <= truth // 1000, (truth, told)
+    assert abs(spans + gone - truth) <= truth * share, (truth, told)
     return spans
 
 

@@ -22,6 +22,7 @@
 #include "user/capture/context_map.h"
 #include "user/capture/filter.h"
 #include "user/capture/kprobes.h"
+#include "user/capture/late_ends.h"
 #include "user/capture/off_cpu.h"
 #include "user/capture/probes.h"
 #include "user/capture/propagation.h"
@@ -42,6 +43,7 @@
 struct capture {
 	struct tracer_bpf *bpf;
 	struct ring_buffer *ring;
+	struct late_ends *late_ends;
 	struct bpf_link *links[LINKS_MAX];
 	size_t links_cnt;
 	uint32_t files_cnt;		 /* with probes, so far */
@@ -62,9 +64,9 @@ struct capture {
 	struct capture_options options;
 };
 
-static int take_record(void *ctx, void *bytes, size_t len)
+static void hand_on(void *ctx, void *bytes, size_t len)
 {
-	struct capture *capture = ctx;
+	const struct capture *capture = ctx;
 
 	account_add(ACCOUNT_RECORDS, 1);
 	account_add(ACCOUNT_RECORD_BYTES, len);
@@ -72,6 +74,13 @@ static int take_record(void *ctx, void *bytes, size_t len)
 		capture->options.record(capture->options.ctx, bytes);
 	else
 		account_add(ACCOUNT_RECORDS_INVALID, 1);
+}
+
+static int take_record(void *ctx, void *bytes, size_t len)
+{
+	struct capture *capture = ctx;
+
+	hand_on(capture, bytes, len);
 	capture->undrained = len > capture->drain_left;
 	capture->drain_left -= capture->undrained ? capture->drain_left : len;
 	return capture->undrained ? -EINTR : 0;
@@ -215,6 +224,10 @@ static int open_ring(struct capture *capture)
 					 capture, NULL);
 	if (!capture->ring)
 		return -errno;
+	capture->late_ends = late_ends__new(bpf_map__fd(capture->bpf->maps.late_ends),
+					    bpf_map__fd(capture->bpf->maps.records));
+	if (!capture->late_ends)
+		return -errno;
 	capture->scratches_sz =
 		(value_sz * scratches_cnt(capture) + (size_t)page - 1) & ~((size_t)page - 1);
 	mapped = mmap(NULL, capture->scratches_sz, PROT_READ | PROT_WRITE, MAP_SHARED,
@@ -313,6 +326,8 @@ static void take_down(struct capture *capture)
 	capture->tails = capture->asked = NULL;
 	ring_buffer__free(capture->ring);
 	capture->ring = NULL;
+	late_ends__free(capture->late_ends);
+	capture->late_ends = NULL;
 	if (capture->scratches)
 		munmap(capture->scratches, capture->scratches_sz);
 	capture->scratches = NULL;
@@ -481,6 +496,7 @@ int capture__drain(struct capture *capture, int timeout_ms)
 
 	if (capture->bpf->bss->puma_seen && !capture->asked_tried)
 		attach_asked(capture);
+	late_ends__fetch(capture->late_ends, capture->bpf->bss->late_ends_cnt);
 	capture->drain_left = timeout_ms ? DRAIN_MAX : ring_sz(capture);
 	if (!capture->undrained)
 		n = ring_buffer__poll(capture->ring, timeout_ms);
@@ -488,6 +504,7 @@ int capture__drain(struct capture *capture, int timeout_ms)
 		return n;
 	capture->undrained = false;
 	n = ring_buffer__consume(capture->ring);
+	late_ends__deliver(capture->late_ends, hand_on, capture);
 	return n < 0 && n != -EINTR ? n : 0;
 }
 
@@ -790,5 +807,6 @@ void capture__counts(const struct capture *capture, struct tracer_counts *out)
 		out->tls_busy += counts->tls_busy;
 		out->samples_full += counts->samples_full;
 		out->samples_busy += counts->samples_busy;
+		out->unheard += counts->unheard;
 	}
 }
