@@ -91,6 +91,9 @@ static __always_inline struct connection_state *connection_get(struct sock *sk, 
 
 	if (!typed)
 		return connection_at(sk, create);
+	/* Sockets that nobody traces have no storage: to see that takes a load, the helper is several calls. */
+	if (!create && bpf_core_field_exists(sk->sk_bpf_storage) && !sk->sk_bpf_storage)
+		return NULL;
 	conn = bpf_sk_storage_get(&connections, sk, 0, create ? BPF_SK_STORAGE_GET_F_CREATE : 0);
 	if (!conn && create) /* another CPU was first to make it */
 		conn = bpf_sk_storage_get(&connections, sk, 0, 0);

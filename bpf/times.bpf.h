@@ -170,11 +170,10 @@ static __noinline int note_times(__u64 cookie)
 /* Is the file that a read or write waits for a socket? */
 static __always_inline bool waits_for_socket(struct task_struct *task, __u32 fd)
 {
-	struct file **files = BPF_CORE_READ(task, files, fdt, fd);
+	const struct fdtable *table = task->files->fdt;
 	struct file *file = NULL;
 
-	if (fd >= BPF_CORE_READ(task, files, fdt, max_fds) ||
-	    bpf_probe_read_kernel(&file, sizeof(file), &files[fd]))
+	if (fd >= table->max_fds || bpf_probe_read_kernel(&file, sizeof(file), table->fd + fd))
 		return false;
 	return (BPF_CORE_READ(file, f_inode, i_mode) & 0170000) == 0140000;
 }
@@ -216,10 +215,14 @@ static __always_inline long state_of(struct task_struct *task)
 	return BPF_CORE_READ((struct task_struct___state *)task, state);
 }
 
+/* Most threads have no storage at all: to see that takes a load, where the helper is several calls. */
 static __always_inline struct time_account *account_of(struct task_struct *task)
 {
-	struct task_state *state = bpf_task_storage_get(&tasks, task, 0, 0);
+	struct task_state *state;
 
+	if (bpf_core_field_exists(task->bpf_storage) && !task->bpf_storage)
+		return NULL;
+	state = bpf_task_storage_get(&tasks, task, 0, 0);
 	return state && state->times.cookie ? &state->times : NULL;
 }
 

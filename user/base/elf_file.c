@@ -165,11 +165,10 @@ size_t elf_file__build_id(struct elf_file *file, uint8_t out[BUILD_ID_MAX])
 	return n;
 }
 
-/* The section of that type, and of that name unless it is NULL; false if there is none. */
-static bool find_section(struct elf_file *file, uint32_t type, const char *name, Elf_Scn **section,
+/* The next section behind *section of that type, and of that name unless it is NULL; false if there is none. */
+static bool next_section(struct elf_file *file, uint32_t type, const char *name, Elf_Scn **section,
 			 GElf_Shdr *header)
 {
-	*section = NULL;
 	while ((*section = elf_nextscn(file->elf, *section))) {
 		const char *own;
 
@@ -186,12 +185,12 @@ static bool find_section(struct elf_file *file, uint32_t type, const char *name,
 
 bool elf_file__section(struct elf_file *file, const char *name, struct elf_segment *out)
 {
-	Elf_Scn *section;
+	Elf_Scn *section = NULL;
 	GElf_Shdr header;
 
 	/* LLVM's linkers have a type of their own for .eh_frame. */
-	if ((!find_section(file, SHT_PROGBITS, name, &section, &header) &&
-	     !find_section(file, SHT_X86_64_UNWIND, name, &section, &header)) ||
+	if ((!next_section(file, SHT_PROGBITS, name, &section, &header) &&
+	     !next_section(file, SHT_X86_64_UNWIND, name, &section, &header)) ||
 	    header.sh_flags & SHF_COMPRESSED)
 		return false;
 	*out = (struct elf_segment){
@@ -204,11 +203,11 @@ bool elf_file__section(struct elf_file *file, const char *name, struct elf_segme
 
 bool elf_file__has_dwarf(struct elf_file *file)
 {
-	Elf_Scn *section;
+	Elf_Scn *section = NULL;
 	GElf_Shdr header;
 
-	return find_section(file, SHT_PROGBITS, ".debug_info", &section, &header) ||
-	       find_section(file, SHT_PROGBITS, ".zdebug_info", &section, &header);
+	return next_section(file, SHT_PROGBITS, ".debug_info", &section, &header) ||
+	       next_section(file, SHT_PROGBITS, ".zdebug_info", &section, &header);
 }
 
 bool elf_file__has_sections(struct elf_file *file)
@@ -220,10 +219,10 @@ bool elf_file__has_sections(struct elf_file *file)
 
 static Elf_Data *section_data(struct elf_file *file, const char *name)
 {
-	Elf_Scn *section;
+	Elf_Scn *section = NULL;
 	GElf_Shdr header;
 
-	return find_section(file, SHT_PROGBITS, name, &section, &header) &&
+	return next_section(file, SHT_PROGBITS, name, &section, &header) &&
 			       header.sh_size <= DEBUG_DATA_MAX_SZ
 		       ? elf_rawdata(section, NULL)
 		       : NULL;
@@ -371,9 +370,9 @@ static int add_symbol(struct elf_file *file, size_t names, const GElf_Sym *symbo
 static Elf_Data *symbols_of(struct elf_file *file, bool dynamic, GElf_Shdr *header,
 			    GElf_Shdr *names)
 {
-	Elf_Scn *section;
+	Elf_Scn *section = NULL;
 
-	if (!find_section(file, dynamic ? SHT_DYNSYM : SHT_SYMTAB, NULL, &section, header) ||
+	if (!next_section(file, dynamic ? SHT_DYNSYM : SHT_SYMTAB, NULL, &section, header) ||
 	    !gelf_getshdr(elf_getscn(file->elf, header->sh_link), names) ||
 	    names->sh_type != SHT_STRTAB || names->sh_flags & SHF_COMPRESSED)
 		return NULL;
@@ -501,11 +500,9 @@ const char *elf_file__slot_name(struct elf_file *file, uint64_t address)
 	GElf_Shdr header;
 	GElf_Rela entry;
 
-	while ((section = elf_nextscn(file->elf, section))) {
-		Elf_Data *data = NULL;
+	while (next_section(file, SHT_RELA, NULL, &section, &header)) {
+		Elf_Data *data = elf_getdata(section, NULL);
 
-		if (gelf_getshdr(section, &header) && header.sh_type == SHT_RELA)
-			data = elf_getdata(section, NULL);
 		for (int i = 0; data && gelf_getrela(data, i, &entry); i++)
 			if (entry.r_offset == address)
 				return symbol_name(file, elf_getscn(file->elf, header.sh_link),
@@ -569,11 +566,9 @@ static void find_slot(struct elf_file *file, const char *name, struct elf_thread
 	GElf_Shdr header;
 	GElf_Rela entry;
 
-	while ((section = elf_nextscn(file->elf, section))) {
-		Elf_Data *data = NULL;
+	while (next_section(file, SHT_RELA, NULL, &section, &header)) {
+		Elf_Data *data = elf_getdata(section, NULL);
 
-		if (gelf_getshdr(section, &header) && header.sh_type == SHT_RELA)
-			data = elf_getdata(section, NULL);
 		for (int i = 0; data && gelf_getrela(data, i, &entry); i++)
 			if (slot_kind(&entry) && is_for(file, elf_getscn(file->elf, header.sh_link),
 							&entry, name, out)) {
@@ -591,11 +586,9 @@ static bool says_program(struct elf_file *file)
 	GElf_Shdr header;
 	GElf_Dyn entry;
 
-	while ((section = elf_nextscn(file->elf, section))) {
-		Elf_Data *data = NULL;
+	while (next_section(file, SHT_DYNAMIC, NULL, &section, &header)) {
+		Elf_Data *data = elf_getdata(section, NULL);
 
-		if (gelf_getshdr(section, &header) && header.sh_type == SHT_DYNAMIC)
-			data = elf_getdata(section, NULL);
 		for (int i = 0; data && gelf_getdyn(data, i, &entry); i++)
 			if (entry.d_tag == DT_FLAGS_1)
 				return entry.d_un.d_val & DF_1_PIE;
