@@ -55,6 +55,7 @@ __u32 hop_denies = 0; /* there are processes whose requests are never to carry i
 
 __u32 bursting = 0;	 /* there are processes in burst_pids */
 __u32 late_ends_cnt = 0; /* put into late_ends so far */
+__u64 asked_ns = 0; /* when the reader was last woken for a stack that could not be unwound yet */
 
 /* Do ids go to other hosts now? */
 static __always_inline bool propagates(void)

@@ -16,6 +16,7 @@
 #define USER_CS_64 0x33
 #define PAGE_BYTES 4096
 #define COPY_PARTS (SAMPLE_COPY_MAX / PAGE_BYTES + 1)
+#define ASK_EVERY_NS 20000000
 
 /* By its id: a file's table. Ids are never used again. */
 struct {
@@ -350,6 +351,15 @@ static __always_inline void begin_unwinding(struct scratch *s, struct task_struc
 	w->v8 = w->v8_cnt = 0;
 }
 
+/* User space has something to find out, and until it has, more such samples come. */
+static __always_inline void ask_soon(struct scratch *s)
+{
+	if (s->sample.time_ns - asked_ns < ASK_EVERY_NS)
+		return;
+	asked_ns = s->sample.time_ns;
+	s->wake = true;
+}
+
 /*
  * Adds the process's addresses at that offset of the scratch's stacks, Python frames, those of V8, and perhaps a copy. Returns the
  * length of what was added; 0 when this thread cannot be unwound here.
@@ -370,8 +380,10 @@ static __always_inline __u32 unwind_user(struct scratch *s, struct bpf_perf_even
 	add_python(s, task, slot);
 	add_v8(s, slot);
 	len = w->at - at;
-	if (w->end >= UNWIND_NEW && w->end <= UNWIND_NO_TABLE)
+	if (w->end >= UNWIND_NEW && w->end <= UNWIND_NO_TABLE) {
 		len += add_copy(s, ctx);
+		ask_soon(s);
+	}
 	return len;
 }
 

@@ -35,6 +35,8 @@
 #define CLOCK_EVERY_NS 10000000000ull
 #define SERVED_LATE_NS 1000000000ull
 #define PROBES_WAIT_NS 5000000000ull /* for what runs already, before it is said that all is seen */
+#define PROFILE_PATIENCE \
+	5 /* times the interval: samples are not waited for, unknown stacks wake the reader */
 #define OPTIONS_ARENA_MAX (16u * 1024 * 1024) /* of all headers: more than a file may hold */
 
 struct pipeline {
@@ -587,7 +589,8 @@ static void drain(struct pipeline *p, int interval_ms)
 static void *capture_loop(void *arg)
 {
 	struct pipeline *p = arg;
-	int interval_ms = (int)(p->options.config->capture.drain_interval_ns / 1000000);
+	int interval_ms = (int)(p->options.config->capture.drain_interval_ns / 1000000) *
+			  (p->options.profile_only ? PROFILE_PATIENCE : 1);
 	uint64_t offset_ns = p->unix_offset_ns, clock_ns = clock_mono_ns(), tails_ns = 0;
 	struct tracer_counts counts;
 	uint64_t unheard_cnt = 0;

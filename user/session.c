@@ -14,7 +14,7 @@
 #include "user/cli/account_line.h"
 #include "user/run.h"
 
-#define POLL_MS 20
+#define POLL_MS 50
 #define LINGER_NS 200000000ull	   /* after the command ended, for what is still in the ring */
 #define CHILD_END_NS 5000000000ull /* for the command to end when it is asked to */
 
