@@ -35,8 +35,7 @@
 #define CLOCK_EVERY_NS 10000000000ull
 #define SERVED_LATE_NS 1000000000ull
 #define PROBES_WAIT_NS 5000000000ull /* for what runs already, before it is said that all is seen */
-#define PROFILE_PATIENCE \
-	5 /* times the interval: samples are not waited for, unknown stacks wake the reader */
+#define PROFILE_DRAIN_MS 100 /* nobody waits for samples, and unknown stacks wake the reader */
 #define OPTIONS_ARENA_MAX (16u * 1024 * 1024) /* of all headers: more than a file may hold */
 
 struct pipeline {
@@ -589,13 +588,14 @@ static void drain(struct pipeline *p, int interval_ms)
 static void *capture_loop(void *arg)
 {
 	struct pipeline *p = arg;
-	int interval_ms = (int)(p->options.config->capture.drain_interval_ns / 1000000) *
-			  (p->options.profile_only ? PROFILE_PATIENCE : 1);
+	int interval_ms = (int)(p->options.config->capture.drain_interval_ns / 1000000);
 	uint64_t offset_ns = p->unix_offset_ns, clock_ns = clock_mono_ns(), tails_ns = 0;
 	struct tracer_counts counts;
 	uint64_t unheard_cnt = 0;
 	bool last = false;
 
+	if (p->options.profile_only && interval_ms < PROFILE_DRAIN_MS)
+		interval_ms = PROFILE_DRAIN_MS;
 	flow__tick(p->flow, clock_ns, offset_ns);
 	while (!last) {
 		uint64_t now_ns;
