@@ -39,6 +39,20 @@ static __always_inline void become(struct time_account *t, __u8 state)
 	t->state = state;
 }
 
+/*
+ * A thread that runs, but was not seen to begin: some kernels' idle processors switch to a thread without the
+ * tracepoint. For how long it has run the scheduler itself keeps, up to its last look, which a switch is.
+ */
+static __always_inline void begin_late(struct time_account *t, struct task_struct *task)
+{
+	__u64 ran_ns = task->se.sum_exec_runtime - task->se.prev_sum_exec_runtime;
+	__u64 now = bpf_ktime_get_ns();
+
+	if (ran_ns < now)
+		spend(t, now - ran_ns);
+	t->state = TIME_CPU;
+}
+
 /* What is known by the last answer goes to the ring. */
 static __always_inline void tell_times(struct time_account *t)
 {
@@ -153,6 +167,8 @@ static __noinline int note_times(__u64 cookie)
 	last = !t->loop &&
 	       state->dedicated == CAUSE_UNANSWERED; /* it may be at something else from now on */
 	if (!on_cpu) {
+		if (t->state != TIME_CPU)
+			begin_late(t, bpf_get_current_task_btf());
 		become(t, TIME_CPU);
 		end_network_wait(t, true, true);
 		t->answered_ns = t->since_ns;
@@ -236,6 +252,8 @@ static __always_inline void time_switch(bool preempt, struct task_struct *prev,
 	if (t) {
 		if (t->untold)
 			tell_times(t);
+		if (t->state != TIME_CPU)
+			begin_late(t, prev);
 		state = preempt ? 0 : state_of(prev);
 		become(t, state ? waits_for(prev, state & TASK_UNINTERRUPTIBLE) : TIME_RUN_QUEUE);
 	}
