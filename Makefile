@@ -75,9 +75,10 @@ all: sonde
 
 # --- the program ---------------------------------------------------------------------------------
 
+# Moved into place: a link that is killed leaves no program that make believes to be ready.
 sonde: $(SONDE_OBJ)
 	echo "  LINK  $@"
-	$(CC) $(CFLAGS) $(LTO) $(LDFLAGS) -o $@ $^ $(LIBS)
+	$(CC) $(CFLAGS) $(LTO) $(LDFLAGS) -o $(BUILD)/$@.tmp $^ $(LIBS) && mv $(BUILD)/$@.tmp $@
 
 $(SONDE_OBJ) $(ASAN_OBJ) $(FUZZ_OBJ): | tools-present $(GENERATED)
 generated: $(GENERATED)
