@@ -136,7 +136,7 @@ static __noinline int take_apart(struct scratch *s, struct task_state *state, __
 	t->conn.process_id = state->process_id;
 	t->conn.tid = (__u32)bpf_get_current_pid_tgid();
 	take_verdict(&t->conn, NULL, false);
-	take_plaintext(s, t, passed);
+	take_plaintext(s, state, t, passed);
 	return 0;
 }
 

@@ -54,10 +54,9 @@ static __always_inline void note_carrier(struct tls_carrier *c, struct sock *sk,
 #include "bpf/goroutine.bpf.h"
 
 /* Notes what the operation tells about the session that the thread works on. */
-static __always_inline void note_session(struct sock *sk, struct connection_state *conn, bool send,
-					 bool typed)
+static __always_inline void note_session(struct task_state *state, struct sock *sk,
+					 struct connection_state *conn, bool send, bool typed)
 {
-	struct task_state *state = bpf_task_storage_get(&tasks, bpf_get_current_task_btf(), 0, 0);
 	bool again;
 
 	/* A thread's first session is read from before its library is called. */
@@ -105,14 +104,15 @@ static __always_inline bool may_greet(struct connection_state *conn, bool send)
 }
 
 /* An operation that may be of ciphertext. True if it is, and need not be looked at any further. */
-static __noinline bool carry_op(struct sock *sk, struct connection_state *conn, __u32 len, __u32 of)
+static __noinline bool carry_op(struct task_state *state, struct sock *sk,
+				struct connection_state *conn, __u32 len, __u32 of)
 {
 	const struct go_exe *go = conn->tls_session ? NULL : current_go();
 	bool send = of & OF_SEND, typed = of & OF_TYPED;
 
 	if (go && go->tls)
 		note_go_session(sk, conn, of);
-	note_session(sk, conn, send, typed);
+	note_session(state, sk, conn, send, typed);
 	if (!conn->carries || may_greet(conn, send))
 		return false;
 	if (send) {

@@ -100,7 +100,7 @@ static __noinline int take_record(struct scratch *s, struct task_state *state,
 	if (r->type == TLS_ALERT)
 		take_alert(s, t, r);
 	else
-		take_plaintext(s, t, &r->passed);
+		take_plaintext(s, state, t, &r->passed);
 	return 0;
 }
 

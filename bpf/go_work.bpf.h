@@ -151,11 +151,13 @@ static __noinline struct go_work *go_work_make(const struct goroutine_id *id)
 
 static __always_inline const struct go_exe *go_in_call(struct goroutine_id *id)
 {
-	const struct pt_regs *regs =
-		(const struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf());
 	const struct go_exe *exe = current_go();
+	const struct pt_regs *regs;
 
-	return exe && current_goroutine(exe, regs, id) ? exe : NULL;
+	if (!exe)
+		return NULL;
+	regs = (const struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf());
+	return current_goroutine(exe, regs, id) ? exe : NULL;
 }
 
 /*

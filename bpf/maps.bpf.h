@@ -117,6 +117,7 @@ struct connection_state {
 	__u32 polled_by;	    /* the thread that was last seen to wait for it, by poll() */
 	__u8 polled;		    /* enum polled: what it waited for */
 	__u8 overtaken;		    /* when it last received, a send was still untold */
+	__u8 untold;		    /* an account of a request's time may be */
 	__u32 unheard_from;	    /* the turn from which on nobody could be told of it; 0: none */
 	__u64 tls_session;	    /* the one that it was last seen to carry */
 	__u64 receiver;		    /* the goroutine that last received from it; 0: none */

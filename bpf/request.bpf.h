@@ -67,14 +67,11 @@ static __always_inline void answer_request(struct task_state *state,
  * After an operation of len bytes; turn is what conn->turn was before it. A function of its own for the sake of
  * the stack.
  */
-static __noinline int note_request(const struct connection_state *conn, __u32 turn, __u32 len,
-				   bool nonblocking)
+static __noinline int note_request(struct task_state *state, const struct connection_state *conn,
+				   __u32 turn, __u32 len, bool nonblocking)
 {
-	struct task_state *state = bpf_task_storage_get(&tasks, bpf_get_current_task_btf(), 0, 0);
 	bool serves = conn->role >= ROLE_SERVER, send = conn->direction == DIRECTION_SEND;
 
-	if (!state)
-		return 0;
 	end_network_wait(&state->times, serves, send);
 	if (serves && send)
 		answer_request(state, conn);

@@ -704,6 +704,7 @@ traced_connection(struct scratch *s, struct sock *sk, struct connection_state *c
 static __always_inline int socket_op(struct sock *sk, int ret, int flags, bool send, bool typed)
 {
 	struct connection_state *conn;
+	struct task_state *state;
 	struct scratch *s;
 	__u32 turn, of;
 
@@ -732,16 +733,17 @@ static __always_inline int socket_op(struct sock *sk, int ret, int flags, bool s
 	if (conn->own || conn->filtered)
 		return 0;
 	of = (send ? OF_SEND : 0) | (typed ? OF_TYPED : 0);
+	state = bpf_task_storage_get(&tasks, bpf_get_current_task_btf(), 0, 0);
 	if (ret <= 0) {
-		end_work(conn);
+		end_work(state, conn);
 	} else if (send) {
-		note_answer(conn);
+		note_answer(state, conn);
 	} else {
-		note_receive(sk, conn, flags, typed);
+		note_receive(state, sk, conn, flags, typed);
 		if (propagates())
 			note_serving(conn);
 	}
-	if (ret > 0 && (tls_used || conn->carries) && carry_op(sk, conn, ret, of))
+	if (ret > 0 && (tls_used || conn->carries) && carry_op(state, sk, conn, ret, of))
 		return 0;
 	if (conn->ignored)
 		return 0;
@@ -750,12 +752,12 @@ static __always_inline int socket_op(struct sock *sk, int ret, int flags, bool s
 		if (propagates())
 			hop_op(s, sk, conn, ret, send, typed);
 		if (send)
-			of |= tell_send(s, conn, ret);
+			of |= tell_send(s, state, conn, ret);
 		finish_op(s, conn, emit_op(s, sk, conn, ret, of));
 		if (!send)
-			begin_work(conn, ret);
-		if (notes_requests())
-			note_request(conn, turn, ret, flags & MSG_DONTWAIT);
+			begin_work(state, conn, ret);
+		if (state && notes_requests())
+			note_request(state, conn, turn, ret, flags & MSG_DONTWAIT);
 	} else if (ret == 0 && !send && (FIELD(sk, sk_shutdown) & RCV_SHUTDOWN)) {
 		emit_end(s, conn, bpf_ktime_get_ns(), END_EOF, 0);
 	} else if (ret == -ECONNRESET || ret == -EPIPE || ret == -ETIMEDOUT) {

@@ -131,23 +131,29 @@ static __always_inline void end_network_wait(struct time_account *t, bool serves
 	t->spent_ns[WAIT_NETWORK] = t->spent_ns[WAIT_POLLED] = 0;
 }
 
-/* A record of an operation on that connection is about to be written: what it may end is known before. */
-static __always_inline void tell_times_of(__u64 cookie)
+/*
+ * A record of an operation on that connection is about to be written: what it may end is known before. False: the
+ * thread has no account of it.
+ */
+static __always_inline bool tell_times_of(__u64 cookie)
 {
 	struct task_state *state;
 
 	if (!settings.timing)
-		return;
+		return false;
 	state = bpf_task_storage_get(&tasks, bpf_get_current_task_btf(), 0, 0);
-	if (state && state->times.untold && state->times.cookie == cookie)
+	if (!state || state->times.cookie != cookie)
+		return false;
+	if (state->times.untold)
 		tell_times(&state->times);
+	return true;
 }
 
-/* The same as a function of its own, for the sake of the stack. Only those of servers have any. */
-static __noinline int tell_times_apart(const struct connection_state *conn)
+/* The same as a function of its own, for the sake of the stack. */
+static __noinline int tell_times_apart(struct connection_state *conn)
 {
-	if (conn->role >= ROLE_SERVER)
-		tell_times_of(conn->cookie);
+	if (conn->untold && tell_times_of(conn->cookie))
+		conn->untold = false;
 	return 0;
 }
 
@@ -155,13 +161,12 @@ static __noinline int tell_times_apart(const struct connection_state *conn)
  * Something is about to be sent to a client. Returns flags of the operation that say all there is to tell; 0: that is
  * told by a record, if at all. A function of its own for the sake of the stack.
  */
-static __noinline int note_times(__u64 cookie)
+static __noinline int note_times(struct task_state *state, struct connection_state *conn)
 {
-	struct task_state *state = bpf_task_storage_get(&tasks, bpf_get_current_task_btf(), 0, 0);
-	struct time_account *t = state ? &state->times : NULL;
+	struct time_account *t = &state->times;
 	bool on_cpu, last;
 
-	if (!t || !t->cookie || t->cookie != cookie)
+	if (!t->cookie || t->cookie != conn->cookie)
 		return 0;
 	on_cpu = t->switches == switches_so_far();
 	last = !t->loop &&
@@ -178,6 +183,7 @@ static __noinline int note_times(__u64 cookie)
 		if (last)
 			tell_times(t);
 	}
+	conn->untold = t->untold;
 	if (last)
 		t->cookie = 0;
 	return !on_cpu ? 0 : t->loop ? OP_ON_CPU | OP_LOOP : OP_ON_CPU;

@@ -102,8 +102,8 @@ __noinline int emit_plaintext(__u32 slot, struct tls_session *t, const struct pl
 	return take_bytes(s, &t->conn, &buffer, &facts, false);
 }
 
-static __always_inline void take_plaintext(struct scratch *s, struct tls_session *t,
-					   const struct plaintext *passed)
+static __always_inline void take_plaintext(struct scratch *s, struct task_state *state,
+					   struct tls_session *t, const struct plaintext *passed)
 {
 	__u32 turn = t->conn.turn, timed = 0;
 
@@ -112,12 +112,12 @@ static __always_inline void take_plaintext(struct scratch *s, struct tls_session
 	if (t->conn.ignored)
 		return;
 	if (passed->send)
-		timed = tell_send(s, &t->conn, passed->len);
+		timed = tell_send(s, state, &t->conn, passed->len);
 	finish_op(s, &t->conn, (enum rest_of_op)emit_plaintext(s->slot, t, passed, timed));
 	if (!passed->send)
-		begin_work(&t->conn, passed->len);
+		begin_work(state, &t->conn, passed->len);
 	if (notes_requests())
-		note_request(&t->conn, turn, passed->len, true);
+		note_request(state, &t->conn, turn, passed->len, true);
 }
 
 /* The socket that the call tells its session to use; NULL: it tells nothing. */
@@ -151,8 +151,9 @@ static __always_inline __u32 bytes_passed(const struct tls_call_state *call, lon
 	return count <= call->len ? count : 0;
 }
 
-static __always_inline void take_return(struct scratch *s, struct tls_session *t,
-					const struct tls_call_state *call, long ret)
+static __always_inline void take_return(struct scratch *s, struct task_state *state,
+					struct tls_session *t, const struct tls_call_state *call,
+					long ret)
 {
 	__u32 kind = TLS_COOKIE_CALL(call->cookie);
 	struct plaintext passed = {
@@ -164,7 +165,7 @@ static __always_inline void take_return(struct scratch *s, struct tls_session *t
 
 	take_verdict(&t->conn, NULL, false);
 	if (passed.len) {
-		take_plaintext(s, t, &passed);
+		take_plaintext(s, state, t, &passed);
 	} else if (kind == TLS_SHUTDOWN) {
 		emit_end(s, &t->conn, bpf_ktime_get_ns(), END_SHUTDOWN, 0);
 	} else if (kind == TLS_READ && ret == 0 && call->len &&
@@ -201,7 +202,7 @@ static __always_inline void end_call(struct scratch *s, struct task_state *state
 	call->bound = key.session;
 	t->conn.process_id = state->process_id;
 	t->conn.tid = (__u32)bpf_get_current_pid_tgid();
-	take_return(s, t, call, ret);
+	take_return(s, state, t, call, ret);
 }
 
 #include "bpf/apart.bpf.h"

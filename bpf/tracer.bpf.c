@@ -85,7 +85,7 @@ static __always_inline void note_closing(struct sock *sk, int oldstate, int news
 	if (newstate == BPF_TCP_CLOSE && yet_to_read(sk, conn, oldstate))
 		return;
 	if (conn)
-		end_work(conn);
+		end_work(bpf_task_storage_get(&tasks, bpf_get_current_task_btf(), 0, 0), conn);
 	if (conn && conn->carries == CARRIES_SEEN)
 		close_apart(conn->cookie);
 	if (conn && propagates())

@@ -54,10 +54,9 @@ static __always_inline bool interleaves(const struct task_state *state,
 }
 
 /* A socket was received from. A function of its own for the sake of the stack. */
-static __noinline void note_receive(struct sock *sk, const struct connection_state *conn, int flags,
-				    bool typed)
+static __noinline void note_receive(struct task_state *state, struct sock *sk,
+				    const struct connection_state *conn, int flags, bool typed)
 {
-	struct task_state *state = bpf_task_storage_get(&tasks, bpf_get_current_task_btf(), 0, 0);
 	bool blocks = !(flags & MSG_DONTWAIT), found;
 	enum polled by_poll = polled(conn);
 	enum watched by_loop;
@@ -100,14 +99,10 @@ static __noinline void note_receive(struct sock *sk, const struct connection_sta
 }
 
 /* len bytes were received from a client, by the thread that was last seen to receive. */
-static __always_inline void begin_work(struct connection_state *conn, __u32 len)
+static __always_inline void begin_work(struct task_state *state, struct connection_state *conn,
+				       __u32 len)
 {
-	struct task_state *state;
-
-	if (conn->role < ROLE_SERVER || go_begin_work(conn, len))
-		return;
-	state = bpf_task_storage_get(&tasks, bpf_get_current_task_btf(), 0, 0);
-	if (!state || !state->dedicated)
+	if (conn->role < ROLE_SERVER || go_begin_work(conn, len) || !state || !state->dedicated)
 		return;
 	state->work.cookie = conn->cookie;
 	state->work.off = conn->rx_off - len;
@@ -117,14 +112,11 @@ static __always_inline void begin_work(struct connection_state *conn, __u32 len)
 }
 
 /* The connection has ended: who serves another now does not do so meanwhile. */
-static __always_inline void end_work(const struct connection_state *conn)
+static __always_inline void end_work(struct task_state *state, const struct connection_state *conn)
 {
-	struct task_state *state;
-
 	if (conn->role < ROLE_SERVER)
 		return;
 	go_end_work(conn);
-	state = bpf_task_storage_get(&tasks, bpf_get_current_task_btf(), 0, 0);
 	if (state && same_socket(state->work.cookie, conn->cookie))
 		state->work.cookie = 0;
 	if (state && same_socket(state->times.cookie, conn->cookie))
@@ -132,14 +124,10 @@ static __always_inline void end_work(const struct connection_state *conn)
 }
 
 /* Something is sent to a client. */
-static __always_inline void note_answer(const struct connection_state *conn)
+static __always_inline void note_answer(struct task_state *state,
+					const struct connection_state *conn)
 {
-	struct task_state *state;
-
-	if (conn->role < ROLE_SERVER)
-		return;
-	state = bpf_task_storage_get(&tasks, bpf_get_current_task_btf(), 0, 0);
-	if (state && same_socket(state->work.cookie, conn->cookie))
+	if (state && conn->role >= ROLE_SERVER && same_socket(state->work.cookie, conn->cookie))
 		state->answering = true;
 }
 
@@ -175,10 +163,10 @@ struct current_work {
  * For a message that begins now on that connection. False: what the thread works for is not known, or was told
  * before.
  */
-static __always_inline bool current_work(const struct connection_state *conn,
+static __always_inline bool current_work(const struct task_state *state,
+					 const struct connection_state *conn,
 					 struct current_work *out)
 {
-	const struct task_state *state;
 	const struct work *work;
 	struct go_work *by_go;
 
@@ -192,7 +180,6 @@ static __always_inline bool current_work(const struct connection_state *conn,
 		out->method = by_go->alone ? CAUSE_STREAM : CAUSE_GOROUTINE;
 		return true;
 	}
-	state = bpf_task_storage_get(&tasks, bpf_get_current_task_btf(), 0, 0);
 	work = state ? work_of(state) : NULL;
 	if (!work)
 		return false;
@@ -205,12 +192,13 @@ static __always_inline bool current_work(const struct connection_state *conn,
  * len bytes are about to be sent to a server: says why, if that is known. A function of its own for the sake
  * of the stack.
  */
-static __noinline int tell_cause(struct scratch *s, const struct connection_state *conn, __u32 len)
+static __noinline int tell_cause(struct scratch *s, const struct task_state *state,
+				 const struct connection_state *conn, __u32 len)
 {
 	struct record_cause *c;
 	struct current_work work;
 
-	if (!may_begin(conn) || !current_work(conn, &work))
+	if (!may_begin(conn) || !current_work(state, conn, &work))
 		return 0;
 	c = reserve_for_op(s, sizeof(*c));
 	if (!c)
@@ -231,13 +219,13 @@ static __noinline int tell_cause(struct scratch *s, const struct connection_stat
 }
 
 /* len bytes are about to be sent. Returns what the operation's flags are to say of time. */
-static __always_inline __u32 tell_send(struct scratch *s, const struct connection_state *conn,
-				       __u32 len)
+static __always_inline __u32 tell_send(struct scratch *s, struct task_state *state,
+				       struct connection_state *conn, __u32 len)
 {
 	if (conn->role < ROLE_SERVER)
-		tell_cause(s, conn, len);
-	else if (settings.timing)
-		return note_times(conn->cookie) & OP_TIMED;
+		tell_cause(s, state, conn, len);
+	else if (settings.timing && state)
+		return note_times(state, conn) & OP_TIMED;
 	return 0;
 }
 
