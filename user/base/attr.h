@@ -17,7 +17,9 @@ enum attr_type {
 
 struct attr {
 	struct slice key;
-	enum attr_type type;
+	enum attr_type type : 8;
+	unsigned int
+		plain : 1;  /* key and text are ours, no program's: ASCII, with nothing to redact */
 	uint32_t items_cnt; /* ATTR_STRINGS only */
 	union {
 		struct slice str;
@@ -45,6 +47,7 @@ static inline struct attr *attrs_add(struct attrs *list, struct slice key, enum 
 	attr = &list->v[list->cnt++];
 	attr->key = key;
 	attr->type = type;
+	attr->plain = false;
 	attr->items_cnt = 0;
 	return attr;
 }
@@ -55,6 +58,17 @@ static inline void attrs_add_str(struct attrs *list, struct slice key, struct sl
 
 	if (attr)
 		attr->str = value;
+}
+
+/* A word of ours, or an address; see struct attr. */
+static inline void attrs_add_plain(struct attrs *list, struct slice key, struct slice value)
+{
+	struct attr *attr = attrs_add(list, key, ATTR_STRING);
+
+	if (attr) {
+		attr->str = value;
+		attr->plain = true;
+	}
 }
 
 static inline void attrs_add_int(struct attrs *list, struct slice key, int64_t value)

@@ -47,7 +47,7 @@ static bool put_short(struct pb_writer *w, unsigned int field, const struct attr
 	uint8_t *end, *at;
 
 	if ((!text && attr->type != ATTR_INT) || max_sz > PB_BYTE_MAX ||
-	    (text && !utf8_is_ascii(attr->str)) || !utf8_is_ascii(attr->key) ||
+	    (!attr->plain && !(utf8_is_ascii(attr->key) && (!text || utf8_is_ascii(attr->str)))) ||
 	    !pb_room(w, max_sz + 2))
 		return false;
 	end = at = w->buf + w->at;

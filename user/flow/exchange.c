@@ -266,6 +266,7 @@ static void keep_attrs(struct exchange *x, struct attrs *to, const struct attrs 
 		if (!copy)
 			continue;
 		copy->type = attr->type;
+		copy->plain = attr->plain;
 		if (attr->type == ATTR_STRING)
 			copy->str = keep(x, attr->str);
 		else

@@ -118,17 +118,36 @@ static void copy_items(struct attr *to, const struct attr *from, struct arena *a
 		items[i] = arena__copy(arena, from->items[i], failed);
 }
 
+/* Of all texts. */
+static size_t texts_sz(const struct attrs *attrs)
+{
+	size_t sz = 0;
+
+	for (uint16_t i = 0; i < attrs->cnt; i++)
+		sz += attrs->v[i].type == ATTR_STRING ? attrs->v[i].str.n : 0;
+	return sz;
+}
+
+/* The texts are copied to one piece of memory, if it can be had. */
 static void copy_attrs(struct span *span, const struct attrs *from, struct arena *arena,
 		       bool *failed)
 {
+	char *room = arena__alloc(arena, texts_sz(from));
+
 	for (uint16_t i = 0; i < from->cnt; i++) {
 		struct attr *to = attrs_add(&span->attrs, from->v[i].key, from->v[i].type);
 
 		if (!to)
 			continue;
-		if (to->type == ATTR_STRING)
+		to->plain = from->v[i].plain;
+		if (to->type == ATTR_STRING && room) {
+			to->str = slice_of(room, from->v[i].str.n);
+			if (to->str.n)
+				memcpy(room, from->v[i].str.p, to->str.n);
+			room += to->str.n;
+		} else if (to->type == ATTR_STRING) {
 			to->str = arena__copy(arena, from->v[i].str, failed);
-		else if (to->type == ATTR_STRINGS)
+		} else if (to->type == ATTR_STRINGS)
 			copy_items(to, &from->v[i], arena, failed);
 		else
 			to->num = from->v[i].num;
@@ -205,7 +224,7 @@ static void add_parent(const struct exchange *x, struct span *span)
 	bool of_header = x->parent_method == PARENT_HEADER || x->parent_method == PARENT_NONE ||
 			 x->parent_method == PARENT_AMBIGUOUS;
 
-	attrs_add_str(&span->attrs, SLICE("sonde.parent.method"), method_name(x->parent_method));
+	attrs_add_plain(&span->attrs, SLICE("sonde.parent.method"), method_name(x->parent_method));
 	if (x->trace_format > TRACE_W3C && of_header)
 		attrs_add_str(&span->attrs, SLICE("sonde.parent.header"),
 			      trace_format_name((enum trace_format)x->trace_format));

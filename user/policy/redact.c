@@ -278,6 +278,7 @@ bool redactor__attr(struct redactor *r, struct attr *attr, struct arena *arena)
 {
 	switch (attr->type) {
 	case ATTR_STRING:
+		attr->plain = false; /* a mask may be anything */
 		return redact_text(r, attr->key, kind_of(attr->key), &attr->str, arena);
 	case ATTR_INT:
 		return !r->rules_cnt || redact_number(r, attr, arena);
@@ -293,12 +294,20 @@ bool redactor__attr(struct redactor *r, struct attr *attr, struct arena *arena)
 	return true;
 }
 
+/* Nothing but a rule is about what is plain, or a number. */
+static bool is_fine(const struct redactor *r, const struct attr *attr)
+{
+	return !r->rules_cnt && (attr->plain || attr->type == ATTR_INT);
+}
+
 void redactor__attrs(struct redactor *r, struct attrs *attrs, struct arena *arena)
 {
 	uint16_t kept_cnt = 0;
 
 	for (uint16_t i = 0; i < attrs->cnt; i++) {
-		if (!redactor__attr(r, &attrs->v[i], arena))
+		struct attr *attr = &attrs->v[i];
+
+		if (!is_fine(r, attr) && !redactor__attr(r, attr, arena))
 			continue;
 		if (kept_cnt != i)
 			attrs->v[kept_cnt] = attrs->v[i];

@@ -59,6 +59,62 @@ static struct census take_census(struct slice text)
 	return census;
 }
 
+/*
+ * The same question for nearly all texts, sixteen bytes at a time: does it have any of the bytes that count, or as many
+ * digits as a card? The last block overlaps the one before, so that digits may be counted twice.
+ */
+#define BLOCK_SZ 16
+typedef uint8_t block __attribute__((vector_size(BLOCK_SZ)));
+typedef uint64_t block_words __attribute__((vector_size(BLOCK_SZ)));
+
+/* Of a text of 6 bytes at least: its first and its last ones. */
+static block short_block(struct slice text)
+{
+	size_t half = text.n < 8 ? 4 : 8;
+	uint64_t first = 0, last = 0;
+
+	memcpy(&first, text.p, half == 4 ? 4 : 8);
+	memcpy(&last, text.p + text.n - half, half == 4 ? 4 : 8);
+	return (block)(block_words){first, last};
+}
+
+static bool has_mark(block b)
+{
+	block_words found =
+		(block_words)((b == '@') | (b == '%') | (b == 'J') | ((b | 0x20) == 'b'));
+
+	return found[0] | found[1];
+}
+
+static int digits_in(block b)
+{
+	const uint64_t each = 0x0101010101010101u;
+	block_words found = (block_words)((block)(b - '0') < 10) & each;
+
+	return (int)((found[0] + found[1]) * each >> 56);
+}
+
+static bool may_be_suspect(struct slice text)
+{
+	int digits_cnt = 0;
+	block b;
+
+	if (text.n < BLOCK_SZ) {
+		b = short_block(text);
+		return has_mark(b) ||
+		       (text.n >= CARD_DIGITS_MIN && digits_in(b) >= CARD_DIGITS_MIN);
+	}
+	for (size_t i = 0; i < text.n; i += BLOCK_SZ) {
+		if (i + BLOCK_SZ > text.n)
+			i = text.n - BLOCK_SZ;
+		memcpy(&b, text.p + i, sizeof(b));
+		if (has_mark(b))
+			return true;
+		digits_cnt += digits_in(b);
+	}
+	return digits_cnt >= CARD_DIGITS_MIN;
+}
+
 /* word: in lower case. */
 static bool has_word(struct slice text, struct slice word)
 {
@@ -115,7 +171,7 @@ bool values__suspect(struct slice text)
 {
 	struct census census;
 
-	if (text.n < SUSPECT_MIN)
+	if (text.n < SUSPECT_MIN || !may_be_suspect(text))
 		return false;
 	census = take_census(text);
 	return census.cnt[BYTE_AT] || census.cnt[BYTE_PERCENT] || may_be_jwt(&census, text) ||

@@ -2,33 +2,23 @@
 /* What spans of all databases say. */
 #include "user/protocols/db_semconv.h"
 
+#include "user/protocols/ends.h"
+
 void db_add(struct attrs *attrs, struct slice key, struct slice value)
 {
 	if (value.n)
 		attrs_add_str(attrs, key, value);
 }
 
-static void add_port(struct attrs *attrs, struct slice key, uint16_t port)
-{
-	if (port)
-		attrs_add_int(attrs, key, port);
-}
-
 void db_add_ends(struct attrs *attrs, const struct exchange_view *x, uint16_t usual_port)
 {
-	bool client = x->side == SIDE_CLIENT;
-
 	db_add(attrs, SLICE("server.address"), exchange_server(x));
-	add_port(attrs, SLICE("server.port"), x->server_port == usual_port ? 0 : x->server_port);
-	if (!client) {
-		db_add(attrs, SLICE("client.address"), x->client_address);
-		add_port(attrs, SLICE("client.port"), x->client_port);
-	}
-	db_add(attrs, SLICE("network.peer.address"),
-	       client ? x->server_address : x->client_address);
-	add_port(attrs, SLICE("network.peer.port"), client ? x->server_port : x->client_port);
-	attrs_add_str(attrs, SLICE("network.transport"),
-		      x->unix_socket ? SLICE("unix") : SLICE("tcp"));
+	if (x->server_port && x->server_port != usual_port)
+		attrs_add_int(attrs, SLICE("server.port"), x->server_port);
+	if (x->side == SIDE_SERVER)
+		ends_add_client(attrs, x);
+	ends_add_peer(attrs, x);
+	ends_add_transport(attrs, x);
 }
 
 struct slice db_name(struct description *out, struct slice operation, struct slice target)

@@ -11,7 +11,7 @@
 #include <errno.h>
 
 #include "user/base/hash.h"
-#include "user/protocols/protocol.h"
+#include "user/protocols/ends.h"
 
 #define PREFIX_LEN 2
 #define HEADER_LEN 12
@@ -468,31 +468,15 @@ static void add_str(struct attrs *attrs, struct slice key, struct slice value)
 		attrs_add_str(attrs, key, value);
 }
 
-static void add_end(struct attrs *attrs, struct slice address_key, struct slice address,
-		    struct slice port_key, uint16_t port)
-{
-	add_str(attrs, address_key, address);
-	if (port)
-		attrs_add_int(attrs, port_key, port);
-}
-
 static void add_addresses(const struct exchange_view *x, struct description *out)
 {
-	const bool client = x->side == SIDE_CLIENT;
-	struct slice peer = client ? x->server_address : x->client_address;
-	uint16_t peer_port = client ? x->server_port : x->client_port;
-
-	add_end(&out->attrs, SLICE("server.address"), exchange_server(x), SLICE("server.port"),
-		x->server_port);
-	if (!client)
-		add_end(&out->attrs, SLICE("client.address"), peer, SLICE("client.port"),
-			peer_port);
-	add_end(&out->attrs, SLICE("network.peer.address"), peer, SLICE("network.peer.port"),
-		peer_port);
-	attrs_add_str(&out->attrs, SLICE("network.transport"),
-		      x->unix_socket ? SLICE("unix")
-		      : x->datagram  ? SLICE("udp")
-				     : SLICE("tcp"));
+	add_str(&out->attrs, SLICE("server.address"), exchange_server(x));
+	if (x->server_port)
+		attrs_add_int(&out->attrs, SLICE("server.port"), x->server_port);
+	if (x->side == SIDE_SERVER)
+		ends_add_client(&out->attrs, x);
+	ends_add_peer(&out->attrs, x);
+	ends_add_transport(&out->attrs, x);
 }
 
 static void add_answers(struct description *out, struct slice found)

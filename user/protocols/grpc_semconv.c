@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "user/protocols/ends.h"
 #include "user/protocols/http_headers.h"
 
 #define KEY_SYSTEM SLICE("rpc.system.name")
@@ -120,22 +121,16 @@ static void add_ends(const struct exchange_view *x, struct description *out)
 	struct attrs *attrs = &out->attrs;
 	struct slice host = attrs_get_str(x->request, KEY_ADDRESS);
 	int64_t port = attrs_get_int(x->request, KEY_PORT, 0);
-	bool client = x->side == SIDE_CLIENT;
 
 	add_str(attrs, KEY_ADDRESS, host.n ? host : exchange_server(x));
 	add_int(attrs, KEY_PORT, port ? port : x->server_port);
-	if (!client) {
-		add_str(attrs, SLICE("client.address"), x->client_address);
-		add_int(attrs, SLICE("client.port"), x->client_port);
-	}
-	add_str(attrs, SLICE("network.peer.address"),
-		client ? x->server_address : x->client_address);
-	add_int(attrs, SLICE("network.peer.port"), client ? x->server_port : x->client_port);
+	if (x->side == SIDE_SERVER)
+		ends_add_client(attrs, x);
+	ends_add_peer(attrs, x);
 	attrs_add_str(attrs, SLICE("network.protocol.name"), SLICE("http"));
 	add_str(attrs, SLICE("network.protocol.version"),
 		attrs_get_str(x->request, SLICE("network.protocol.version")));
-	attrs_add_str(attrs, SLICE("network.transport"),
-		      x->unix_socket ? SLICE("unix") : SLICE("tcp"));
+	ends_add_transport(attrs, x);
 }
 
 static bool is_error(enum side side, struct slice status)

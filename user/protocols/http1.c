@@ -136,7 +136,9 @@ static bool is_header(struct slice line, struct slice name, struct slice *value)
 {
 	struct slice rest = slice_after(line, name.n);
 
-	if (!slice_eq_nocase(slice_first(line, name.n), name))
+	/* Most other names have another length. */
+	if (!rest.n || (rest.p[0] != ':' && !is_blank(rest.p[0])) ||
+	    !slice_eq_nocase(slice_first(line, name.n), name))
 		return false;
 	while (rest.n && is_blank(rest.p[0]))
 		rest = slice_after(rest, 1);

@@ -2,6 +2,7 @@
 /* Attributes of HTTP messages and spans, after the semantic conventions for HTTP, 1.44. */
 #include "user/protocols/http_semconv.h"
 
+#include "user/protocols/ends.h"
 #include "user/protocols/http_headers.h"
 
 /* What messages carry, in the order in which it is added. */
@@ -77,7 +78,7 @@ static void add_method(struct attrs *attrs, struct slice method)
 
 	if (!method.n)
 		return;
-	add(attrs, KEY_METHOD, known.n ? known : SLICE("_OTHER"));
+	attrs_add_plain(attrs, keys[KEY_METHOD], known.n ? known : SLICE("_OTHER"));
 	if (!known.n)
 		add(attrs, KEY_METHOD_ORIGINAL, method);
 }
@@ -343,18 +344,18 @@ static void add_client_side(struct description *out, const struct exchange_view 
 
 	add_full_url(out, x, known);
 	add_server(attrs, x, known);
-	add_str(attrs, SLICE("network.peer.address"), x->server_address);
-	add_port(attrs, SLICE("network.peer.port"), x->server_port);
+	ends_add_peer(attrs, x);
 }
 
 static void add_client(struct attrs *attrs, const struct exchange_view *x,
 		       const struct known *known)
 {
-	bool told = known->by_key[KEY_CLIENT];
-
-	add(attrs, KEY_CLIENT, told ? str_of(known, KEY_CLIENT) : x->client_address);
-	add_port(attrs, keys[KEY_CLIENT_PORT],
-		 told ? num_of(known, KEY_CLIENT_PORT) : x->client_port);
+	if (!known->by_key[KEY_CLIENT]) {
+		ends_add_client(attrs, x);
+		return;
+	}
+	add(attrs, KEY_CLIENT, str_of(known, KEY_CLIENT));
+	add_port(attrs, keys[KEY_CLIENT_PORT], num_of(known, KEY_CLIENT_PORT));
 }
 
 /* What only a server's span has. */
@@ -372,8 +373,7 @@ static void add_server_side(struct description *out, const struct exchange_view 
 	add_server(attrs, x, known);
 	add_client(attrs, x, known);
 	add(attrs, KEY_USER_AGENT, str_of(known, KEY_USER_AGENT));
-	add_str(attrs, SLICE("network.peer.address"), x->client_address);
-	add_port(attrs, SLICE("network.peer.port"), x->client_port);
+	ends_add_peer(attrs, x);
 }
 
 /* Why the exchange is an error, or empty. Call it while there is room for the text. */
@@ -413,7 +413,7 @@ void http_describe(const struct exchange_view *x, struct description *out)
 	out->route_path = SLICE("");
 	out->error = error.n > 0;
 
-	add(attrs, KEY_METHOD, method);
+	attrs_add_plain(attrs, keys[KEY_METHOD], method);
 	add(attrs, KEY_METHOD_ORIGINAL, str_of(&known, KEY_METHOD_ORIGINAL));
 	if (x->side == SIDE_CLIENT)
 		add_client_side(out, x, &known);
@@ -422,8 +422,7 @@ void http_describe(const struct exchange_view *x, struct description *out)
 	if (is_handed_on(&known))
 		add(attrs, KEY_PROTOCOL, str_of(&known, KEY_PROTOCOL));
 	add(attrs, KEY_VERSION, str_of(&known, KEY_VERSION));
-	attrs_add_str(attrs, SLICE("network.transport"),
-		      x->unix_socket ? SLICE("unix") : SLICE("tcp"));
+	ends_add_transport(attrs, x);
 	if (known.by_key[KEY_STATUS])
 		attrs_add_int(attrs, keys[KEY_STATUS], num_of(&known, KEY_STATUS));
 	add_str(attrs, SLICE("error.type"), error);

@@ -11,6 +11,8 @@
  */
 #include "user/protocols/messaging_semconv.h"
 
+#include "user/protocols/ends.h"
+
 #define KEY_SYSTEM SLICE("messaging.system")
 #define KEY_OPERATION SLICE("messaging.operation.name")
 #define KEY_TYPE SLICE("messaging.operation.type")
@@ -200,19 +202,10 @@ static void add_told(const struct exchange_view *x, struct attrs *attrs)
 			attrs_add_copy(attrs, &x->response->v[i]);
 }
 
-static void add_address(struct attrs *attrs, struct slice address, struct slice address_key,
-			uint16_t port, struct slice port_key)
-{
-	add(attrs, address_key, address);
-	if (port)
-		attrs_add_int(attrs, port_key, port);
-}
-
 void messaging_describe(const struct exchange_view *x, struct description *out)
 {
 	struct slice error = x->failure.n ? x->failure : str_of(x, KEY_ERROR);
 	struct slice type = str_of(x, KEY_TYPE);
-	bool client = x->side == SIDE_CLIENT;
 	struct attrs *attrs = &out->attrs;
 
 	out->operation = name_of(x, out);
@@ -220,14 +213,10 @@ void messaging_describe(const struct exchange_view *x, struct description *out)
 	out->error = error.n > 0;
 	add_told(x, attrs);
 	add(attrs, KEY_TYPE, out->kind == KIND_PRODUCER ? client_types[MESSAGING_SEND] : type);
-	add_address(attrs, exchange_server(x), SLICE("server.address"), x->server_port,
-		    SLICE("server.port"));
-	if (client)
-		add_address(attrs, x->server_address, SLICE("network.peer.address"), x->server_port,
-			    SLICE("network.peer.port"));
-	else
-		add_address(attrs, x->client_address, SLICE("network.peer.address"), x->client_port,
-			    SLICE("network.peer.port"));
-	add(attrs, SLICE("network.transport"), x->unix_socket ? SLICE("unix") : SLICE("tcp"));
+	add(attrs, SLICE("server.address"), exchange_server(x));
+	if (x->server_port)
+		attrs_add_int(attrs, SLICE("server.port"), x->server_port);
+	ends_add_peer(attrs, x);
+	ends_add_transport(attrs, x);
 	add(attrs, KEY_ERROR, error);
 }
