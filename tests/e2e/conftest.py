@@ -12,6 +12,10 @@ import tls
 import traced
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "alone: looks at the whole machine, or uses all of it: nothing may run beside it")
+
+
 def pytest_collection_modifyitems(config, items):
     if os.geteuid() != 0:
         pytest.exit("the end-to-end tests need root", returncode=2)

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """HTTP servers as users run them, each on a free loopback port. They know nothing of sonde."""
+import contextlib
+import fcntl
 import hashlib
 import itertools
 import pathlib
@@ -71,14 +73,17 @@ backend back
 """
 
 
+@contextlib.contextmanager
 def cached(name, *source):
-    """Where what is built of these sources is kept."""
+    """Where what is built of these sources is kept. If it is not there, it is to be built meanwhile: by one at a time."""
     cache = subprocess.run([ROOT / "tools/cache-dir"], check=True, text=True,
                            stdout=subprocess.PIPE).stdout.strip()
     digest = hashlib.sha256(b"".join(source)).hexdigest()[:12]
     built = pathlib.Path(cache) / f"workload-{name}-{digest}" / name
     built.parent.mkdir(exist_ok=True)
-    return built
+    with open(built.parent / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield built
 
 
 def go_program(name, *flags):
@@ -86,10 +91,10 @@ def go_program(name, *flags):
     module = WORKLOADS / name if (WORKLOADS / name / "go.mod").exists() else WORKLOADS
     source = [p.read_bytes() for p in
               [WORKLOADS / "go.mod", *sorted((WORKLOADS / name).iterdir())]]
-    built = cached(name, *source, *map(str.encode, flags))
-    if not built.exists():
-        subprocess.run([ROOT / "tools/go", "build", *flags, "-o", built, WORKLOADS / name],
-                       check=True, cwd=module, stdin=subprocess.DEVNULL)
+    with cached(name, *source, *map(str.encode, flags)) as built:
+        if not built.exists():
+            subprocess.run([ROOT / "tools/go", "build", *flags, "-o", built, WORKLOADS / name],
+                           check=True, cwd=module, stdin=subprocess.DEVNULL)
     return str(built)
 
 
@@ -97,10 +102,9 @@ def rust_program(directory):
     """Builds a Rust workload, once for each state of its source."""
     directory = WORKLOADS / directory
     name = directory.name
-    built = cached(name, *[(directory / part).read_bytes()
-                           for part in ("Cargo.toml", "Cargo.lock", "src/main.rs")])
-    if not built.exists():
-        with tempfile.TemporaryDirectory() as target:
+    source = [(directory / part).read_bytes() for part in ("Cargo.toml", "Cargo.lock", "src/main.rs")]
+    with cached(name, *source) as built, tempfile.TemporaryDirectory() as target:
+        if not built.exists():
             subprocess.run(["cargo", "build", "--quiet", "--release", "--locked", "--target-dir",
                             target], check=True, cwd=directory, stdin=subprocess.DEVNULL)
             shutil.copy(pathlib.Path(target) / "release" / name, built)

@@ -312,6 +312,7 @@ def test_targets_of_two_kinds_must_both_fit(tracing, two_servers):
     assert who(trace.spans) == {("CLIENT", "curl")} and len(trace.spans) == 3
 
 
+@pytest.mark.alone
 def test_own_export_is_not_traced(collector, tmp_path, python_server):
     """While everything on the host is traced, neither sonde's export nor its endpoint is."""
     before = len(collector.spans())

@@ -280,6 +280,7 @@ def test_other_signals(start_gateway):
             assert [list(json.loads(line))[0] for line in gateway.whole_lines(file)] == [key]
 
 
+@pytest.mark.alone
 def test_gateway_is_not_told_of(tmp_path, start_gateway, start, python_server):
     """An agent that traces the gateway's node also sees the gateway send and receive. Nothing of that
     comes out, else each export would be the cause of another one."""

@@ -7,6 +7,8 @@ import servers
 from checks import of_kind
 from traced import Agent, Trace, check_counted, check_steady, lost
 
+pytestmark = pytest.mark.alone
+
 REQUESTS = 200_000
 PIPELINE = """
 local depth = 16

@@ -83,6 +83,7 @@ def test_the_c_client(tracing, mariadb):
     assert column(spans, "error.type") == [None] * 3 + ["1146"]
 
 
+@pytest.mark.alone
 def test_unix_socket(tracing, mariadb):
     trace = tracing("-n", "mariadb")
     mariadb.client("-e", "SELECT * FROM users LIMIT 3", database=None, check=False)

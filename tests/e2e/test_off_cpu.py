@@ -134,6 +134,7 @@ def test_idle_pool(tmp_path):
     assert account["off_cpu_threads"] >= 23 * looks and account["samples"] < 23 + 2 * looks + 5, account
 
 
+@pytest.mark.alone
 def test_nginx(tmp_path, nginx):
     with Profile(tmp_path, "--off-cpu", "-n", "nginx") as running:
         clients.requests_client(nginx.url, [step()] * 50)

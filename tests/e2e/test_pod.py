@@ -20,6 +20,8 @@ from manifests import Pod
 from test_attach import cgroup2_mount
 from traced import ROOT, SONDE, Agent, environment, run, wait_for
 
+pytestmark = pytest.mark.alone
+
 ADDRESS = "127.0.77.9"
 NODE = "node-a.example"
 # What a pod's container sees of the host's files: here, the libraries.

@@ -115,6 +115,7 @@ def test_cpp_names(tmp_path_factory):
     assert found.total_of["work::Spinner<double>::spin"] > 0.5 * found.samples, found.total_of
 
 
+@pytest.mark.alone
 def test_nginx(tmp_path, nginx):
     with Profile(tmp_path, "-n", "nginx", "--freq", "499") as running:
         subprocess.run(["wrk", "-t1", "-c8", "-d3", nginx.url + "/small"], check=True,
@@ -252,6 +253,7 @@ def assert_functions(found):
     assert found.total_of["take_most"] > 0.4 * found.samples, found.total_of
 
 
+@pytest.mark.alone
 def test_everything(spinning):
     """Without a target the whole machine is sampled, other processes and the kernel's threads too."""
     process = spinning(30)

@@ -38,13 +38,13 @@ PLAN = [
 def oldest_program(name, *flags):
     """The same as go_program, by the oldest Go whose programs are seen."""
     directory = WORKLOADS / name
-    built = cached(f"{name}-go1.19", *[path.read_bytes() for path in sorted(directory.iterdir())],
-                   *map(str.encode, flags))
-    if not built.exists():
-        modules = "on" if (directory / "go.mod").exists() else "off"
-        subprocess.run([OLDEST, "build", *flags, "-o", built, "."], check=True,
-                       stdin=subprocess.DEVNULL, cwd=directory,
-                       env={**os.environ, "GO111MODULE": modules, "GOTOOLCHAIN": "local"})
+    source = [path.read_bytes() for path in sorted(directory.iterdir())]
+    with cached(f"{name}-go1.19", *source, *map(str.encode, flags)) as built:
+        if not built.exists():
+            modules = "on" if (directory / "go.mod").exists() else "off"
+            subprocess.run([OLDEST, "build", *flags, "-o", built, "."], check=True,
+                           stdin=subprocess.DEVNULL, cwd=directory,
+                           env={**os.environ, "GO111MODULE": modules, "GOTOOLCHAIN": "local"})
     return str(built)
 
 

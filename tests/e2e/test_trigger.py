@@ -16,6 +16,8 @@ from servers import WORKLOADS, Server
 from test_profile import FRAME_POINTERS
 from traced import Agent, wait_for
 
+pytestmark = pytest.mark.alone
+
 HZ, FAST_HZ = 49, 499
 S = 1_000_000_000
 DURATION_S, WARM_UP_S = 2, 4

@@ -21,18 +21,18 @@ def go_file(source):
     """Builds a program of one file."""
     module = source.parent
     parts = [p.read_bytes() for p in (source, module / "go.mod", module / "go.sum") if p.exists()]
-    built = cached(source.stem if source.stem != "main" else module.name, *parts)
-    if not built.exists():
-        subprocess.run([ROOT / "tools/go", "build", "-o", built, source.name], check=True,
-                       cwd=module, stdin=subprocess.DEVNULL)
+    with cached(source.stem if source.stem != "main" else module.name, *parts) as built:
+        if not built.exists():
+            subprocess.run([ROOT / "tools/go", "build", "-o", built, source.name], check=True,
+                           cwd=module, stdin=subprocess.DEVNULL)
     return str(built)
 
 
 def c_file(source):
-    built = cached(source.stem, source.read_bytes(), (source.parent / "chain.h").read_bytes())
-    if not built.exists():
-        subprocess.run(["gcc", "-D_GNU_SOURCE", "-O2", "-pthread", "-o", built, source,
-                        "-Wl,--as-needed", "-luring"], check=True)
+    with cached(source.stem, source.read_bytes(), (source.parent / "chain.h").read_bytes()) as built:
+        if not built.exists():
+            subprocess.run(["gcc", "-D_GNU_SOURCE", "-O2", "-pthread", "-o", built, source,
+                            "-Wl,--as-needed", "-luring"], check=True)
     return str(built)
 
 
@@ -92,10 +92,10 @@ class Java(Service):
 
     def make_command(self, tmp_path):
         sources = [SOURCES / f"{name}.java" for name in dict.fromkeys(["Chain", self.words[0]])]
-        built = cached(f"{self.words[0]}.class", *(source.read_bytes() for source in sources))
         path = self.class_path()
-        if not built.exists():
-            subprocess.run(["javac", "-cp", path, "-d", built.parent, *sources], check=True)
+        with cached(f"{self.words[0]}.class", *(source.read_bytes() for source in sources)) as built:
+            if not built.exists():
+                subprocess.run(["javac", "-cp", path, "-d", built.parent, *sources], check=True)
         return [str(self.java), f"-Djava.io.tmpdir={tmp_path}", "-cp", f"{built.parent}:{path}",
                 *self.words]
 
