@@ -336,6 +336,7 @@ struct python_walk {
 	struct python_layout layout;
 	__u64 self; /* what the thread calls itself */
 	__u64 interpreter, thread, frame;
+	__u64 base; /* the thread's own frame, which ends the others; 0: nothing does */
 	__u64 below; /* the frame that this call of the loop was made from; 0: not known, or looked at */
 	__u32 cnt; /* of frames */
 	__u32 end; /* enum python_end */

@@ -47,9 +47,12 @@ static __always_inline bool python_thread_frame(struct python_walk *w, __u64 thr
 {
 	__u64 cframe, back = 0;
 
-	w->below = 0;
-	if (!python_load(thread + w->layout.thread_frame, &w->frame))
+	w->below = w->base = 0;
+	if (!python_load(thread + w->layout.thread_frame, &w->frame) ||
+	    (w->layout.thread_base && !python_load(thread + w->layout.thread_base, &w->base)))
 		return false;
+	if (w->frame == w->base)
+		w->frame = 0;
 	if (!w->layout.has_cframe || !w->frame)
 		return true;
 	cframe = w->frame;
@@ -162,6 +165,8 @@ static __always_inline void python_find(struct python_walk *w, __u32 slot, __u32
 		python_keep_place(w, tid, process_id);
 }
 
+#define PYTHON_TAGS 7ull /* bits of a reference that are not of its address, from 3.14 on */
+
 static __always_inline __u64 python_field(const struct python_walk *w, __u16 at)
 {
 	return *(const volatile __u64 *)&w->bytes[at & (PYTHON_FRAME_SZ - 8)];
@@ -202,9 +207,11 @@ static __always_inline int python_step(struct scratch *s)
 		if (w->layout.turn == PYTHON_TURN_EACH ||
 		    (w->layout.turn == PYTHON_TURN_FLAG && turn))
 			flags = PYTHON_LAST;
-		python_add(s, python_field(w, w->layout.frame_code), flags);
+		python_add(s, python_field(w, w->layout.frame_code) & ~PYTHON_TAGS, flags);
 	}
 	w->frame = python_field(w, w->layout.frame_back);
+	if (w->frame == w->base)
+		w->frame = 0;
 	return flags;
 }
 

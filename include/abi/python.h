@@ -24,7 +24,7 @@ enum python_turn {
 	PYTHON_TURN_SHIM = 2, /* a frame of its own, which runs no code, before it */
 };
 
-#define PYTHON_SHIM_OWNER 3 /* FRAME_OWNED_BY_CSTACK */
+#define PYTHON_SHIM_OWNER 3 /* FRAME_OWNED_BY_CSTACK, from 3.14 on FRAME_OWNED_BY_INTERPRETER */
 
 /* Of a process. Offsets are in bytes. */
 struct python_layout {
@@ -32,6 +32,7 @@ struct python_layout {
 	__u64 holder; /* and of that to the thread state that holds the interpreter's lock; 0: not known */
 	__u16 interpreter_next, interpreter_threads;
 	__u16 thread_next, thread_id, thread_frame;
+	__u16 thread_base; /* the pointer to a frame that is no call's, below all others; 0: there is none */
 	/* With has_cframe: in what thread_frame points to; and the same of the call of the loop before. */
 	__u16 cframe_frame, cframe_back;
 	__u16 frame_sz; /* as much of it as has all the fields */
@@ -40,7 +41,7 @@ struct python_layout {
 	__u8 turn;	  /* enum python_turn */
 	__u8 has_cframe;
 	__u8 at_is_pointer; /* into the code object; else a number */
-	__u8 reserved[5];
+	__u8 reserved[3];
 };
 
 #define PYTHON_LAST 1u /* the call of the loop began with this one */

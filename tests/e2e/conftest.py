@@ -21,6 +21,9 @@ def pytest_collection_modifyitems(config, items):
         pytest.exit("the end-to-end tests need root", returncode=2)
     if not pathlib.Path(traced.SONDE).exists():
         pytest.exit(f"{traced.SONDE} is missing: run make", returncode=2)
+    for item in items:
+        if "full_speed" in item.name:  # what is lost then is counted, or reckoned; the less CPU time there is, the more
+            item.add_marker(pytest.mark.alone)
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@
 #ifndef SONDE_PROBE_FOLLOW_H
 #define SONDE_PROBE_FOLLOW_H
 
-#include "user/probe/insn.h"
+#include "user/base/insn.h"
 
 #define ARGUMENTS_MAX 6 /* in registers */
 

@@ -6,7 +6,7 @@
 #ifndef SONDE_PROBE_SITE_H
 #define SONDE_PROBE_SITE_H
 
-#include "user/probe/insn.h"
+#include "user/base/insn.h"
 
 #define SITE_CODE_MAX 65536u /* bytes of a function that are looked at; longer ones get no site */
 

@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #include "user/probe/go_program.h"
-#include "user/probe/insn.h"
+#include "user/base/insn.h"
 
 #define TLS_SITES_MAX 24
 #define TLS_WHY_SZ 256

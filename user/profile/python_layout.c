@@ -9,7 +9,8 @@
 #include "user/profile/python_layout.h"
 
 #define VERSION_FIRST 8
-#define VERSION_LAST 13
+#define VERSION_LAST 15
+#define VERSION_SAYS 13	      /* since then of itself where most things are */
 #define THREAD_INTERPRETER 16 /* PyThreadState.interp, in all of them */
 
 /* --- the versions ----------------------------------------------------------------------------- */
@@ -34,6 +35,12 @@ struct version {
 		.interpreters = 32, .holder = (holder_), .interpreter_threads = 8,               \
 		.thread_next = 8, .thread_id = 176, .thread_frame = 24, .frame_sz = (frame_sz_), \
 		.frame_back = 24, .frame_code = 32, .frame_at = (frame_sz_)-8                    \
+	}
+
+#define VERSION_THAT_SAYS(frame_sz_)                                                               \
+	{                                                                                          \
+		.layout = {.frame_sz = (frame_sz_), .at_is_pointer = 1, .turn = PYTHON_TURN_SHIM}, \
+		.code = {.size = 144, .kind = PYTHON_LINES_POSITIONS, STRINGS_FROM_312},           \
 	}
 
 static const struct version versions[] = {
@@ -92,8 +99,9 @@ static const struct version versions[] = {
 			 .instructions = 192,
 			 .kind = PYTHON_LINES_POSITIONS,
 			 STRINGS_FROM_312}},
-	[13] = {.layout = {.frame_sz = 72, .at_is_pointer = 1, .turn = PYTHON_TURN_SHIM},
-		.code = {.size = 144, .kind = PYTHON_LINES_POSITIONS, STRINGS_FROM_312}},
+	[13] = VERSION_THAT_SAYS(72),
+	[14] = VERSION_THAT_SAYS(80),
+	[15] = VERSION_THAT_SAYS(80),
 };
 
 /* --- which one -------------------------------------------------------------------------------- */
@@ -105,10 +113,11 @@ enum exported {
 	SINCE_3_8,
 	SINCE_3_9,
 	SINCE_3_10,
+	LOOP,
 	EXPORTED_CNT,
 };
 
-void python_symbols__read(struct python_symbols *symbols, struct elf_file *elf)
+void python_symbols__read(struct python_symbols *symbols, struct elf_file *elf, int fd)
 {
 	struct elf_function exported[EXPORTED_CNT] = {
 		[RUNTIME] = {.name = "_PyRuntime"},
@@ -117,6 +126,7 @@ void python_symbols__read(struct python_symbols *symbols, struct elf_file *elf)
 		[SINCE_3_8] = {.name = "PyCode_NewWithPosOnlyArgs"},
 		[SINCE_3_9] = {.name = "PyThreadState_GetFrame"},
 		[SINCE_3_10] = {.name = "PyModule_AddObjectRef"},
+		[LOOP] = {.name = PYTHON_LOOP},
 	};
 
 	elf_file__exported(elf, exported, EXPORTED_CNT);
@@ -129,6 +139,8 @@ void python_symbols__read(struct python_symbols *symbols, struct elf_file *elf)
 			 : exported[SINCE_3_8].address ? 8
 						       : 0,
 	};
+	if (symbols->runtime)
+		split_function__read(&symbols->loop, elf, fd, &exported[LOOP]);
 }
 
 static bool read_word(const struct process_memory *memory, uint64_t address, uint64_t *v)
@@ -148,9 +160,9 @@ static uint32_t minor_of(const struct python_symbols *symbols, uint64_t load,
 	return version >> 16 & 0xff;
 }
 
-/* --- what 3.13 says of itself ----------------------------------------------------------------- */
+/* --- what it says of itself ------------------------------------------------------------------- */
 
-/* The words of struct _Py_DebugOffsets, which is the same in all of 3.13. */
+/* The words of struct _Py_DebugOffsets: the first ones are where they are in all versions. */
 enum debug_word {
 	DEBUG_COOKIE = 0,
 	DEBUG_VERSION = 1,
@@ -158,67 +170,85 @@ enum debug_word {
 	DEBUG_INTERPRETERS = 5,
 	DEBUG_INTERPRETER_NEXT = 8,
 	DEBUG_INTERPRETER_THREADS = 9,
-	DEBUG_THREAD_NEXT = 21,
-	DEBUG_THREAD_INTERPRETER = 22,
-	DEBUG_THREAD_FRAME = 23,
-	DEBUG_THREAD_ID = 24,
-	DEBUG_FRAME_BACK = 29,
-	DEBUG_FRAME_CODE = 30,
-	DEBUG_FRAME_AT = 31,
-	DEBUG_FRAME_OWNER = 33,
-	DEBUG_CODE_FILE = 35,
-	DEBUG_CODE_NAME = 36,
-	DEBUG_CODE_QUALIFIED_NAME = 37,
-	DEBUG_CODE_LINES = 38,
-	DEBUG_CODE_FIRST_LINE = 39,
-	DEBUG_CODE_INSTRUCTIONS = 43,
-	DEBUG_WORDS_CNT,
+	DEBUG_WORDS_CNT = 57,
 };
 
 #define DEBUG_COOKIE_VALUE 0x7970677562656478 /* "xdebugpy" */
 
-/* All offsets, and those in a frame and in a code object, must be within what is read. */
-static bool are_sane(const uint64_t words[DEBUG_WORDS_CNT])
+/* And where the others are: the same in all releases of a version. */
+static const struct debug_words {
+	uint8_t thread_next, thread_interpreter, thread_frame, thread_id;
+	uint8_t thread_base; /* 0: there is none */
+	uint8_t frame_back, frame_code, frame_at, frame_owner;
+	uint8_t code_file; /* followed by those of its name, qualified name, lines and first line */
+	uint8_t code_instructions;
+} debug_words[] = {
+	[13] = {21, 22, 23, 24, 0, 29, 30, 31, 33, 35, 43},
+	[14] = {24, 25, 26, 27, 0, 32, 33, 34, 36, 40, 48},
+	[15] = {24, 25, 26, 30, 27, 40, 41, 42, 44, 48, 56},
+};
+
+/* Takes an offset of something of that size, which must be within the first limit bytes. */
+static bool take_offset(uint64_t word, size_t sz, size_t limit, uint16_t *to)
 {
-	if (words[DEBUG_COOKIE] != DEBUG_COOKIE_VALUE || words[DEBUG_FREE_THREADED] ||
-	    words[DEBUG_THREAD_INTERPRETER] != THREAD_INTERPRETER)
-		return false;
-	for (int i = DEBUG_INTERPRETERS; i < DEBUG_WORDS_CNT; i++)
-		if (words[i] > UINT16_MAX && i != 6) /* a size */
-			return false;
-	for (int i = DEBUG_FRAME_BACK; i <= DEBUG_FRAME_OWNER; i++)
-		if (words[i] > 72 || (i <= DEBUG_FRAME_AT && words[i] % 8))
-			return false;
-	for (int i = DEBUG_CODE_FILE; i <= DEBUG_CODE_FIRST_LINE; i++)
-		if (words[i] > 136)
-			return false;
-	return true;
+	*to = (uint16_t)word;
+	return word % sz == 0 && word <= limit - sz;
 }
 
-static bool read_debug_offsets(uint64_t runtime, const struct process_memory *memory,
-			       struct version *v)
+static bool take_frame(const uint64_t *words, const struct debug_words *at,
+		       struct python_layout *layout)
 {
+	size_t limit = layout->frame_sz;
+
+	return take_offset(words[at->frame_back], 8, limit, &layout->frame_back) &&
+	       take_offset(words[at->frame_code], 8, limit, &layout->frame_code) &&
+	       take_offset(words[at->frame_at], 8, limit, &layout->frame_at) &&
+	       take_offset(words[at->frame_owner], 1, limit, &layout->frame_turn);
+}
+
+static bool take_code(const uint64_t *words, const struct debug_words *at,
+		      struct python_code_layout *code)
+{
+	const uint64_t *of_code = words + at->code_file;
+	size_t limit = code->size;
+
+	return take_offset(of_code[0], 8, limit, &code->file) &&
+	       take_offset(of_code[1], 8, limit, &code->name) &&
+	       take_offset(of_code[2], 8, limit, &code->qualified_name) &&
+	       take_offset(of_code[3], 8, limit, &code->lines) &&
+	       take_offset(of_code[4], 4, limit, &code->first_line) &&
+	       take_offset(words[at->code_instructions], 2, UINT16_MAX, &code->instructions);
+}
+
+static bool take_threads(const uint64_t *words, const struct debug_words *at,
+			 struct python_layout *layout)
+{
+	const size_t limit = UINT16_MAX;
+
+	layout->interpreters = words[DEBUG_INTERPRETERS];
+	if (at->thread_base && !take_offset(words[at->thread_base], 8, limit, &layout->thread_base))
+		return false;
+	return layout->interpreters <= UINT16_MAX &&
+	       words[at->thread_interpreter] == THREAD_INTERPRETER &&
+	       take_offset(words[DEBUG_INTERPRETER_NEXT], 8, limit, &layout->interpreter_next) &&
+	       take_offset(words[DEBUG_INTERPRETER_THREADS], 8, limit,
+			   &layout->interpreter_threads) &&
+	       take_offset(words[at->thread_next], 8, limit, &layout->thread_next) &&
+	       take_offset(words[at->thread_id], 8, limit, &layout->thread_id) &&
+	       take_offset(words[at->thread_frame], 8, limit, &layout->thread_frame);
+}
+
+static bool read_debug_offsets(uint32_t minor, uint64_t runtime,
+			       const struct process_memory *memory, struct version *v)
+{
+	const struct debug_words *at = &debug_words[minor];
 	uint64_t words[DEBUG_WORDS_CNT];
 
-	if (!memory->read(memory->ctx, runtime, words, sizeof(words)) || !are_sane(words))
-		return false;
-	v->layout.interpreters = words[DEBUG_INTERPRETERS];
-	v->layout.interpreter_next = (uint16_t)words[DEBUG_INTERPRETER_NEXT];
-	v->layout.interpreter_threads = (uint16_t)words[DEBUG_INTERPRETER_THREADS];
-	v->layout.thread_next = (uint16_t)words[DEBUG_THREAD_NEXT];
-	v->layout.thread_id = (uint16_t)words[DEBUG_THREAD_ID];
-	v->layout.thread_frame = (uint16_t)words[DEBUG_THREAD_FRAME];
-	v->layout.frame_back = (uint16_t)words[DEBUG_FRAME_BACK];
-	v->layout.frame_code = (uint16_t)words[DEBUG_FRAME_CODE];
-	v->layout.frame_at = (uint16_t)words[DEBUG_FRAME_AT];
-	v->layout.frame_turn = (uint16_t)words[DEBUG_FRAME_OWNER];
-	v->code.file = (uint16_t)words[DEBUG_CODE_FILE];
-	v->code.name = (uint16_t)words[DEBUG_CODE_NAME];
-	v->code.qualified_name = (uint16_t)words[DEBUG_CODE_QUALIFIED_NAME];
-	v->code.lines = (uint16_t)words[DEBUG_CODE_LINES];
-	v->code.first_line = (uint16_t)words[DEBUG_CODE_FIRST_LINE];
-	v->code.instructions = (uint16_t)words[DEBUG_CODE_INSTRUCTIONS];
-	return true;
+	return memory->read(memory->ctx, runtime, words, sizeof(words)) &&
+	       words[DEBUG_COOKIE] == DEBUG_COOKIE_VALUE && words[DEBUG_VERSION] >> 24 == 3 &&
+	       (words[DEBUG_VERSION] >> 16 & 0xff) == minor && !words[DEBUG_FREE_THREADED] &&
+	       take_threads(words, at, &v->layout) && take_frame(words, at, &v->layout) &&
+	       take_code(words, at, &v->code);
 }
 
 /* --- all together ----------------------------------------------------------------------------- */
@@ -252,7 +282,7 @@ enum python_state python_layout__find(const struct python_symbols *symbols, uint
 	if (minor < VERSION_FIRST || minor > VERSION_LAST)
 		return PYTHON_FOREIGN;
 	v = versions[minor];
-	if (minor == VERSION_LAST && !read_debug_offsets(runtime, memory, &v))
+	if (minor >= VERSION_SAYS && !read_debug_offsets(minor, runtime, memory, &v))
 		return PYTHON_FOREIGN;
 	v.layout.interpreters += runtime;
 	if (v.layout.holder)

@@ -548,7 +548,7 @@ static uint16_t unwind_copy(struct resolver *r, const struct record_sample *s,
 /* The interpreter's loop, of which compilers make several parts. */
 static bool is_python_loop(const struct profile *profile, uint32_t location)
 {
-	static const struct slice loop = SLICE("_PyEval_EvalFrameDefault");
+	static const struct slice loop = SLICE(PYTHON_LOOP);
 	uint32_t function = profile->locations.v[location].function;
 	struct slice name = profile->strings.v[profile->functions.v[function].name];
 

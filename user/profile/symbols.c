@@ -255,7 +255,7 @@ ssize_t symbols__open(struct symbols *s, int fd, int proc_dir_fd, struct slice p
 	arena__init(&m->names, NAMES_MAX_SZ);
 	m->segments_cnt = elf_file__segments(elf, m->segments);
 	set_build_id(m, elf);
-	python_symbols__read(&m->python, elf);
+	python_symbols__read(&m->python, elf, fd);
 	v8_symbols__read(&m->v8, elf);
 	read_symbols(m, elf, fd, proc_dir_fd, path, s->wants_lines);
 	elf_file__close(elf);
@@ -421,5 +421,7 @@ struct function_name symbols__find(struct symbols *s, uint32_t module, uint64_t 
 		if (symbol)
 			return learn(m, i, symbol);
 	}
+	if (split_function__has(&m->python.loop, address))
+		return (struct function_name){.name = SLICE(PYTHON_LOOP ".cold")};
 	return (struct function_name){0};
 }

@@ -243,24 +243,31 @@ static bool find_section(struct elf_file *elf, int fd, struct elf_segment *out)
 	return ok;
 }
 
-static int read_frames(struct unwind_rows *rows, struct elf_file *elf, int fd,
-		       struct unwind_rules *rules)
+int unwind_section__read(struct cfi_section *section, struct elf_file *elf, int fd)
 {
-	struct cfi_section section = {.debug = false};
 	struct elf_segment part;
 	char *bytes;
 	size_t n;
-	int err;
 
 	if (!find_section(elf, fd, &part))
 		return -ENOENT;
 	bytes = read_part(fd, part.file_off, part.size, &n);
 	if (!bytes)
 		return -ENOMEM;
-	section.bytes = slice_of(bytes, n);
-	section.address = part.address;
+	*section = (struct cfi_section){.bytes = slice_of(bytes, n), .address = part.address};
+	return 0;
+}
+
+static int read_frames(struct unwind_rows *rows, struct elf_file *elf, int fd,
+		       struct unwind_rules *rules)
+{
+	struct cfi_section section;
+	int err = unwind_section__read(&section, elf, fd);
+
+	if (err)
+		return err;
 	err = unwind_rows__take(rows, &section, rules);
-	free(bytes);
+	free((char *)section.bytes.p);
 	return err ?: rows->cnt ? 0 : -ENOENT;
 }
 

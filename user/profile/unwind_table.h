@@ -37,8 +37,10 @@ static inline uint64_t unwind_rows_base(const struct unwind_rows *rows)
 /* Reads a file's; the caller frees rows->v. 0; -ENOENT: it has none; or another negative errno. */
 int unwind_rows__read(struct unwind_rows *rows, struct elf_file *elf, int fd,
 		      struct unwind_rules *rules);
-/* Those of call frame information. 0 or -ENOMEM. */
 struct cfi_section;
+/* Reads a file's .eh_frame; the caller frees section->bytes.p. 0; -ENOENT: it has none; or -ENOMEM. */
+int unwind_section__read(struct cfi_section *section, struct elf_file *elf, int fd);
+/* Those of call frame information. 0 or -ENOMEM. */
 int unwind_rows__take(struct unwind_rows *rows, const struct cfi_section *section,
 		      struct unwind_rules *rules);
 /* One more, behind all others. 0; -EINVAL: it is not; or -ENOMEM. */

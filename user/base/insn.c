@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* By Zydis, of which nothing else is used. */
-#include "user/probe/insn.h"
+#include "user/base/insn.h"
 
 #include <Zydis/Zydis.h>
 #include <string.h>

@@ -4,8 +4,8 @@
  * (arch/x86/kernel/uprobes.c: nop, push, jumps, calls; arch/arm64/kernel/probes) or must let the program
  * run it in single steps, which costs some thirty times as much. Pure; code is hostile input.
  */
-#ifndef SONDE_PROBE_INSN_H
-#define SONDE_PROBE_INSN_H
+#ifndef SONDE_BASE_INSN_H
+#define SONDE_BASE_INSN_H
 
 #include <stdbool.h>
 #include <stddef.h>
