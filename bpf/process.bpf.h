@@ -206,7 +206,10 @@ static __always_inline bool emit_process(struct scratch *s, __u32 args_len, __u3
 	return emit(s, p, sizeof(*p) + (len & COPY_MASK));
 }
 
-/* Writes the current process's record, put together in that scratch. */
+/*
+ * Writes the current process's record, put together in that scratch. Of one that is at its end, and has no memory any
+ * more, the rest is told.
+ */
 __noinline int announce_process(__u32 process_id, __u32 slot)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
@@ -214,9 +217,11 @@ __noinline int announce_process(__u32 process_id, __u32 slot)
 	struct scratch *s = scratch_at(slot);
 	__u32 args_len, len;
 
-	if (!mm || !s)
+	if (!s || (!mm && task->signal->live.counter))
 		return false;
 	describe_process(s, task, mm, process_id, (__u32)bpf_get_current_uid_gid());
+	if (!mm)
+		return emit_process(s, 0, 0);
 	args_len = append_user(s, 0, mm->arg_start, mm->arg_end, ARGS_MAX);
 	len = append_user(s, args_len, mm->env_start, mm->env_end, ENV_MAX);
 	return emit_process(s, args_len, len);

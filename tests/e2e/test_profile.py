@@ -332,6 +332,17 @@ def test_short_lived(shares):
     assert_functions(found)
 
 
+def test_first_seen_at_the_end(tmp_path, tmp_path_factory):
+    """A process of which the first sample is of its end is told by its name, as others are."""
+    program = build(tmp_path_factory, "filler.c")
+    with Profile(tmp_path, "-n", program.name, "--freq", "19") as running:
+        for _ in range(100):
+            subprocess.run([program], check=True)
+        running.stop()
+    assert running.summary.samples > 20
+    assert {p["name"] for p in running.summary["processes"]} == {program.name}
+
+
 def test_no_samples():
     done = profile("--", "true")
     assert Summary(done.stdout).samples < 5
