@@ -11,21 +11,18 @@
 
 #define CODE_MAX_SZ (1u << 20)
 
+static int compare(const void *key, const void *element)
+{
+	const struct cfi_function *function = element;
+	uint64_t address = *(const uint64_t *)key;
+
+	return address < function->start ? -1 : address >= function->limit;
+}
+
 static const struct cfi_function *function_at(const struct cfi_index *index, uint64_t address)
 {
-	size_t first = 0, cnt = index->cnt;
-
-	while (cnt) {
-		size_t half = cnt / 2;
-
-		if (index->v[first + half].start <= address) {
-			first += half + 1;
-			cnt -= half + 1;
-		} else {
-			cnt = half;
-		}
-	}
-	return first && address < index->v[first - 1].limit ? &index->v[first - 1] : NULL;
+	return index->cnt ? bsearch(&address, index->v, index->cnt, sizeof(*index->v), compare)
+			  : NULL;
 }
 
 static void add_part(struct split_function *s, const struct cfi_function *part)
