@@ -246,7 +246,12 @@ struct task_state {
 	__u8 of_go;	/* it is of a program of Go: goroutines work, not threads */
 	__u8 dedicated; /* enum cause_method: to the client that it last received from */
 	__u8 handed; /* its work was received by another thread, and it has told that it is at it */
-	__u8 answering;		   /* it has sent something back */
+	__u8 answering; /* it has sent something back */
+	/* Kept by share.bpf.h: */
+	__u8 shared;	     /* others are told what it works for */
+	__u8 answers_itself; /* leader only: a thread has answered the request that it had received */
+	__u8 answers_others;	   /* leader only: or one that another had received */
+	__u32 shared_changes;	   /* its additions are barriers */
 	struct time_account times; /* kept by times.bpf.h */
 	struct tls_call_state tls;
 	struct tls_apart apart;

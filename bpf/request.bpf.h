@@ -45,6 +45,7 @@ static __always_inline void begin_request(struct task_state *state,
 	state->request_cookie = conn->cookie;
 	state->request_off = off;
 	state->answered = false;
+	end_sharing(state);
 	if (settings.timing)
 		begin_times(state, state->dedicated && is_proven(state), conn, off);
 }
@@ -53,13 +54,17 @@ static __always_inline void begin_request(struct task_state *state,
 static __always_inline void answer_request(struct task_state *state,
 					   const struct connection_state *conn)
 {
+	note_who_answers(state, conn);
 	if (!state->request_cookie)
 		return;
 	if (state->request_cookie == conn->cookie) {
 		state->answered = true;
+		if (state->dedicated == CAUSE_UNANSWERED)
+			end_sharing(state);
 	} else {
 		state->distrust = DISTRUST_REQUESTS;
 		state->times.cookie = 0;
+		end_sharing(state);
 	}
 }
 
@@ -82,7 +87,7 @@ static __noinline int note_request(struct task_state *state, const struct connec
 
 static __always_inline bool notes_requests(void)
 {
-	return settings.profiling || settings.timing;
+	return settings.profiling || settings.timing || settings.shares_context;
 }
 
 #endif

@@ -6,6 +6,7 @@
 #include "bpf/fexit.bpf.h"
 #include "bpf/kprobe.bpf.h"
 #include "bpf/off_cpu.bpf.h"
+#include "bpf/offer.bpf.h"
 #include "bpf/sample.bpf.h"
 #include "bpf/socket.bpf.h"
 #include "bpf/tls.bpf.h"
@@ -159,6 +160,18 @@ int sample_waiting(struct bpf_iter__task *ctx)
 	return task ? look_at(task) : 0;
 }
 
+/* Looks at one thread, when user space reads it; see user/capture/context_share.c. */
+SEC("iter/task")
+int share_context(struct bpf_iter__task *ctx)
+{
+	struct task_struct *task = ctx->task;
+
+	barrier_var(task);
+	if (task)
+		take_offer(task);
+	return 0;
+}
+
 /* While requests have accounts of their time. */
 
 SEC("tp_btf/sched_switch")
@@ -197,6 +210,8 @@ int BPF_PROG(sched_process_exit, struct task_struct *task)
 	struct task_state *state;
 	struct scratch *s;
 
+	if (settings.shares_context)
+		end_sharing(bpf_task_storage_get(&tasks, task, 0, 0));
 	if (task->signal->live.counter != 0)
 		return 0;
 	if (filter_kinds & FILTER_PIDS)

@@ -16,6 +16,7 @@
 #define SONDE_BPF_WORK_H
 
 #include "bpf/go_work.bpf.h"
+#include "bpf/share.bpf.h"
 #include "bpf/times.bpf.h"
 #include "bpf/wait.bpf.h"
 
@@ -43,6 +44,7 @@ static __always_inline void give_up(struct task_state *state)
 {
 	state->loops = true;
 	forget_work(state);
+	end_sharing(state);
 }
 
 /* A client is received from, and the one before has not been answered. */
@@ -65,6 +67,7 @@ static __noinline void note_receive(struct task_state *state, struct sock *sk,
 		return;
 	if (conn->role >= ROLE_SERVER && puma_tells(sk, conn, typed)) {
 		forget_work(state);
+		end_sharing(state);
 		return;
 	}
 	if (state->loops)
@@ -117,8 +120,10 @@ static __always_inline void end_work(struct task_state *state, const struct conn
 	if (conn->role < ROLE_SERVER)
 		return;
 	go_end_work(conn);
-	if (state && same_socket(state->work.cookie, conn->cookie))
+	if (state && same_socket(state->work.cookie, conn->cookie)) {
 		state->work.cookie = 0;
+		end_sharing(state);
+	}
 	if (state && same_socket(state->times.cookie, conn->cookie))
 		state->times.cookie = 0;
 }

@@ -444,6 +444,20 @@ static int open_trigger(struct pipeline *p)
 	return p->trigger ? 0 : -errno;
 }
 
+static bool share_context(void *ctx, struct context_offer *offer)
+{
+	struct pipeline *p = ctx;
+
+	return p->capture && capture__share(p->capture, offer);
+}
+
+static void unshare_context(void *ctx, const struct context_offer *offer)
+{
+	struct pipeline *p = ctx;
+
+	capture__unshare(p->capture, offer);
+}
+
 static int open_flow(struct pipeline *p)
 {
 	struct span_batch *first = empty_batch(p);
@@ -456,6 +470,10 @@ static int open_flow(struct pipeline *p)
 	o.verdict = give_verdict;
 	o.served = served;
 	o.unknown = note_unknown;
+	if (p->options.config->propagation.context_map) {
+		o.share = share_context;
+		o.unshare = unshare_context;
+	}
 	o.ctx = p;
 	p->flow = first ? flow__new(&o, first) : NULL;
 	if (p->flow)
@@ -737,6 +755,7 @@ int pipeline__start(struct pipeline *p, char why[PIPELINE_WHY_SZ])
 		.sample_hz = p->options.off_cpu ? 0 : p->options.sample_hz,
 		.bursts = p->trigger,
 		.context_map = c->profiles.context_map,
+		.share_map = c->propagation.context_map,
 		.off_cpu_hz = p->options.off_cpu ? p->options.sample_hz : 0,
 		.sample_or_fail = p->options.sample_or_fail,
 	};

@@ -25,9 +25,21 @@ struct thread_context {
 	__u8 reserved[7];
 };
 
-/* The same as another tracer says it, in a map of its own that is pinned. */
+/* The same as one tracer tells others, in a pinned map, by thread. */
 struct shared_context {
 	__u8 trace_id[16], span_id[8];
+};
+
+/*
+ * What user space asks share_context to tell others: a thread works for that span, if it still does for that request, and
+ * without doubt.
+ */
+struct context_offer {
+	__u64 request_cookie, request_off; /* as record_sample has them */
+	__u32 tid;			   /* in the initial namespace */
+	__u32 reserved;
+	struct shared_context context;
+	__u64 thread; /* the answer: it is told, of that process and thread as the map has them; 0: it is not */
 };
 
 #define THREAD_CONTEXT_SZ 25 /* of those bytes; what follows is the publisher's */

@@ -65,6 +65,7 @@ struct tracer_settings {
 	__u8 puma_tells;     /* threads of Puma which request they begin */
 	__u8 propagates;     /* ids may go to other hosts; else the kernel need not verify how */
 	__u8 shared_context; /* another tracer may say what threads work for */
+	__u8 shares_context; /* and others may be told */
 	__u8 bursts;	     /* there may be a faster clock for some processes */
 	__u8 unwinding; /* by tables, where there is bpf_loop; else by the kernel's frame pointers */
 };

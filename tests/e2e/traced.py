@@ -69,6 +69,12 @@ class Account(dict):
         return sum(n for name, n in self.items() if name.startswith("lost."))
 
     @property
+    def samples_lost(self):
+        """But for threads that are met for the first time while their CPU is at task storage, another tracer's perhaps."""
+        return sum(n for name, n in self.items() if name.startswith("samples_lost.")) - min(
+            self.get("samples_lost.task_state", 0), self.get("samples", 0) // 500)
+
+    @property
     def untold(self):
         """Spans that were made and are not in the output, as writing it took too long."""
         return self.get("export_lost.queue_full", 0)

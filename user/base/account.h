@@ -40,6 +40,8 @@
 	X(SPANS, "spans", "", "Spans made")                                                        \
 	X(PARENTS_REFUSED, "parents_refused", "",                                                  \
 	  "Spans without their parent: its trace, or what is like it, is beyond bounds")           \
+	X(CONTEXTS_SHARED, "contexts_shared", "",                                                  \
+	  "Requests that other profilers were told of while a thread worked for them")             \
 	X(LEFT_OUT_SDK, "left_out", "sdk",                                                         \
 	  "Spans not exported: their programs export spans of their own")                          \
 	X(SAMPLED_OUT, "sampled_out", "", "Spans sampled out")                                     \

@@ -20,6 +20,7 @@
 #include "user/base/address.h"
 #include "user/base/log.h"
 #include "user/capture/context_map.h"
+#include "user/capture/context_share.h"
 #include "user/capture/filter.h"
 #include "user/capture/kprobes.h"
 #include "user/capture/late_ends.h"
@@ -168,6 +169,9 @@ static int load(struct capture *capture, const struct probe_result *results)
 	if (capture->options.context_map && capture->bpf->rodata->settings.profiling)
 		capture->bpf->rodata->settings.shared_context = !context_map_share(
 			capture->bpf->maps.traces_ctx_v1, capture->options.context_map);
+	if (capture->options.share_map && bpf_program__autoload(capture->bpf->progs.share_context))
+		capture->bpf->rodata->settings.shares_context = !context_map_share(
+			capture->bpf->maps.shared_contexts, capture->options.share_map);
 	err = tracer_bpf__load(capture->bpf);
 	return err;
 }
@@ -453,6 +457,7 @@ struct capture *capture__new(const struct capture_options *options, char why[CAP
 		(options->tracing && options->tls ? USE_TLS : 0) |
 		(options->tracing && options->propagation ? USE_PROPAGATION | USE_HEADERS : 0) |
 		(options->tracing && options->timing ? USE_TIMING : 0) |
+		(options->tracing && options->share_map ? USE_SHARING : 0) |
 		(options->sample_hz ? USE_PROFILING : 0) | (options->off_cpu_hz ? USE_OFF_CPU : 0);
 	capture->cpus = libbpf_num_possible_cpus();
 	if (capture->cpus < 1) {
@@ -506,6 +511,17 @@ int capture__drain(struct capture *capture, int timeout_ms)
 	n = ring_buffer__consume(capture->ring);
 	late_ends__deliver(capture->late_ends, hand_on, capture);
 	return n < 0 && n != -EINTR ? n : 0;
+}
+
+bool capture__share(struct capture *capture, struct context_offer *offer)
+{
+	return capture->bpf->rodata->settings.shares_context &&
+	       context_share_tell(capture->bpf, offer);
+}
+
+void capture__unshare(struct capture *capture, const struct context_offer *offer)
+{
+	context_share_end(capture->bpf, offer);
 }
 
 void capture__flush_tails(struct capture *capture)

@@ -7,6 +7,7 @@
 #define SONDE_CAPTURE_CAPTURE_H
 
 #include "include/abi/record.h"
+#include "include/abi/thread_context.h"
 #include "include/abi/tracer.h"
 #include "user/capture/targets.h"
 
@@ -25,9 +26,10 @@ struct capture_options {
 	uint32_t
 		off_cpu_hz; /* look for threads that are off the CPUs, so many times a second; 0: never */
 	bool frame_pointers; /* stacks of processes by these, even where there is a better way */
-	const char *context_map; /* see there; NULL: none */
-	bool bursts;		 /* some processes may be sampled faster for a while */
-	bool sample_or_fail;	 /* else go on without samples where the kernel gives none */
+	/* Pinned maps, see context_map.h: where others tell what threads work for, and where they are told. NULL: none. */
+	const char *context_map, *share_map;
+	bool bursts;	     /* some processes may be sampled faster for a while */
+	bool sample_or_fail; /* else go on without samples where the kernel gives none */
 	/* Called for each valid record, which is gone when it returns. */
 	void (*record)(void *ctx, const struct record_head *record);
 	void *ctx;
@@ -66,6 +68,10 @@ void capture__stop_fast_clock(struct capture *capture);
 int capture__sample_fast(struct capture *capture, uint32_t pid, uint16_t burst);
 /* Ends sampling. All that is known of what is off the CPUs is then in the ring. */
 void capture__end_samples(struct capture *capture);
+/* Tells others that the thread works for that span, if it does: see include/abi/thread_context.h. False if it does not. */
+bool capture__share(struct capture *capture, struct context_offer *offer);
+/* That is over. */
+void capture__unshare(struct capture *capture, const struct context_offer *offer);
 /* Has the kernel write records for tails that it kept silent about. */
 void capture__flush_tails(struct capture *capture);
 /* What verdict.shape means by 1 + index, below FRAME_SHAPES_MAX. */

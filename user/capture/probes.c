@@ -12,6 +12,7 @@
 #include "include/abi/tracer.h"
 #include "bpf/tracer.skel.h"
 #include "user/base/log.h"
+#include "user/capture/context_share.h"
 #include "user/capture/kernel.h"
 #include "user/capture/kprobes.h"
 #include "user/capture/off_cpu.h"
@@ -223,6 +224,19 @@ const struct probe probes[] = {
 				{
 					.name = "iter.s/task",
 					.programs = {"sample_waiting"},
+				},
+			},
+	},
+	{
+		.capability = "span ids for other profilers",
+		.without = "propagation.context_map is not written",
+		.todo = "use a kernel of 6.1 or later, with CONFIG_DEBUG_INFO_BTF",
+		.uses = USE_SHARING,
+		.variants =
+			{
+				{
+					.name = "iter/task",
+					.programs = {"share_context"},
 				},
 			},
 	},
@@ -451,6 +465,8 @@ static int try_attach(struct tracer_bpf *bpf)
 		err = try_sampler(bpf->progs.sample_cpu);
 	if (!err && bpf_program__autoload(bpf->progs.sample_waiting))
 		err = try_off_cpu(bpf);
+	if (!err && bpf_program__autoload(bpf->progs.share_context))
+		err = context_share_try(bpf);
 	if (!err && bpf_program__autoload(bpf->progs.tls_leave))
 		err = uprobes_try(bpf->progs.tls_enter, bpf->progs.tls_leave);
 	if (!err && bpf_program__autoload(bpf->progs.socket_asked))

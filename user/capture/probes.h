@@ -31,6 +31,7 @@ struct tracer_bpf;
 #define USE_TIMING 32u
 #define USE_PUMA 64u
 #define USE_OFF_CPU 128u
+#define USE_SHARING 256u
 
 struct probe_variant {
 	const char *name; /* e.g. "tp_btf/sock_send_length + sock_recv_length" */

@@ -126,6 +126,7 @@ struct config {
 	struct {
 		enum config_propagation mode;
 		struct text_list deny, deny_names, deny_cgroups;
+		char *context_map; /* NULL: none */
 	} propagation;
 	struct {
 		uint64_t max_exchanges;

@@ -376,6 +376,13 @@ const struct setting settings[] = {
 		.reloadable = true,
 	},
 	{
+		.path = "propagation.context_map",
+		.help = "A pinned BPF map in which other profilers are told which span a thread works for, as OpenTelemetry's "
+			"reads it (/sys/fs/bpf/otel/traces_ctx_v1). Made if there is none",
+		TEXT(propagation.context_map),
+		.fallback = "",
+	},
+	{
 		.path = "flow.max_exchanges",
 		.help = "Unanswered requests remembered at once",
 		INT(flow.max_exchanges),

@@ -145,7 +145,7 @@ void cause_check(struct flow *flow, struct exchange *x)
 	if (x->parent_method != PARENT_TASK || !x->answer_tid || x->answer_tid == x->tid)
 		return;
 	exchange__make_root(x);
-	if (x->told || x->sent)
+	if (x->told || exchange__is_fixed(x))
 		return;
 	fresh = id_source__trace_id(&flow->ids_source);
 	exchange__set_trace(x, &fresh, SPAN_FLAG_SAMPLED | SPAN_FLAG_RANDOM);

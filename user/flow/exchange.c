@@ -133,8 +133,7 @@ void exchange__set_trace(struct exchange *x, const struct trace_id *trace_id, ui
 	}
 }
 
-/* Have ids of its trace gone to other hosts, with what follows from x? */
-static bool is_fixed(const struct exchange *x)
+bool exchange__is_fixed(const struct exchange *x)
 {
 	for (const struct exchange *y = x; y; y = next_below(x, y))
 		if (y->sent)
@@ -148,7 +147,7 @@ static bool follow_trace(struct exchange *x, const struct exchange *other)
 	while (x->parent)
 		x = x->parent;
 	if ((x->parent_method != PARENT_NONE && x->parent_method != PARENT_AMBIGUOUS) || x->told ||
-	    is_fixed(x))
+	    exchange__is_fixed(x))
 		return false;
 	exchange__set_trace(x, &other->trace_id, other->trace_flags);
 	return true;
@@ -170,7 +169,7 @@ bool exchange__adopt(struct exchange *parent, struct exchange *child, enum paren
 		return false;
 	}
 	if (memcmp(&parent->trace_id, &child->trace_id, sizeof(parent->trace_id)) != 0 &&
-	    is_fixed(child) && !follow_trace(parent, child))
+	    exchange__is_fixed(child) && !follow_trace(parent, child))
 		return false;
 	root->followers_cnt += 1 + child->followers_cnt;
 	child->parent = parent;

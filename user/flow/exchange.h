@@ -47,6 +47,9 @@ struct exchange {
 	struct exchange *older, *newer;		     /* all exchanges of the pool in use */
 	struct exchange *bucket_next, **bucket_link; /* in the join table */
 	struct exchange *held_next;		     /* in the join's queue of those that wait */
+	struct exchange *offer_next, **offer_link; /* among those that others may yet be told of */
+	uint64_t
+		shared_thread; /* others are told that it works for this one, see share.c; 0: none */
 	struct conn *conn;
 	const struct protocol *protocol;
 	struct exchange *peer; /* the other end's exchange while both are alive */
@@ -80,7 +83,7 @@ struct exchange {
 	bool request_done, responded, abandoned, held;
 	bool joined;	      /* its other end was found */
 	bool told;	      /* a span of its trace has been made: it stays in that */
-	bool sent;	      /* another host may have been told its ids: they stay as they are */
+	bool sent;	      /* others may have been told its ids: they stay as they are */
 	bool sampled;	      /* a CPU sample named it */
 	bool brings_spans;    /* the request does, see MESSAGE_BRINGS_SPANS */
 	bool left_out;	      /* its span is not to be exported: its program makes one itself */
@@ -135,6 +138,8 @@ struct exchange *exchange_pool__next(struct exchange_pool *pool);
 bool exchange__adopt(struct exchange *parent, struct exchange *child, enum parent_method method);
 /* Its span is made now: its parent is the nearest that is not left out. */
 void exchange__settle_parent(struct exchange *x);
+/* Do others know its trace, or what follows from it? */
+bool exchange__is_fixed(const struct exchange *x);
 /* It has no parent, and stays of its trace. */
 void exchange__make_root(struct exchange *x);
 /* x will have no span: its children become roots, of the same traces as before. */

@@ -903,6 +903,7 @@ void flow__tick(struct flow *flow, uint64_t now_ns, uint64_t unix_offset_ns)
 	flow->unix_offset_ns = unix_offset_ns;
 	take_overdue(flow, now_ns);
 	flow_release_held(flow, now_ns);
+	share_offer(flow);
 	if (now_ns - flow->sweep_ns > SWEEP_NS) {
 		flow->sweep_ns = now_ns;
 		end_overdue_exchanges(flow, now_ns);

@@ -7,6 +7,7 @@
 #define SONDE_FLOW_FLOW_H
 
 #include "include/abi/record.h"
+#include "include/abi/thread_context.h"
 #include "include/abi/tracer.h"
 #include "user/model/served.h"
 #include "user/model/unknown.h"
@@ -40,6 +41,10 @@ struct flow_options {
 	void (*verdict)(void *ctx, uint64_t cookie, const struct verdict *verdict);
 	/* Of a request that flow__sampled has asked about, once its span is made. May be NULL. */
 	void (*served)(void *ctx, const struct served *served);
+	/* Others may be told that a thread works for that span. False if they are not. May be NULL. */
+	bool (*share)(void *ctx, struct context_offer *offer);
+	/* They were, and it is over: offer->thread and the context are as they were. */
+	void (*unshare)(void *ctx, const struct context_offer *offer);
 	/* Of a connection whose protocol was not recognised. May be NULL. */
 	void (*unknown)(void *ctx, const struct unknown *unknown);
 	void *ctx;

@@ -70,7 +70,8 @@ struct flow {
 	uint64_t ring_full_cnt, ring_full_ns; /* as it was, and when it was seen to grow */
 	struct early *early, **early_link;    /* as they came; FLOW_EARLY_MAX at most */
 	uint32_t early_cnt;
-	uint32_t in_body_cnt; /* messages whose end has not passed yet */
+	struct exchange *offers; /* of share.c */
+	uint32_t in_body_cnt;	 /* messages whose end has not passed yet */
 	TAILQ_HEAD(orphans, conn) orphans;
 	char room[MSG_ROOM_SZ];
 };
@@ -126,6 +127,12 @@ bool stream_stash(struct flow *flow, struct conn *conn, struct stream *stream, s
 void stream_mark_head(struct stream *stream, const struct origin *origin, const char *at);
 /* Forgets what is in progress; parsing starts again with the sender's next turn. */
 void stream_lose(struct flow *flow, struct conn *conn, enum sender sender);
+
+/* share.c: others are told which request a thread works for. */
+void share_enter(struct flow *flow, struct exchange *x);
+/* After each drain. */
+void share_offer(struct flow *flow);
+void share_leave(struct flow *flow, struct exchange *x);
 
 /* pairing.c: messages to exchanges. */
 /* Begins or continues an exchange; its stream's current one is then the message's. */

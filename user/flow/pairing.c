@@ -110,7 +110,7 @@ static void append(struct flow *flow, struct conn *conn, struct exchange *x)
 	*bucket = x;
 }
 
-static void unlink_exchange(struct exchange *x)
+static void unlink_exchange(struct flow *flow, struct exchange *x)
 {
 	struct conn *conn = x->conn;
 
@@ -130,6 +130,7 @@ static void unlink_exchange(struct exchange *x)
 	}
 	conn->exchange_cnt--;
 	forward_end(x);
+	share_leave(flow, x);
 	for (int sender = FROM_CLIENT; sender <= FROM_SERVER; sender++)
 		if (conn->streams[sender].current == x)
 			conn->streams[sender].current = NULL;
@@ -137,7 +138,7 @@ static void unlink_exchange(struct exchange *x)
 
 static void drop(struct flow *flow, struct exchange *x)
 {
-	unlink_exchange(x);
+	unlink_exchange(flow, x);
 	exchange__disown(x);
 	join__leave(&flow->join, x);
 	exchange_pool__put(&flow->exchanges, x);
@@ -148,7 +149,7 @@ static void pair_complete(struct flow *flow, struct exchange *x)
 {
 	struct conn *conn = x->conn;
 
-	unlink_exchange(x);
+	unlink_exchange(flow, x);
 	conn->done_cnt++;
 	cause_check(flow, x);
 	if (x->abandoned) {
@@ -337,6 +338,7 @@ static void identify(struct flow *flow, struct exchange *x, const struct cause *
 	cause_apply(flow, x, cause);
 	forward_begin(flow, x, fingerprint);
 	join__enter(&flow->join, x);
+	share_enter(flow, x);
 }
 
 static void begin_request(struct flow *flow, struct conn *conn, enum sender sender,
