@@ -248,7 +248,7 @@ static void take_sample(struct pipeline *p, const struct record_sample *sample)
 		return;
 	resource = resource_of(p, sample->process_id);
 	profiler__sample(p->profiler, sample, resource);
-	if (p->trigger)
+	if (p->trigger && !sample->off_cpu)
 		trigger__sampled(p->trigger, resource, sample->burst);
 	if (sample->request_cookie)
 		flow__sampled(p->flow, sample->request_cookie, sample->request_off);
@@ -709,6 +709,7 @@ static int start_profiler(struct pipeline *p)
 	const struct profiler_options o = {
 		.period_ns = 1000000000u / p->options.sample_hz,
 		.off_cpu = p->options.off_cpu,
+		.waits_period_ns = p->options.waits_hz ? 1000000000u / p->options.waits_hz : 0,
 		.interval_ns = p->options.profile_interval_ns,
 		.lines = p->options.lines,
 		.wait_ns = p->options.profile_only
@@ -756,7 +757,7 @@ int pipeline__start(struct pipeline *p, char why[PIPELINE_WHY_SZ])
 		.bursts = p->trigger,
 		.context_map = c->profiles.context_map,
 		.share_map = c->propagation.context_map,
-		.off_cpu_hz = p->options.off_cpu ? p->options.sample_hz : 0,
+		.off_cpu_hz = p->options.off_cpu ? p->options.sample_hz : p->options.waits_hz,
 		.sample_or_fail = p->options.sample_or_fail,
 	};
 	int err;

@@ -36,7 +36,8 @@ struct pipeline_options {
 	uint32_t sample_hz;  /* take CPU samples, so many a second of each CPU; 0: none */
 	bool sample_or_fail; /* else go on without them */
 	bool lines;	     /* of the source, and inlined functions, in profiles */
-	bool off_cpu; /* instead of the CPUs look at the threads that are on none, as often */
+	bool off_cpu;	   /* instead of the CPUs look at the threads that are on none, as often */
+	uint32_t waits_hz; /* or look at those beside the CPUs, so many times a second; 0: never */
 	uint64_t profile_interval_ns; /* a profile is made so often; 0: one, at the end */
 	/* Takes over a profile, in the profile thread; may be NULL. It has been exported. */
 	void (*profile)(void *ctx, struct profile *profile);

@@ -162,6 +162,9 @@ int run_agent(struct options *options)
 		.sample_hz = options->config.profiles.enabled
 				     ? (uint32_t)options->config.profiles.frequency_hz
 				     : 0,
+		.waits_hz = options->config.profiles.enabled
+				    ? (uint32_t)options->config.profiles.off_cpu_hz
+				    : 0,
 		.profile_interval_ns = options->config.profiles.interval_ns,
 		.lines = options->config.profiles.lines,
 		.tick = tick,

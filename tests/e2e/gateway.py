@@ -133,8 +133,11 @@ def observations(request):
             for sample in profile.samples:
                 link = tables.link_table[sample.link_index]
                 stack = tables.stack_table[sample.stack_index]
-                for time_ns in sample.timestamps_unix_nano:
+                # Of a thread that waits each has a value: how long.
+                values = list(sample.values) or [None] * len(sample.timestamps_unix_nano)
+                for time_ns, value in zip(sample.timestamps_unix_nano, values, strict=True):
                     yield {"time": time_ns, "resource": resource, "period": profile.period,
+                           "of": text[profile.sample_type.type_strindex], "value": value,
                            "profileId": profile.profile_id.hex(), "profile": attributes,
                            "traceId": link.trace_id.hex(),
                            "spanId": link.span_id.hex() if any(link.span_id) else "",

@@ -13,7 +13,7 @@ import clients
 import profcheck
 from clients import step
 from servers import WORKLOADS
-from traced import Account, Profile, Summary, run, wait_for
+from traced import Account, Agent, Profile, Summary, run, wait_for
 
 PLACES = ["wait_lock", "wait_sleep", "wait_pipe", "wait_socket"]
 REASONS = {"wait_lock": "[lock]", "wait_sleep": "[sleep]", "wait_pipe": "[other wait]",
@@ -87,6 +87,40 @@ def test_waits(waits, tmp_path):
         if set(PLACES) & set(stack):
             assert re.match(r"waits;\w*clone\w*;(\w+;)?start_thread;begin;run_mixed;wait_",
                             ";".join(stack)), stack
+
+
+def test_agent(waits, tmp_path, collector):
+    """The daemon exports profiles of both kinds in each interval. A wait that lasts longer is in each with its part."""
+    config = {"profiles": {"enabled": True, "frequency": 49, "off_cpu_frequency": 199, "interval": "1s"},
+              "export": {"endpoint": collector.url}}
+    with Agent(tmp_path, config) as agent:
+        with subprocess.Popen([waits, "6"], stdout=subprocess.PIPE, text=True) as process:
+            printed = process.stdout.read().splitlines()
+        agent.stop()
+    samples = wait_for(lambda: collector.samples(process.pid), "profiles to arrive")
+    assert not any(profcheck.violations(profile) for profile in collector.profiles())
+    truth = dict(zip(PLACES, map(int, printed[0].split())))
+    threads = {name: (int(lived), int(ran)) for name, lived, ran in map(str.split, printed[1:])}
+    spent, reasons, burnt, main = collections.Counter(), collections.defaultdict(set), 0, collections.Counter()
+    for sample in samples:
+        names = [frame["name"] for frame in sample["stack"]]
+        if sample["of"] != "off_cpu":
+            assert sample["value"] is None and sample["period"]
+            burnt += "burn" in names
+            continue
+        place = (set(PLACES) & set(names) or {None}).pop()
+        spent[place] += sample["value"]
+        reasons[place].add(names[0])
+        if "main" in names:
+            main[sample["time"] // 10**9] += sample["value"]
+    # Within what chance allows, and of its last second and a half something may be missing.
+    for place, ns in truth.items():
+        assert 0.6 * ns < spent[place] < 1.4 * ns + 1e8, (place, ns, spent)
+        assert reasons[place] <= {REASONS[place], "[run queue]", "[ran meanwhile]"}, reasons
+    # One long wait, for the other threads.
+    assert 0.8 * threads["mixed"][0] < sum(main.values()) < 1.05 * threads["mixed"][0], main
+    assert len(main) >= 5 and all(ns < 2.6e9 for ns in main.values()), main
+    assert burnt > 20
 
 
 @contextlib.contextmanager

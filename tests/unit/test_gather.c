@@ -413,6 +413,99 @@ static void test_published(void **state)
 	}
 }
 
+/* --- threads that wait ------------------------------------------------------------------------ */
+
+static void add_wait(uint64_t time_ns, uint64_t cookie, uint32_t tid, uint64_t ns, bool same)
+{
+	struct record_sample sample = {
+		.head = {.size = sizeof(sample),
+			 .kind = RECORD_SAMPLE,
+			 .flags = same ? SAMPLE_SAME : 0},
+		.time_ns = time_ns,
+		.request_cookie = same ? 0 : cookie,
+		.request_off = OFF,
+		.pid = tid,
+		.tid = tid,
+		.comm = "worker",
+		.off_cpu = OFF_CPU_LOCK,
+		.off_cpu_ns = ns,
+	};
+
+	gather__sample(g, &sample, resource, UNIX_OFFSET);
+}
+
+/* The profile's samples have these values, in this order. */
+static void check_waits(const struct profile *profile, const uint64_t *values, uint32_t cnt)
+{
+	assert_true(profile->off_cpu);
+	assert_int_equal(profile->samples.cnt, cnt);
+	for (uint32_t i = 0; i < cnt; i++)
+		assert_true(profile->samples.v[i].value_ns == values[i]);
+}
+
+/* A wait that lasts is in each profile with what it took there; one of which nothing is said twice is over. */
+static void test_waits(void **state)
+{
+	struct gather *usual = g, *waits = gather__waits_beside(g, PERIOD_NS);
+	struct profile *profile;
+
+	(void)state;
+	assert_non_null(waits);
+	assert_true(gather__want_lines(g, &(struct line_bounds){1000000000, 32 << 20}));
+	g = waits;
+	add_wait(100, 0, TID, 10, false);
+	add_wait(100, 0, TID + 1, 20, false);
+	add_wait(110, 0, TID, 5, true);
+	profile = take(0, false, 2);
+	check_waits(profile, (uint64_t[]){15, 20}, 2);
+	profile__free(profile);
+	add_wait(120, 0, TID, 7, true);
+	profile = take(0, false, 1);
+	check_waits(profile, (uint64_t[]){7}, 1);
+	profile__free(profile);
+	add_wait(130, 0, TID + 1, 9, true); /* late, but not too late */
+	add_wait(130, 0, TID, 3, false);    /* for something else */
+	add_wait(140, 0, TID, 4, true);
+	profile = take(0, false, 2);
+	check_waits(profile, (uint64_t[]){9, 7}, 2);
+	profile__free(profile);
+	for (int i = 0; i < 2; i++)
+		profile__free(take(0, false, 0));
+	assert_int_equal(account_get(ACCOUNT_SAMPLES_MEMORY), 0);
+	add_wait(150, 0, TID, 1, true);
+	assert_int_equal(account_get(ACCOUNT_SAMPLES_MEMORY), 1);
+	profile__free(take(0, true, 0));
+	gather__free(waits);
+	g = usual;
+}
+
+/* Until its request is served it waits in no profile, and goes on to be told of; what comes after that has its link. */
+static void test_wait_of_request(void **state)
+{
+	struct gather *usual = g, *waits = gather__waits_beside(g, PERIOD_NS);
+	const struct served request = served();
+	struct profile *profile;
+
+	(void)state;
+	assert_non_null(waits);
+	g = waits;
+	add_wait(150, COOKIE, TID, 10, false);
+	profile__free(take(160, false, 0));
+	add_wait(170, COOKIE, TID, 5, true);
+	gather__served(g, &request);
+	profile = take(180, false, 1);
+	check_waits(profile, (uint64_t[]){15}, 1);
+	assert_int_not_equal(profile->samples.v[0].link, 0);
+	profile__free(profile);
+	add_wait(190, COOKIE, TID, 2, true);
+	profile = take(200, true, 1);
+	check_waits(profile, (uint64_t[]){2}, 1);
+	assert_int_not_equal(profile->samples.v[0].link, 0);
+	profile__free(profile);
+	gather__free(waits);
+	g = usual;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -426,6 +519,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_full, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_beside, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_published, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_waits, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_wait_of_request, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

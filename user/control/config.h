@@ -168,6 +168,7 @@ struct config {
 	struct {
 		bool enabled;
 		uint64_t frequency_hz;
+		uint64_t off_cpu_hz; /* 0: none */
 		uint64_t interval_ns;
 		bool lines;
 		char *context_map; /* NULL: none */

@@ -570,6 +570,14 @@ const struct setting settings[] = {
 		.max = 1000,
 	},
 	{
+		.path = "profiles.off_cpu_frequency",
+		.help = "How often in a second to look at threads that wait, whose profiles are exported beside those of the "
+			"CPUs; 0: never",
+		INT(profiles.off_cpu_hz),
+		.fallback = "0",
+		.max = 1000,
+	},
+	{
 		.path = "profiles.interval",
 		.help = "How often a profile is exported",
 		DURATION(profiles.interval_ns),

@@ -26,6 +26,7 @@ struct note {
 	uint64_t cookie, off; /* cookie 0: for nothing */
 	uint64_t time_ns;     /* CLOCK_MONOTONIC */
 	uint32_t next;	      /* index + 1 of the next in its bucket */
+	uint8_t idle;	      /* off-CPU: a profile ended in which nothing was said of this wait */
 	bool interleaved, goroutine;
 };
 
@@ -76,19 +77,44 @@ struct gather *gather__new(uint64_t period_ns, bool off_cpu, uint64_t wait_ns,
 	return NULL;
 }
 
-struct gather *gather__beside(struct gather *of, const struct burst *burst)
+/* Without a profile. */
+static struct gather *borrow(struct gather *of, uint64_t period_ns)
 {
 	struct gather *g = calloc(1, sizeof(*g));
 
+	if (!g)
+		return NULL;
+	g->period_ns = period_ns;
+	g->wait_ns = of->wait_ns;
+	g->bounds = of->bounds;
+	g->resolver = of->resolver;
+	g->borrows = true;
+	return g;
+}
+
+struct gather *gather__beside(struct gather *of, const struct burst *burst)
+{
+	struct gather *g = borrow(of, burst->period_ns);
+
+	if (g)
+		g->profile = begin(g);
+	if (g && g->profile && profile__set_burst(g->profile, burst))
+		return g;
+	gather__free(g);
+	errno = ENOMEM;
+	return NULL;
+}
+
+struct gather *gather__waits_beside(struct gather *of, uint64_t period_ns)
+{
+	struct gather *g = borrow(of, period_ns);
+
 	if (g) {
-		g->period_ns = burst->period_ns;
-		g->wait_ns = of->wait_ns;
-		g->bounds = of->bounds;
-		g->resolver = of->resolver;
-		g->borrows = true;
+		g->off_cpu = true;
+		g->last = calloc(THREADS_MAX, sizeof(*g->last));
 		g->profile = begin(g);
 	}
-	if (g && g->profile && profile__set_burst(g->profile, burst))
+	if (g && g->last && g->profile)
 		return g;
 	gather__free(g);
 	errno = ENOMEM;
@@ -283,14 +309,52 @@ static bool unlink_interleaved(struct gather *g)
 
 /* --- from one profile to the next ------------------------------------------------------------- */
 
-/* The sample waits on in g's new profile. */
-static void carry_over(struct gather *g, const struct profile *from, uint32_t i,
-		       const struct note *note)
-{
-	struct profile_sample sample = from->samples.v[i];
+/* What a gather had until now. */
+struct gathered {
+	struct profile *profile;
+	struct note *notes;
+	uint32_t *last;
+};
 
-	if (!profile_move_sample(g->profile, from, &sample) || !add(g, &sample, note))
+static bool is_last(const struct gathered *had, uint32_t i)
+{
+	return had->last && had->last[had->profile->samples.v[i].tid % THREADS_MAX] == i + 1;
+}
+
+static bool move(struct gather *g, const struct gathered *had, uint32_t i,
+		 struct profile_sample *sample, const struct note *note)
+{
+	if (!profile_move_sample(g->profile, had->profile, sample) || !add(g, sample, note))
+		return false;
+	if (is_last(had, i))
+		g->last[sample->tid % THREADS_MAX] = g->profile->samples.cnt;
+	return true;
+}
+
+/* The sample waits on in g's new profile. */
+static void carry_over(struct gather *g, const struct gathered *had, uint32_t i)
+{
+	struct profile_sample sample = had->profile->samples.v[i];
+
+	if (!move(g, had, i, &sample, &had->notes[i]))
 		account_add(ACCOUNT_SAMPLES_MEMORY, 1);
+}
+
+/*
+ * The thread may wait on, and what it waits there is the new profile's. Of a wait something is said every second or so,
+ * if it lasts.
+ */
+static void go_on(struct gather *g, const struct gathered *had, uint32_t i)
+{
+	struct profile_sample sample = had->profile->samples.v[i];
+	struct note note = {.time_ns = had->notes[i].time_ns};
+
+	if (!is_last(had, i) || (!sample.value_ns && had->notes[i].idle))
+		return;
+	note.idle = !sample.value_ns;
+	sample.value_ns = 0;
+	sample.time_ns = g->profile->start_ns;
+	move(g, had, i, &sample, &note); /* without memory what comes of it is counted as lost */
 }
 
 /* Sets what the samples say: how many are linked, from when to when. */
@@ -325,30 +389,46 @@ static struct profile *add_lines(struct gather *g, struct profile *done)
 	return with;
 }
 
-struct profile *gather__take(struct gather *g, uint64_t now_ns, bool last)
+/* What is done stays in the old profile. */
+static void take_over(struct gather *g, const struct gathered *had, uint64_t now_ns, bool last)
 {
-	struct profile *done = g->profile, *next = begin(g);
+	struct profile *done = had->profile;
 	uint32_t kept = 0, n = done->samples.cnt;
-	struct note *notes = g->notes;
 
-	if (!next || !unlink_interleaved(g)) {
-		profile__free(next);
-		return NULL;
-	}
-	g->profile = next;
-	g->notes = NULL;
-	g->notes_cap = 0;
-	memset(g->waiting, 0, sizeof(g->waiting));
-	if (g->last)
-		memset(g->last, 0, THREADS_MAX * sizeof(*g->last));
 	for (uint32_t i = 0; i < n; i++) {
-		if (!last && notes[i].cookie && now_ns < notes[i].time_ns + g->wait_ns)
-			carry_over(g, done, i, &notes[i]);
-		else
+		const struct note *note = &had->notes[i];
+
+		if (!last && note->cookie && now_ns < note->time_ns + g->wait_ns) {
+			carry_over(g, had, i);
+			continue;
+		}
+		if (had->last && !last)
+			go_on(g, had, i);
+		if (!had->last || done->samples.v[i].value_ns)
 			done->samples.v[kept++] = done->samples.v[i];
 	}
 	done->samples.cnt = kept;
-	free(notes);
-	finish(done);
-	return add_lines(g, done);
+}
+
+struct profile *gather__take(struct gather *g, uint64_t now_ns, bool last)
+{
+	struct gathered had = {.profile = g->profile, .notes = g->notes, .last = g->last};
+	struct profile *next = begin(g);
+	uint32_t *threads = g->last ? calloc(THREADS_MAX, sizeof(*g->last)) : NULL;
+
+	if (!next || (g->last && !threads) || !unlink_interleaved(g)) {
+		profile__free(next);
+		free(threads);
+		return NULL;
+	}
+	g->profile = next;
+	g->last = threads;
+	g->notes = NULL;
+	g->notes_cap = 0;
+	memset(g->waiting, 0, sizeof(g->waiting));
+	take_over(g, &had, now_ns, last);
+	free(had.notes);
+	free(had.last);
+	finish(had.profile);
+	return add_lines(g, had.profile);
 }

@@ -22,6 +22,8 @@ struct gather *gather__new(uint64_t period_ns, bool off_cpu, uint64_t wait_ns,
 			   const char *proc_root, const struct unwind_sink *sink);
 /* Another one, of a burst, that has names from g and does not outlive it. NULL with errno. */
 struct gather *gather__beside(struct gather *g, const struct burst *burst);
+/* The same of threads that wait. */
+struct gather *gather__waits_beside(struct gather *g, uint64_t period_ns);
 void gather__free(struct gather *g);
 /*
  * From now on profiles have lines of the source and inlined functions, as far as they can be read within

@@ -45,6 +45,7 @@ struct parcel {
 struct profiler {
 	struct profiler_options options;
 	struct gather *gather;
+	struct gather *waits;		     /* beside it, of threads that wait; NULL: none */
 	struct gather *gathered[BURSTS_MAX]; /* what of the bursts, by their numbers - 1 */
 	struct burst gathering[BURSTS_MAX];  /* the bursts that these are of; number 0: none */
 	struct burst bursts[BURSTS_MAX];     /* under way, as the capture thread knows */
@@ -202,6 +203,8 @@ static void take_sample(struct profiler *p, const struct item *item,
 	if (sample->burst) {
 		account_add(ACCOUNT_SAMPLES_BURST, 1);
 		gather = sample->burst <= BURSTS_MAX ? p->gathered[sample->burst - 1] : NULL;
+	} else if (sample->off_cpu && p->waits) {
+		gather = p->waits;
 	}
 	if (gather)
 		gather__sample(gather, sample, item->resource, unix_offset_ns);
@@ -212,6 +215,8 @@ static void take_sample(struct profiler *p, const struct item *item,
 static void take_served(struct profiler *p, const struct served *served)
 {
 	gather__served(p->gather, served);
+	if (p->waits)
+		gather__served(p->waits, served);
 	for (uint32_t i = 0; i < BURSTS_MAX; i++)
 		if (p->gathered[i])
 			gather__served(p->gathered[i], served);
@@ -258,11 +263,28 @@ static void *profile_loop(void *arg)
 			     clock_mono_ns() - delivered_ns >= p->options.interval_ns)) {
 			delivered_ns = clock_mono_ns();
 			deliver(p, p->gather, last);
+			if (p->waits)
+				deliver(p, p->waits, last);
 		}
 	}
 	for (uint32_t i = 0; i < BURSTS_MAX; i++)
 		end_burst(p, i);
 	return NULL;
+}
+
+/* What samples are gathered in. False when memory is out. */
+static bool open_gathers(struct profiler *p)
+{
+	const struct profiler_options *o = &p->options;
+
+	p->gather = gather__new(o->period_ns, o->off_cpu, o->wait_ns, NULL, &o->unwind_sink);
+	if (!p->gather ||
+	    (o->lines &&
+	     !gather__want_lines(p->gather, o->interval_ns ? &bounds_of_many : &bounds_of_one)))
+		return false;
+	if (o->waits_period_ns)
+		p->waits = gather__waits_beside(p->gather, o->waits_period_ns);
+	return p->waits || !o->waits_period_ns;
 }
 
 struct profiler *profiler__new(const struct profiler_options *options)
@@ -273,16 +295,8 @@ struct profiler *profiler__new(const struct profiler_options *options)
 	if (p) {
 		p->options = *options;
 		p->unix_offset_ns = clock_unix_offset_ns();
-		p->gather = gather__new(options->period_ns, options->off_cpu, options->wait_ns,
-					NULL, &options->unwind_sink);
 		p->queue = queue__new(PARCELS_MAX);
-		if (p->gather && options->lines &&
-		    !gather__want_lines(p->gather,
-					options->interval_ns ? &bounds_of_many : &bounds_of_one)) {
-			gather__free(p->gather);
-			p->gather = NULL;
-		}
-		if (p->gather && p->queue)
+		if (p->queue && open_gathers(p))
 			err = thread_start(&p->thread, "sonde-profile", profile_loop, p);
 		p->threaded = !err;
 	}
@@ -311,6 +325,7 @@ void profiler__free(struct profiler *p)
 	queue__free(p->queue);
 	for (uint32_t i = 0; i < BURSTS_MAX; i++)
 		gather__free(p->gathered[i]);
+	gather__free(p->waits);
 	gather__free(p->gather);
 	free(p);
 }
