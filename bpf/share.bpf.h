@@ -19,7 +19,7 @@ struct {
 /* This thread goes on to something else. What it works for was changed before. */
 static __always_inline void end_sharing(struct task_state *state)
 {
-	__u64 thread = bpf_get_current_pid_tgid();
+	__u64 thread;
 
 	if (!settings.shares_context || !state)
 		return;
@@ -27,6 +27,7 @@ static __always_inline void end_sharing(struct task_state *state)
 	if (!state->shared)
 		return;
 	state->shared = false;
+	thread = bpf_get_current_pid_tgid();
 	bpf_map_delete_elem(&shared_contexts, &thread);
 }
 
