@@ -323,7 +323,7 @@ struct frames_work {
 struct stack_walk {
 	struct unwind_registers registers;
 	struct unwind_mapping mapping; /* of the last frame */
-	__u64 exec_pages;	       /* of the process, now */
+	struct unwind_pages pages;     /* of the process, now */
 	__u32 process_id;
 	__u32 at;    /* in the scratch's stacks, where the next address goes */
 	__u32 cnt;   /* of addresses */

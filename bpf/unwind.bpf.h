@@ -185,7 +185,7 @@ static __always_inline enum unwind_end find_mapping(struct stack_walk *w, __u64 
 	if (!mappings)
 		return UNWIND_NEW;
 	head = bpf_map_lookup_elem(mappings, &at);
-	if (!head || head->exec_pages != w->exec_pages)
+	if (!head || head->pages.exec != w->pages.exec)
 		return UNWIND_STALE;
 	cnt = head->cnt;
 	FOUND(w) = 0;
@@ -198,7 +198,7 @@ static __always_inline enum unwind_end find_mapping(struct stack_walk *w, __u64 
 	at = FOUND(w);
 	m = at ? bpf_map_lookup_elem(mappings, &at) : NULL;
 	if (!m || address >= m->limit)
-		return UNWIND_NOT_CODE;
+		return head->pages.data != w->pages.data ? UNWIND_STALE : UNWIND_NOT_CODE;
 	w->mapping = *m;
 	return UNWIND_GOES_ON;
 }
@@ -344,7 +344,8 @@ static __always_inline void begin_unwinding(struct scratch *s, struct task_struc
 	struct stack_walk *w = &s->unwind;
 
 	w->mapping = (struct unwind_mapping){};
-	w->exec_pages = BPF_CORE_READ(task, mm, exec_vm);
+	w->pages.exec = BPF_CORE_READ(task, mm, exec_vm);
+	w->pages.data = BPF_CORE_READ(task, mm, data_vm);
 	w->process_id = s->sample.process_id;
 	w->at = at;
 	w->cnt = 0;

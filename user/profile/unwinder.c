@@ -312,7 +312,7 @@ static const struct table *prepare(struct unwinder *u, struct mapping *m,
 }
 
 void unwinder__tell(struct unwinder *u, uint32_t process_id, const struct mappings *mappings,
-		    uint64_t exec_pages)
+		    const struct unwind_pages *pages)
 {
 	uint32_t cnt = mappings->cnt < UNWIND_MAPPINGS_MAX ? mappings->cnt : UNWIND_MAPPINGS_MAX;
 	struct unwind_mapping *to;
@@ -321,7 +321,7 @@ void unwinder__tell(struct unwinder *u, uint32_t process_id, const struct mappin
 	to = u->sink.map(u->sink.ctx, false, cnt + 1, &fd);
 	if (!to)
 		return;
-	*(struct unwind_head *)to = (struct unwind_head){.exec_pages = exec_pages, .cnt = cnt};
+	*(struct unwind_head *)to = (struct unwind_head){.pages = *pages, .cnt = cnt};
 	for (uint32_t i = 0; i < cnt; i++)
 		to[1 + i] = (struct unwind_mapping){
 			.start = mappings->v[i].start,

@@ -48,7 +48,7 @@ enum unwind_end unwinder__walk(struct unwinder *u, struct mappings *mappings,
 void unwinder__touch(struct unwinder *u, const struct mapping *mapping);
 /* The kernel's side is to know the process's mappings, with what is known of them, from the next flush on. */
 void unwinder__tell(struct unwinder *u, uint32_t process_id, const struct mappings *mappings,
-		    uint64_t exec_pages);
+		    const struct unwind_pages *pages);
 /* And no more. */
 void unwinder__forget(struct unwinder *u, uint32_t process_id);
 /* Of a process that runs CPython, at once; NULL: no more. */
