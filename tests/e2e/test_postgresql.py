@@ -193,7 +193,7 @@ def test_big_result(tracing, postgres):
             assert len(rows) == 10000
             connection.execute("SELECT %s::int", (i,))
     spans = finish(trace)
-    assert trace.account["record_bytes"] < 100_000  # of 50 MB
+    assert trace.account["record_bytes"] < 500_000  # of 50 MB; more when each receive takes little
     assert column(spans, "db.response.returned_rows") == [1, 1] + [10000, 1] * 5
     check_pairs(spans)
 
