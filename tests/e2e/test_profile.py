@@ -152,6 +152,18 @@ def test_perf_map(tmp_path):
     assert {f["type"] for f in spin} == {"jit"}
 
 
+def test_jitdump(tmp_path):
+    """V8 compiles regular expressions to code that no function owns; of that only its jitdump file tells the name."""
+    done = profile("--freq", "299", "--json", "--", "node", "--perf-prof", "-e",
+                   "const end = Date.now() + 3000, text = 'ab'.repeat(5000) + 'c'; let n = 0;"
+                   "while (Date.now() < end) n += /(?:a|b)*?(?:ab)*c$/.test(text)", cwd=tmp_path)
+    assert list(tmp_path.glob("jit-*.dump"))
+    found = Summary(done.stdout)
+    matching = [f for f in found["functions"] if f["name"].startswith("RegExp:(?:a|b)*?")]
+    assert sum(f["self"] for f in matching) > 0.7 * found.samples, found["functions"][:10]
+    assert {f["type"] for f in matching} == {"jit"}
+
+
 # --- spans -----------------------------------------------------------------------------------------
 
 class Routes(Server):

@@ -5,13 +5,17 @@
  * allocation of its size.
  */
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "tests/fuzz/check.h"
 #include "user/base/log.h"
 #include "user/base/demangle.h"
 #include "user/base/elf_file.h"
+#include "user/base/procfs.h"
 #include "user/profile/cfi.h"
 #include "user/profile/go_rows.h"
+#include "user/profile/jitdump.h"
 #include "user/profile/kernel_symbols.h"
 #include "user/profile/mappings.h"
 #include "user/profile/perf_map.h"
@@ -56,6 +60,42 @@ static void try_perf_map(char *bytes, size_t n)
 		CHECK(name_ranges__find(&map.names, range->end - 1) == range);
 	}
 	perf_map__free(&map);
+}
+
+/* Writes more of the file, and looks at it. */
+static void grow_jitdump(struct jitdump *dump, int fd, const char *bytes, size_t n)
+{
+	static int proc_fd = -1;
+
+	if (proc_fd < 0)
+		proc_fd = procfs_open("/proc", (uint32_t)getpid());
+	CHECK(write(fd, bytes, n) == (ssize_t)n);
+	if (dump->fd < 0)
+		jitdump__open(dump, dup(fd), proc_fd);
+	dump->looked_ns = 0;
+	jitdump__find(dump, 0x1000, 1);
+}
+
+static void try_jitdump(char *bytes, size_t n)
+{
+	int fd = memfd_create("jitdump", MFD_CLOEXEC);
+	struct jitdump dump;
+	size_t half = n / 2;
+
+	CHECK(fd >= 0);
+	jitdump__init(&dump);
+	grow_jitdump(&dump, fd, bytes, half);
+	grow_jitdump(&dump, fd, bytes + half, n - half);
+	dump.looked_ns = 1;
+	for (uint32_t i = 0; i < dump.names.cnt; i++) {
+		const struct name_range *range = &dump.names.v[i];
+
+		CHECK(range->start < range->end && range->note <= dump.places_cnt);
+		CHECK(i == 0 || range[-1].end <= range->start);
+		CHECK(slice_eq(jitdump__find(&dump, range->start, 1).name, range->name));
+	}
+	jitdump__free(&dump);
+	close(fd);
 }
 
 static void try_elf(char *bytes, size_t n)
@@ -235,8 +275,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 int LLVMFuzzerTestOneInput(const uint8_t *input, size_t n)
 {
 	static void (*const tries[])(char *bytes, size_t n) = {
-		try_mappings, try_perf_map, try_elf,	try_demangle,
-		try_kernel,   try_frames,   try_python, try_v8,
+		try_mappings, try_perf_map, try_elf, try_demangle, try_kernel,
+		try_frames,   try_python,   try_v8,  try_jitdump,
 	};
 	char *bytes = malloc(n);
 

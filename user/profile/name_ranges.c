@@ -43,23 +43,25 @@ static bool grow(struct name_ranges *r)
 	return true;
 }
 
-bool name_ranges__add(struct name_ranges *r, uint64_t start, uint64_t size, struct slice name)
+struct name_range *name_ranges__add(struct name_ranges *r, uint64_t start, uint64_t size,
+				    struct slice name)
 {
 	uint64_t end = start + size;
 	bool failed = false;
 
 	if (!grow(r))
-		return false;
+		return NULL;
 	if (end < start)
 		end = UINT64_MAX;
 	r->v[r->cnt] = (struct name_range){
 		.start = start,
 		.end = end,
 		.name = arena__copy(&r->names, name, &failed),
-		.order = r->cnt,
+		.order = r->cnt + 1,
 	};
-	r->cnt += !failed;
-	return !failed;
+	if (failed)
+		return NULL;
+	return &r->v[r->cnt++];
 }
 
 static int compare(const void *a, const void *b)
@@ -90,6 +92,8 @@ void name_ranges__sort(struct name_ranges *r)
 		if (!kept || r->v[kept - 1].end <= range.start)
 			r->v[kept++] = range;
 	}
+	for (uint32_t i = 0; i < kept; i++)
+		r->v[i].order = 0; /* older than all that are still to come */
 	r->cnt = kept;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Names of address ranges, as /proc/kallsyms and perf map files give them: filled, sorted once, then
+ * Names of address ranges, as /proc/kallsyms, perf map files and jitdump files give them: filled, sorted, then
  * searched. Bounded; one thread.
  */
 #ifndef SONDE_PROFILE_NAME_RANGES_H
@@ -12,6 +12,7 @@ struct name_range {
 	uint64_t start, end; /* the address after the last one */
 	struct slice name;
 	uint32_t order; /* of its being added */
+	uint32_t note;	/* the user's own, 0 at first */
 };
 
 struct name_ranges {
@@ -25,9 +26,10 @@ void name_ranges__init(struct name_ranges *r, uint32_t max_cnt, size_t names_max
 void name_ranges__free(struct name_ranges *r);
 /* Forgets all ranges, keeps the memory. */
 void name_ranges__reset(struct name_ranges *r);
-/* Copies the name. size 0: until the next range starts. False when there is no room. */
-bool name_ranges__add(struct name_ranges *r, uint64_t start, uint64_t size, struct slice name);
-/* To be called before the first search. Of ranges that overlap, the one added last stays. */
+/* Copies the name. size 0: until the next range starts. NULL when there is no room. Valid until the next. */
+struct name_range *name_ranges__add(struct name_ranges *r, uint64_t start, uint64_t size,
+				    struct slice name);
+/* To be called before a search, when some have been added. Of ranges that overlap, the one added last stays. */
 void name_ranges__sort(struct name_ranges *r);
 /* The range that holds the address, or NULL. */
 const struct name_range *name_ranges__find(const struct name_ranges *r, uint64_t address);

@@ -19,6 +19,7 @@
 #include "user/base/account.h"
 #include "user/base/clock.h"
 #include "user/base/procfs.h"
+#include "user/profile/jitdump.h"
 #include "user/profile/kernel_symbols.h"
 #include "user/profile/lines.h"
 #include "user/profile/mappings.h"
@@ -44,6 +45,7 @@ struct process {
 	uint64_t used; /* 0: free; grows with each use */
 	int dir_fd;    /* of /proc/PID; -1: it had ended */
 	struct mappings mappings;
+	struct jitdump jitdump;
 	struct perf_map perf_map;
 	struct python python;
 	struct v8 v8;
@@ -104,6 +106,7 @@ static void forget(struct resolver *r, struct process *process)
 	if (process->told)
 		unwinder__forget(r->unwinder, process->process_id);
 	mappings__free(&process->mappings);
+	jitdump__free(&process->jitdump);
 	perf_map__free(&process->perf_map);
 	if (r->unwinder && process->python.state == PYTHON_KNOWN)
 		unwinder__tell_python(r->unwinder, process->process_id, NULL);
@@ -216,6 +219,7 @@ static struct process *find_process(struct resolver *r, const struct record_samp
 		.wait_ns = REREAD_FIRST_NS,
 	};
 	mappings__init(&place->mappings);
+	jitdump__init(&place->jitdump);
 	perf_map__init(&place->perf_map);
 	python__init(&place->python);
 	v8__init(&place->v8);
@@ -412,11 +416,42 @@ static uint32_t file_location(struct resolver *r, struct profile *profile,
 			 });
 }
 
+static void find_jitdump(struct process *process)
+{
+	const struct mappings *m = &process->mappings;
+
+	for (uint32_t i = 0; i < m->cnt; i++) {
+		int fd = jitdump_is_named(plain_path(m->v[i].path)) ? open_mapped(process, &m->v[i])
+								    : -1;
+
+		if (fd >= 0)
+			jitdump__open(&process->jitdump, fd, process->dir_fd);
+	}
+}
+
+/* What its compiler tells of the code at that address. */
+static struct jit_function jit_function_at(struct process *process, uint64_t address)
+{
+	uint64_t now_ns = clock_mono_ns();
+	struct jit_function function;
+
+	if (jitdump__wants_file(&process->jitdump, now_ns))
+		find_jitdump(process);
+	function = jitdump__find(&process->jitdump, address, now_ns);
+	if (!function.name.n)
+		function.name = perf_map__find(&process->perf_map, process->dir_fd, address);
+	return function;
+}
+
 /* Code that is in no file, or in none that can be read. */
 static uint32_t memory_location(struct profile *profile, struct process *process,
 				const struct mapping *mapping, uint64_t address, uint64_t at)
 {
-	struct slice name = perf_map__find(&process->perf_map, process->dir_fd, at);
+	struct jit_function jitted = jit_function_at(process, at);
+	struct profile_function function = {
+		.name = profile__string(profile, jitted.name),
+		.file = profile__string(profile, jitted.file),
+	};
 	struct profile_mapping in = {
 		.start = mapping->start,
 		.limit = mapping->limit,
@@ -430,8 +465,9 @@ static uint32_t memory_location(struct profile *profile, struct process *process
 		&(struct profile_location){
 			.address = address,
 			.mapping = profile__mapping(profile, &in),
-			.function = function_named(profile, (struct function_name){.name = name}),
-			.type = name.n ? FRAME_JIT : FRAME_NATIVE,
+			.function = jitted.name.n ? profile__function(profile, &function) : 0,
+			.line = jitted.line,
+			.type = jitted.name.n ? FRAME_JIT : FRAME_NATIVE,
 		});
 }
 
