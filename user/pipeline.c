@@ -712,6 +712,7 @@ static int start_profiler(struct pipeline *p)
 		.waits_period_ns = p->options.waits_hz ? 1000000000u / p->options.waits_hz : 0,
 		.interval_ns = p->options.profile_interval_ns,
 		.lines = p->options.lines,
+		.debuginfod = p->options.config->profiles.debuginfod,
 		.wait_ns = p->options.profile_only
 				   ? 0
 				   : p->options.config->flow.exchange_timeout_ns + SERVED_LATE_NS,

@@ -355,7 +355,7 @@ static void test_beside(void **state)
 	(void)state;
 	assert_non_null(beside);
 	/* What lines are added to is a copy. */
-	assert_true(gather__want_lines(g, &(struct line_bounds){1000000000, 32 << 20}));
+	assert_true(gather__want_lines(g, &(struct line_bounds){1000000000, 32 << 20, 0}));
 	add(120, COOKIE, OFF, TID, 0);
 	g = beside;
 	add(150, COOKIE, OFF, TID, 0);
@@ -451,7 +451,7 @@ static void test_waits(void **state)
 
 	(void)state;
 	assert_non_null(waits);
-	assert_true(gather__want_lines(g, &(struct line_bounds){1000000000, 32 << 20}));
+	assert_true(gather__want_lines(g, &(struct line_bounds){1000000000, 32 << 20, 0}));
 	g = waits;
 	add_wait(100, 0, TID, 10, false);
 	add_wait(100, 0, TID + 1, 20, false);

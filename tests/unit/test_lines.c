@@ -86,7 +86,7 @@ static void add_sample(uint64_t address)
 /* Replaces the profile by the one with lines. */
 static void add_lines(uint64_t time_ns)
 {
-	const struct line_bounds bounds = {time_ns, MEMORY_SZ};
+	const struct line_bounds bounds = {time_ns, MEMORY_SZ, 0};
 	struct profile *with = resolver__add_lines(resolver, profile, &bounds);
 
 	assert_non_null(with);
@@ -183,7 +183,8 @@ static void test_not_wanted(void **state)
 	resolver = resolver__new(NULL, NULL);
 	assert_non_null(resolver);
 	add_sample(outer());
-	assert_null(resolver__add_lines(resolver, profile, &(struct line_bounds){SECONDS_NS, 0}));
+	assert_null(
+		resolver__add_lines(resolver, profile, &(struct line_bounds){SECONDS_NS, 0, 0}));
 	assert_string_equal(frames_of(0), "outer :0");
 }
 

@@ -148,6 +148,8 @@
 	  "Addresses without source lines: the debug information could not be read")               \
 	X(LINES_FORGOTTEN, "source_lines_lost", "forgotten",                                       \
 	  "Addresses without source lines: too many files, the one used longest ago was let go")   \
+	X(LINES_AWAITED, "source_lines_lost", "awaited",                                           \
+	  "Addresses without source lines: the debug information is still being fetched")          \
 	X(LINES_MEMORY, "source_lines_lost", "memory",                                             \
 	  "Addresses without source lines: no room to keep them")                                  \
 	X(FILES_SEARCHED, "files_searched", "", "Mapped files searched for a TLS library")         \

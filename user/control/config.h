@@ -171,6 +171,7 @@ struct config {
 		uint64_t off_cpu_hz; /* 0: none */
 		uint64_t interval_ns;
 		bool lines;
+		char *debuginfod;  /* NULL: none */
 		char *context_map; /* NULL: none */
 	} profiles;
 	struct {

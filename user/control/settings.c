@@ -592,6 +592,15 @@ const struct setting settings[] = {
 		.fallback = "false",
 	},
 	{
+		.path = "profiles.debuginfod",
+		.help = "Ask these debuginfod servers for debug files that are not here: \"URL...\"",
+		TEXT(profiles.debuginfod),
+		.fallback = "",
+		.flag = "debuginfod",
+		.argument = "URLS",
+		.commands = ON(PROFILE) | ON(CONFIG_PRINT),
+	},
+	{
 		.path = "profiles.context_map",
 		.help = "A pinned BPF map in which another tracer says which span each thread works for, as OBI does "
 			"(/sys/fs/bpf/otel/traces_ctx_v1); samples are linked to these. Made if there is none",

@@ -127,6 +127,11 @@ bool gather__want_lines(struct gather *g, const struct line_bounds *bounds)
 	return resolver__want_lines(g->resolver);
 }
 
+int gather__fetch_from(struct gather *g, const char *urls)
+{
+	return resolver__fetch_from(g->resolver, urls);
+}
+
 void gather__free(struct gather *g)
 {
 	if (!g)

@@ -30,6 +30,8 @@ void gather__free(struct gather *g);
  * these bounds for each profile. False with errno when memory is out.
  */
 bool gather__want_lines(struct gather *g, const struct line_bounds *bounds);
+/* See resolver__fetch_from. */
+int gather__fetch_from(struct gather *g, const char *urls);
 /* A valid record, copied; resource is held. unix_offset_ns: clock.h. What finds no room is counted. */
 void gather__sample(struct gather *g, const struct record_sample *sample, struct resource *resource,
 		    uint64_t unix_offset_ns);

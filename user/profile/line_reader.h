@@ -20,6 +20,7 @@ enum line_result {
 struct line_bounds {
 	uint64_t time_ns;   /* in all */
 	uint64_t memory_sz; /* of a reader; mapped files do not count */
+	uint64_t fetch_ns;  /* to wait before that for debug files that are being fetched */
 };
 
 /* What is at the i-th address (line_frames.h); valid during the call. */

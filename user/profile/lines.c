@@ -36,6 +36,7 @@ struct lines {
 	struct arena arena;
 	uint64_t counted[ACCOUNT_CNT]; /* addresses of the profile that is being made */
 	enum account_entry put_off;    /* why files wait for the next profile; KNOWN: none does */
+	const struct symbols *symbols; /* during lines__add */
 };
 
 /* An address that a profile wants to know of. */
@@ -158,6 +159,8 @@ static void read_module(struct lines *l, const struct symbols *symbols, uint32_t
 
 	if (whole->module) {
 		lost = whole->lost;
+	} else if (fd < 0 && symbols__has(symbols, module)) {
+		lost = KNOWN; /* no server had its debug file, or that has no lines */
 	} else if (fd >= 0) {
 		uint64_t now_ns = clock_mono_ns();
 		bool hurried = now_ns + bounds->time_ns / 2 > until_ns;
@@ -237,8 +240,9 @@ static bool look_up(struct lines *l, const struct symbols *symbols, const struct
 			unknown[unknown_cnt++] = a->address;
 		if (!unknown_cnt || (i + 1 < cnt && a[1].module == a->module))
 			continue;
-		read_module(l, symbols, a->module, unknown, unknown_cnt, bounds, until_ns,
-			    file_of(p, a->location));
+		if (!symbols__lines_awaited(symbols, a->module))
+			read_module(l, symbols, a->module, unknown, unknown_cnt, bounds, until_ns,
+				    file_of(p, a->location));
 		unknown_cnt = 0;
 	}
 	free(asked);
@@ -313,6 +317,8 @@ static uint32_t add_location(void *ctx, struct profile *to, uint32_t i,
 		l->counted[known->lost]++;
 	else if (known->frames.n)
 		l->counted[ACCOUNT_LINES]++;
+	else if (symbols__lines_awaited(l->symbols, location->module))
+		l->counted[ACCOUNT_LINES_AWAITED]++;
 	else if (!known->module)
 		l->counted[l->put_off != KNOWN ? l->put_off : ACCOUNT_LINES_MEMORY]++;
 	return add_frames(to, &made, known->frames);
@@ -324,6 +330,7 @@ struct profile *lines__add(struct lines *l, const struct symbols *symbols,
 	struct profile *with;
 
 	l->put_off = KNOWN;
+	l->symbols = symbols;
 	memset(l->counted, 0, sizeof(l->counted));
 	make_room(l);
 	if (!look_up(l, symbols, from, bounds, clock_mono_ns() + bounds->time_ns))

@@ -18,8 +18,8 @@
 #define PARCELS_MAX 128 /* 8 MiB */
 #define POLL_MS 100
 /* While lines are read, samples wait; but for the only profile, which is made when there are no more. */
-static const struct line_bounds bounds_of_many = {1000000000u, 32u << 20};
-static const struct line_bounds bounds_of_one = {10000000000u, 512u << 20};
+static const struct line_bounds bounds_of_many = {1000000000u, 32u << 20, 0};
+static const struct line_bounds bounds_of_one = {10000000000u, 512u << 20, 60000000000u};
 
 /* What follows an item: a record_sample, or a struct served. */
 enum item_kind {
@@ -272,6 +272,19 @@ static void *profile_loop(void *arg)
 	return NULL;
 }
 
+/* Profiles are of use without. */
+static void fetch_from(struct profiler *p, const char *urls)
+{
+	int err = urls ? gather__fetch_from(p->gather, urls) : 0;
+
+	if (err == -ENOPKG)
+		log_warn(
+			"no debug information is fetched: elfutils' libdebuginfod.so.1 is not installed "
+			"(Debian: libdebuginfod1, Fedora: elfutils-debuginfod-client)");
+	else if (err)
+		log_warn("no debug information is fetched: %s", strerror(-err));
+}
+
 /* What samples are gathered in. False when memory is out. */
 static bool open_gathers(struct profiler *p)
 {
@@ -282,6 +295,7 @@ static bool open_gathers(struct profiler *p)
 	    (o->lines &&
 	     !gather__want_lines(p->gather, o->interval_ns ? &bounds_of_many : &bounds_of_one)))
 		return false;
+	fetch_from(p, o->debuginfod);
 	if (o->waits_period_ns)
 		p->waits = gather__waits_beside(p->gather, o->waits_period_ns);
 	return p->waits || !o->waits_period_ns;

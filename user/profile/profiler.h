@@ -18,9 +18,11 @@ struct profiler_options {
 	bool off_cpu;	    /* the samples are of threads that wait */
 	uint64_t
 		waits_period_ns; /* such come beside the others, so often, for a profile of their own; 0: none do */
-	uint64_t interval_ns;		/* a profile is made so often; 0: one, at the end */
-	uint64_t wait_ns;		/* see gather__new */
-	bool lines;			/* of the source, and inlined functions */
+	uint64_t interval_ns; /* a profile is made so often; 0: one, at the end */
+	uint64_t wait_ns;     /* see gather__new */
+	bool lines;	      /* of the source, and inlined functions */
+	const char
+		*debuginfod; /* servers to fetch debug files from (debug_fetcher.h); NULL: none */
 	struct unwind_sink unwind_sink; /* its functions are called in the profile thread */
 	/* Takes over a profile, which may be without samples. Called in the profile thread. */
 	void (*deliver)(void *ctx, struct profile *profile);

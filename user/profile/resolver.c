@@ -58,6 +58,7 @@ struct process {
 
 struct resolver {
 	const char *proc_root;
+	struct debug_fetcher *fetcher; /* NULL: nothing is fetched */
 	struct symbols *symbols;
 	struct kernel_symbols *kernel;
 	uint64_t uses;
@@ -95,9 +96,17 @@ bool resolver__want_lines(struct resolver *r)
 	return r->lines;
 }
 
+int resolver__fetch_from(struct resolver *r, const char *urls)
+{
+	r->fetcher = debug_fetcher__new(urls);
+	symbols__fetch_by(r->symbols, r->fetcher);
+	return r->fetcher ? 0 : -errno;
+}
+
 struct profile *resolver__add_lines(struct resolver *r, const struct profile *profile,
 				    const struct line_bounds *bounds)
 {
+	symbols__await(r->symbols, bounds->fetch_ns);
 	return r->lines ? lines__add(r->lines, r->symbols, profile, bounds) : NULL;
 }
 
@@ -130,6 +139,7 @@ void resolver__free(struct resolver *r)
 			forget(r, &r->processes[i]);
 	unwinder__free(r->unwinder);
 	symbols__free(r->symbols);
+	debug_fetcher__free(r->fetcher);
 	lines__free(r->lines);
 	kernel_symbols__free(r->kernel);
 	free(r);
@@ -402,7 +412,8 @@ static uint32_t file_location(struct resolver *r, struct profile *profile,
 		.file = profile__string(profile, plain_path(mapping->path)),
 		.build_id = profile__string(profile, symbols__build_id(r->symbols, module)),
 	};
-	bool has_lines = symbols__lines_fd(r->symbols, module) >= 0;
+	bool has_lines = symbols__lines_fd(r->symbols, module) >= 0 ||
+			 symbols__lines_awaited(r->symbols, module);
 
 	return profile__location(
 		profile, &(struct profile_location){

@@ -18,6 +18,8 @@ struct resolver *resolver__new(const char *proc_root, const struct unwind_sink *
 void resolver__free(struct resolver *r);
 /* From now on stacks can be given lines. False with errno when memory is out. */
 bool resolver__want_lines(struct resolver *r);
+/* From now on debug files are fetched (debug_fetcher.h). 0 or a negative errno. */
+int resolver__fetch_from(struct resolver *r, const char *urls);
 /* As lines__add, for a profile whose stacks are this resolver's. NULL also if lines are not wanted. */
 struct profile *resolver__add_lines(struct resolver *r, const struct profile *profile,
 				    const struct line_bounds *bounds);

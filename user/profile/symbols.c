@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "user/base/arena.h"
+#include "user/base/clock.h"
 #include "user/base/procfs.h"
 #include "user/base/demangle.h"
 #include "user/base/elf_file.h"
@@ -29,6 +30,11 @@ struct known_name {
 	struct function_name name;
 };
 
+/* What a module still lacks. */
+struct lack {
+	bool names, lines;
+};
+
 struct module {
 	uint32_t number; /* 0: free; else its place modulo MODULES_MAX */
 	uint64_t used;	 /* grows with each use */
@@ -41,6 +47,7 @@ struct module {
 	int fds[TABLES_MAX]; /* where the names of each table are; -1: nowhere */
 	struct elf_table tables[TABLES_MAX];
 	int lines_fd;		  /* where DWARF is; -1: nowhere, or not wanted */
+	struct lack awaited;	  /* of a debug file that is being fetched */
 	struct known_name *known; /* by address, open addressing; a power of two */
 	uint32_t known_cnt, known_cap;
 	struct arena names;
@@ -51,6 +58,7 @@ struct symbols {
 	uint64_t uses;
 	uint64_t symbols_cnt; /* of all modules */
 	bool wants_lines;
+	struct debug_fetcher *fetcher; /* NULL: none */
 	struct module modules[MODULES_MAX];
 };
 
@@ -63,15 +71,18 @@ struct symbols *symbols__new(void)
 	return s;
 }
 
+void symbols__fetch_by(struct symbols *s, struct debug_fetcher *fetcher)
+{
+	s->fetcher = fetcher;
+}
+
 void symbols__want_lines(struct symbols *s)
 {
 	s->wants_lines = true;
 }
 
-static void drop(struct symbols *s, struct module *m)
+static void drop_tables(struct symbols *s, const struct module *m)
 {
-	if (m->lines_fd >= 0)
-		close(m->lines_fd);
 	for (int i = 0; i < TABLES_MAX; i++) {
 		s->symbols_cnt -= m->tables[i].cnt;
 		free(m->tables[i].v);
@@ -79,6 +90,13 @@ static void drop(struct symbols *s, struct module *m)
 		if (m->fds[i] >= 0)
 			close(m->fds[i]);
 	}
+}
+
+static void drop(struct symbols *s, struct module *m)
+{
+	if (m->lines_fd >= 0)
+		close(m->lines_fd);
+	drop_tables(s, m);
 	free(m->known);
 	arena__free(&m->names);
 	*m = (struct module){0};
@@ -150,11 +168,6 @@ static bool has_build_id(struct elf_file *elf, const char *text)
 	return text[0] && strcmp(other.build_id, text) == 0;
 }
 
-/* What a module still lacks. */
-struct lack {
-	bool names, lines;
-};
-
 static void take_lines(struct module *m, struct elf_file *elf, int fd, struct lack *lack)
 {
 	if (!lack->lines || !elf_file__has_dwarf(elf))
@@ -163,10 +176,9 @@ static void take_lines(struct module *m, struct elf_file *elf, int fd, struct la
 	lack->lines = m->lines_fd < 0;
 }
 
-/* Takes what is lacking from a debug file if it is the module's. True if nothing is lacking any more. */
-static bool take_debug_file(struct module *m, int proc_dir_fd, const char *path, struct lack *lack)
+/* Takes over fd, and what is lacking from it if it is the module's debug file. True if nothing is lacking any more. */
+static bool take_debug_file(struct module *m, int fd, struct lack *lack)
 {
-	int fd = procfs_open_in_root(proc_dir_fd, path);
 	struct elf_file *elf = fd >= 0 ? elf_file__open(fd) : NULL;
 
 	if (elf && has_build_id(elf, m->build_id)) {
@@ -183,6 +195,11 @@ static bool take_debug_file(struct module *m, int proc_dir_fd, const char *path,
 	return !lack->names && !lack->lines;
 }
 
+static bool try_debug_file(struct module *m, int proc_dir_fd, const char *path, struct lack *lack)
+{
+	return take_debug_file(m, procfs_open_in_root(proc_dir_fd, path), lack);
+}
+
 /* By build-id, else by the name that the file gives, at the places where gdb looks. */
 static void find_debug_file(struct module *m, struct elf_file *elf, int proc_dir_fd,
 			    struct slice path, struct lack *lack)
@@ -196,7 +213,7 @@ static void find_debug_file(struct module *m, struct elf_file *elf, int proc_dir
 		return;
 	snprintf(at, sizeof(at), "/usr/lib/debug/.build-id/%.2s/%s.debug", m->build_id,
 		 m->build_id + 2);
-	if (take_debug_file(m, proc_dir_fd, at, lack) || !link.n || slice_find(link, '/') >= 0 ||
+	if (try_debug_file(m, proc_dir_fd, at, lack) || !link.n || slice_find(link, '/') >= 0 ||
 	    link.n > NAME_MAX || dir_len > PATH_MAX / 2)
 		return;
 	for (int i = 0; i < 3; i++) {
@@ -204,7 +221,7 @@ static void find_debug_file(struct module *m, struct elf_file *elf, int proc_dir
 						      "/usr/lib/debug%.*s/%s"};
 
 		snprintf(at, sizeof(at), formats[i], dir_len, path.p, link.p);
-		if (take_debug_file(m, proc_dir_fd, at, lack))
+		if (try_debug_file(m, proc_dir_fd, at, lack))
 			return;
 	}
 }
@@ -220,6 +237,8 @@ static void read_symbols(struct module *m, struct elf_file *elf, int fd, int pro
 	take_lines(m, elf, fd, &lack);
 	if (lack.names || lack.lines)
 		find_debug_file(m, elf, proc_dir_fd, path, &lack);
+	if (path.n)
+		m->awaited = lack;
 	if (lack.names) {
 		elf_file__symbols(elf, true, &m->tables[0]);
 		elf_file__packed_symbols(elf, &m->tables[1]);
@@ -229,6 +248,49 @@ static void read_symbols(struct module *m, struct elf_file *elf, int fd, int pro
 	else
 		close(fd);
 }
+
+/* --- debug files that are fetched ------------------------------------------------------------- */
+
+/* Its names are all those that the module has so far, and more. */
+static void take_fetched(struct symbols *s, struct module *m, int fd)
+{
+	const struct module had = *m;
+
+	if (had.awaited.names)
+		for (int i = 0; i < TABLES_MAX; i++) {
+			m->tables[i] = (struct elf_table){0};
+			m->fds[i] = -1;
+		}
+	take_debug_file(m, fd, &m->awaited);
+	if (m->awaited.names) { /* it has none after all */
+		memcpy(m->tables, had.tables, sizeof(m->tables));
+		memcpy(m->fds, had.fds, sizeof(m->fds));
+	} else if (had.awaited.names) {
+		s->symbols_cnt += m->tables[0].cnt;
+		drop_tables(s, &had);
+	}
+}
+
+/* Asks for what a module lacks, or takes it if it has come. */
+static void fetch(struct symbols *s, struct module *m, struct slice path)
+{
+	const char *slash = path.n ? memrchr(path.p, '/', path.n) : NULL;
+	struct slice name = slash ? slice_after(path, (size_t)(slash + 1 - path.p)) : path;
+	enum debug_fetch state = DEBUG_FETCH_FAILED;
+	int fd;
+
+	if (!m->awaited.names && !m->awaited.lines)
+		return;
+	if (s->fetcher && m->build_id[0])
+		state = debug_fetcher__ask(s->fetcher, m->build_id, name, &fd);
+	if (state == DEBUG_FETCH_AWAITED)
+		return;
+	if (state == DEBUG_FETCH_DONE)
+		take_fetched(s, m, fd);
+	m->awaited = (struct lack){0};
+}
+
+/* --- modules ---------------------------------------------------------------------------------- */
 
 ssize_t symbols__open(struct symbols *s, int fd, int proc_dir_fd, struct slice path)
 {
@@ -260,6 +322,7 @@ ssize_t symbols__open(struct symbols *s, int fd, int proc_dir_fd, struct slice p
 	read_symbols(m, elf, fd, proc_dir_fd, path, s->wants_lines);
 	elf_file__close(elf);
 	s->symbols_cnt += m->tables[0].cnt + m->tables[1].cnt;
+	fetch(s, m, path);
 	return m->number;
 }
 
@@ -287,6 +350,23 @@ int symbols__lines_fd(const struct symbols *s, uint32_t module)
 	const struct module *m = find_module(s, module);
 
 	return m ? m->lines_fd : -1;
+}
+
+bool symbols__lines_awaited(const struct symbols *s, uint32_t module)
+{
+	const struct module *m = find_module(s, module);
+
+	return m && m->awaited.lines;
+}
+
+void symbols__await(struct symbols *s, uint64_t wait_ns)
+{
+	if (!s->fetcher)
+		return;
+	debug_fetcher__await(s->fetcher, clock_mono_ns() + wait_ns);
+	for (int i = 0; i < MODULES_MAX; i++)
+		if (s->modules[i].number)
+			fetch(s, &s->modules[i], SLICE(""));
 }
 
 struct slice symbols__build_id(const struct symbols *s, uint32_t module)
@@ -411,6 +491,7 @@ struct function_name symbols__find(struct symbols *s, uint32_t module, uint64_t 
 	if (!m)
 		return (struct function_name){0};
 	m->used = ++s->uses;
+	fetch(s, m, SLICE(""));
 	for (int i = 0; i < TABLES_MAX; i++) {
 		const struct elf_symbol *symbol = find_symbol(&m->tables[i], address);
 		struct known_name *known =

@@ -10,6 +10,7 @@
 #include <sys/types.h>
 
 #include "user/base/elf_file.h"
+#include "user/profile/debug_fetcher.h"
 #include "user/profile/python_layout.h"
 #include "user/profile/v8_layout.h"
 
@@ -24,6 +25,11 @@ struct function_name {
 
 /* NULL with errno. */
 struct symbols *symbols__new(void);
+/*
+ * From now on debug files that are on no disk here are fetched, until the symbols are freed. Those of a module come later, if
+ * they do; names and lines are there from then on. NULL: no more.
+ */
+void symbols__fetch_by(struct symbols *s, struct debug_fetcher *fetcher);
 /* From now on files with DWARF are kept open, and debug files are looked for if a file has none itself. */
 void symbols__want_lines(struct symbols *s);
 void symbols__free(struct symbols *s);
@@ -39,8 +45,12 @@ bool symbols__has(const struct symbols *s, uint32_t module);
 /* The code segment that holds an offset of the file, or NULL. Valid until the next open. */
 const struct elf_segment *symbols__segment(const struct symbols *s, uint32_t module,
 					   uint64_t file_off);
-/* The file that has its DWARF, if wanted; -1: none. Valid until the next open. */
+/* The file that has its DWARF, if wanted; -1: none, or not yet. Valid until the next open. */
 int symbols__lines_fd(const struct symbols *s, uint32_t module);
+/* Is a debug file that may have it being fetched? */
+bool symbols__lines_awaited(const struct symbols *s, uint32_t module);
+/* Waits so long for the debug files that are being fetched, and takes what has come. */
+void symbols__await(struct symbols *s, uint64_t wait_ns);
 /* In hexadecimal; empty if it has none. Valid until the next open. */
 struct slice symbols__build_id(const struct symbols *s, uint32_t module);
 /* What it exports as CPython does; NULL if it is none. Valid until the next open. */
