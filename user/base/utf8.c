@@ -2,6 +2,8 @@
 /* UTF-8 by the table of well-formed byte sequences (Unicode Standard, table 3-7). */
 #include "user/base/utf8.h"
 
+#include <string.h>
+
 /* What may follow a lead byte: the length of the sequence, and the range of its second byte. */
 static const struct lead {
 	uint8_t first, last, len, second_min, second_max;
@@ -69,10 +71,26 @@ size_t utf8_clean_len(struct slice s)
 	return len;
 }
 
+/* How many of the first bytes are ASCII. */
+static size_t ascii_len(struct slice s)
+{
+	size_t i = 0;
+
+	for (uint64_t eight; s.n - i >= sizeof(eight); i += sizeof(eight)) {
+		memcpy(&eight, s.p + i, sizeof(eight));
+		if (eight & 0x8080808080808080ull)
+			break;
+	}
+	while (i < s.n && !((uint8_t)s.p[i] & 0x80))
+		i++;
+	return i;
+}
+
 bool utf8_is_valid(struct slice s)
 {
 	bool valid = true;
 
+	s = slice_after(s, ascii_len(s));
 	while (s.n && valid)
 		s = slice_after(s, utf8_next(s, &valid));
 	return valid;

@@ -6,6 +6,7 @@
 #include "user/model/profile.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "user/base/hash.h"
@@ -238,12 +239,13 @@ static uint32_t find_or_copy(struct profile *p, struct slice text)
 
 uint32_t profile__string(struct profile *p, struct slice text)
 {
-	size_t n = utf8_clean_len(text);
+	size_t n;
 	char *clean;
 	uint32_t i;
 
 	if (utf8_is_valid(text))
 		return find_or_copy(p, text);
+	n = utf8_clean_len(text);
 	clean = may_grow(p, n) ? malloc(n) : NULL;
 	if (!clean)
 		return 0;
@@ -361,10 +363,12 @@ static bool add_empty(struct profile *p)
 
 struct profile *profile__new(uint64_t period_ns)
 {
+	static atomic_uint_fast64_t made_cnt;
 	struct profile *p = calloc(1, sizeof(*p));
 
 	if (!p)
 		goto no_memory;
+	p->number = atomic_fetch_add(&made_cnt, 1) + 1;
 	p->period_ns = period_ns;
 	arena__init(&p->arena, PROFILE_MAX_SZ);
 	p->index = calloc(1, sizeof(*p->index));

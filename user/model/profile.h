@@ -95,6 +95,7 @@ struct profile_sample {
 	}
 
 struct profile {
+	uint64_t number;	   /* of all that were ever made here */
 	uint64_t start_ns, end_ns; /* since the Unix epoch */
 	uint64_t period_ns;	   /* CPU time between samples of one CPU; time between looks */
 	bool off_cpu;		   /* its samples are of threads that wait, and say how long */

@@ -3,6 +3,7 @@
 #include "user/profile/mappings.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "user/base/procfs.h"
@@ -75,6 +76,7 @@ static void keep_known(struct mappings *m, struct mappings *old)
 
 int mappings__parse(struct mappings *m, struct slice text)
 {
+	static atomic_uint_fast64_t parsed_cnt;
 	struct procfs_mapping read;
 	struct mappings fresh;
 	struct slice line;
@@ -82,6 +84,7 @@ int mappings__parse(struct mappings *m, struct slice text)
 	int err = 0;
 
 	mappings__init(&fresh);
+	fresh.number = atomic_fetch_add(&parsed_cnt, 1) + 1;
 	while (!err && procfs_next_line(&text, &line)) {
 		if (!procfs_parse_mapping(line, &read) || !read.executable || read.start < end)
 			continue;

@@ -21,6 +21,7 @@ struct mapping {
 };
 
 struct mappings {
+	uint64_t number; /* of this reading of them, of all that were ever read here; 0: never */
 	struct mapping *v;
 	uint32_t cnt, cap;
 	struct arena paths;

@@ -22,6 +22,7 @@
 #include "user/profile/jitdump.h"
 #include "user/profile/kernel_symbols.h"
 #include "user/profile/lines.h"
+#include "user/profile/location_memo.h"
 #include "user/profile/mappings.h"
 #include "user/profile/perf_map.h"
 #include "user/profile/python.h"
@@ -62,6 +63,7 @@ struct resolver {
 	struct symbols *symbols;
 	struct kernel_symbols *kernel;
 	uint64_t uses;
+	struct location_memo memo; /* of code in files that have names for it */
 	struct unwinder *unwinder; /* NULL: stacks are by frame pointers */
 	struct lines *lines;	   /* NULL: not wanted */
 	uint32_t vdso;		   /* module */
@@ -482,8 +484,11 @@ static uint32_t memory_location(struct profile *profile, struct process *process
 		});
 }
 
-/* A file that runs Python, or JavaScript, is the first sign that the process does. */
-static void meet_runtime(struct resolver *r, struct process *process, const struct mapping *mapping,
+/*
+ * A file that runs Python, or JavaScript, is the first sign that the process does. Returns whether there is nothing more to
+ * find out by this file.
+ */
+static bool meet_runtime(struct resolver *r, struct process *process, const struct mapping *mapping,
 			 uint32_t module, const struct elf_segment *segment)
 {
 	const struct python_symbols *python = symbols__python(r->symbols, module);
@@ -491,24 +496,39 @@ static void meet_runtime(struct resolver *r, struct process *process, const stru
 	uint64_t load = mapping->start - mapping->file_off + segment->file_off - segment->address;
 
 	if (!r->unwinder)
-		return;
+		return true;
 	if (python && python__meet(&process->python, process->dir_fd, python, load))
 		unwinder__tell_python(r->unwinder, process->process_id, &process->python.layout);
 	if (v8 && v8__meet(&process->v8, process->dir_fd, v8, load))
 		unwinder__tell_v8(r->unwinder, process->process_id, &process->v8.layout);
+	return (!python || process->python.state == PYTHON_KNOWN) &&
+	       (!v8 || process->v8.state == V8_KNOWN);
 }
 
 static uint32_t user_location(struct resolver *r, struct profile *profile, struct process *process,
 			      struct mapping *mapping, uint64_t address, uint64_t at)
 {
-	uint32_t module = module_of(r, process, mapping);
-	const struct elf_segment *segment =
-		symbols__segment(r->symbols, module, at - mapping->start + mapping->file_off);
+	const struct location_key key = {
+		.profile = profile->number,
+		.mappings = process->mappings.number,
+		.address = address,
+		.returns = at != address,
+	};
+	uint32_t location = location_memo__find(&r->memo, &key), module;
+	const struct elf_segment *segment;
+	bool met;
 
-	if (segment)
-		meet_runtime(r, process, mapping, module, segment);
-	return segment ? file_location(r, profile, mapping, module, segment, address, at)
-		       : memory_location(profile, process, mapping, address, at);
+	if (location)
+		return location;
+	module = module_of(r, process, mapping);
+	segment = symbols__segment(r->symbols, module, at - mapping->start + mapping->file_off);
+	if (!segment)
+		return memory_location(profile, process, mapping, address, at);
+	met = meet_runtime(r, process, mapping, module, segment);
+	location = file_location(r, profile, mapping, module, segment, address, at);
+	if (met && profile->locations.v[location].function)
+		location_memo__put(&r->memo, &key, location);
+	return location;
 }
 
 /* --- stacks ----------------------------------------------------------------------------------- */
