@@ -117,15 +117,16 @@ def test_no_answer(program, environment):
 
 
 def test_agent(program, environment, server, collector, tmp_path):
-    """Profiles do not wait: the names are in those that are made once the file is there."""
+    """Profiles do not wait: the names are in those that are made once the file is there. As a service it has a cache of its own."""
     wait_for(lambda: fetches(program, environment, server), "debuginfod to find the file", timeout=30)
     shutil.rmtree(environment["DEBUGINFOD_CACHE_PATH"])
     config = {"profiles": {"enabled": True, "frequency": 99, "interval": "1s", "debuginfod": server},
               "export": {"endpoint": collector.url}}
-    with Agent(tmp_path, config, env=environment) as agent:
+    with Agent(tmp_path, config, env={"CACHE_DIRECTORY": str(tmp_path / "service")}) as agent:
         process = subprocess.Popen([program, "6"], stdout=subprocess.DEVNULL)
         process.wait()
         agent.stop()
+    assert list((tmp_path / "service").glob("*/debuginfo"))
     samples = wait_for(lambda: collector.samples(process.pid), "profiles to arrive")
     named = [any(frame["name"] == "take_most" for frame in sample["stack"]) for sample in samples]
     assert sum(named) > 0.4 * len(named) / 2, len(named)

@@ -170,11 +170,13 @@ static int load_library(struct client_library *l)
 
 static int begin(struct debug_fetcher *f, const char *urls)
 {
+	const char *cache = getenv("CACHE_DIRECTORY"); /* of a service: systemd.exec(5) */
 	int err = load_library(&f->library);
 
 	if (err)
 		return err;
-	if (setenv(DEBUGINFOD_URLS_ENV_VAR, urls, 1) ||
+	if ((cache && setenv(DEBUGINFOD_CACHE_PATH_ENV_VAR, cache, 0)) ||
+	    setenv(DEBUGINFOD_URLS_ENV_VAR, urls, 1) ||
 	    setenv(DEBUGINFOD_TIMEOUT_ENV_VAR, ANSWER_S, 0) ||
 	    setenv(DEBUGINFOD_RETRY_LIMIT_ENV_VAR, RETRIES, 0) ||
 	    setenv(DEBUGINFOD_MAXSIZE_ENV_VAR, FILE_MAX_SZ, 0))
