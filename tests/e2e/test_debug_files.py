@@ -110,7 +110,7 @@ def test_no_answer(program, environment):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         done = profile("--debuginfod", url, "--", program, "1",
-                       env={**environment, "DEBUGINFOD_TIMEOUT": "1"})
+                       env={**environment, "DEBUGINFOD_TIMEOUT": "5"})
     assert "waiting for debug information of program" in done.stderr
     assert "cannot be fetched: Timer expired" in done.stderr
     assert Summary(done.stdout.splitlines()[-1]).samples > 20

@@ -113,9 +113,9 @@ def test_agent(waits, tmp_path, collector):
         reasons[place].add(names[0])
         if "main" in names:
             main[sample["time"] // 10**9] += sample["value"]
-    # Within what chance allows, and of its last second and a half something may be missing.
+    # Within what chance allows, and of its last second and a half something may be missing, on a busy machine of more.
     for place, ns in truth.items():
-        assert 0.6 * ns < spent[place] < 1.4 * ns + 1e8, (place, ns, spent)
+        assert 0.45 * ns < spent[place] < 1.4 * ns + 1e8, (place, ns, spent)
         assert reasons[place] <= {REASONS[place], "[run queue]", "[ran meanwhile]"}, reasons
     # One long wait, for the other threads.
     assert 0.8 * threads["mixed"][0] < sum(main.values()) < 1.05 * threads["mixed"][0], main

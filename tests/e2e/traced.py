@@ -72,7 +72,7 @@ class Account(dict):
     def samples_lost(self):
         """But for threads that are met for the first time while their CPU is at task storage, another tracer's perhaps."""
         return sum(n for name, n in self.items() if name.startswith("samples_lost.")) - min(
-            self.get("samples_lost.task_state", 0), self.get("samples", 0) // 500)
+            self.get("samples_lost.task_state", 0), 1 + self.get("samples", 0) // 500)
 
     @property
     def untold(self):
